@@ -1,0 +1,60 @@
+# make audit   set up, then audit a checkpoint:  make audit CORPUS=xquad:DIR LANGS=zh,de MODEL=DIR OUT=DIR
+# make test    set up, then lint, type check and the test suite
+# make help    the other targets
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+CORPUS ?= demo
+LANGS ?=
+MODEL ?= bundled:multilingual-e5-small-q4
+OUT ?=
+ARGS ?=
+
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: audit test test-slow check bench ui lock clean help
+
+audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
+	@$(BIN)/clir audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
+
+test: check  ## lint, types and the whole suite but the slow tests
+	$(BIN)/pytest
+
+test-slow: $(READY)  ## the tests that take minutes
+	$(BIN)/pytest -m slow
+
+check: $(READY)  ## lint and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(READY)  ## the benchmarks whose figures stand in docs/benchmarks.md; XQUAD names the data
+	$(BIN)/python tests/bench/encode.py
+	$(BIN)/python tests/bench/rank.py
+	$(BIN)/python tests/bench/memory.py
+
+ui: $(READY)  ## the Prefect UI over the runs of `make audit`, on http://127.0.0.1:4200
+	PREFECT_HOME=$(CURDIR)/.clir/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/prefect server start --host 127.0.0.1
+
+lock:  ## renew requirements.lock from pyproject.toml
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet '.[dev]'
+	(echo '# Every package of a development install, as resolved on Python 3.11. Renew with `make lock`.'; \
+	 build/lock/bin/pip freeze --exclude clir-audit | sed 's/+cpu$$//') > requirements.lock
+	rm -rf build
+
+clean:  ## remove the virtual environment and everything that audits left in .clir
+	rm -rf $(VENV) .clir
+
+help:
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV) (a few minutes, once) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -1,0 +1,1 @@
+"""Measure and mend English inclination in multilingual embedding models. The library: never imports prefect."""

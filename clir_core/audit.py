@@ -1,0 +1,122 @@
+"""What an audit is asked and what it answers: AuditSpec in, AuditResult out. Both are JSON."""
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field
+
+from clir_core.corpus import Skipped
+from clir_core.models import BUNDLED, EncodingSpec
+from clir_core.scenarios import SCENARIOS, PoolInfo, ScenarioName
+from clir_core.spec import Spec, sha256_of
+
+
+class RuntimeSpec(Spec):
+    """Where and how wide the Ray jobs run. Changes no figure."""
+
+    ray_address: str | None = Field(None, description="A standing Ray cluster; empty starts a local one")
+    workers: int = Field(0, ge=0, description="Encoding actors; 0 means one a GPU, or one where there is none")
+    block_documents: int = Field(512, ge=1, description="Texts a block of encoding: the unit of work and of resuming")
+    batch_tokens: int = Field(0, ge=0, description="Tokens a batch; 0 means 2,048 on CPU and 32,768 on GPU")
+
+
+class AuditSpec(Spec):
+    """What to audit, on what, and how deep. Its fingerprint names the result."""
+
+    model: str = Field(BUNDLED, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME")
+    languages: tuple[str, ...] = Field((), description="BCP-47 codes beside English; empty means all that the corpus has")
+    scenarios: tuple[ScenarioName, ...] = Field(SCENARIOS, description="Which pools to build")
+    cutoffs: tuple[int, ...] = Field((10,), description="The k of every metric at k")
+    seed: int = Field(0, description="Of the hash buckets of share(p) and of the bootstrap")
+    resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the queries")
+    encoding: EncodingSpec = EncodingSpec()
+    runtime: RuntimeSpec = RuntimeSpec()
+    workspace: Path = Field(Path(".clir"), description="Where vectors, finished steps and checkpoints are kept")
+    out: Path | None = Field(None, description="Where the result goes; empty means audits/ in the workspace")
+
+    def identity(self) -> str:
+        """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
+        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+
+
+class MetricRow(Spec):
+    """One aggregate: the mean over queries with its 95 % bootstrap interval."""
+
+    scenario: str = Field(description="mono, cross, multi, distractor, share(p) or nway")
+    query_lang: str | None = Field(description="Language of the queries; null where a figure compares two")
+    lang: str | None = Field(description="The language X beside English; en for English mono; null for nway")
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int = Field(description="Queries that the mean is over")
+    unit: str
+
+
+class TableRead(Spec):
+    """The LanceDB table and version that the audit ranked, and the tag that keeps it."""
+
+    uri: str
+    table: str
+    version: int
+    tag: str
+
+
+class Embedded(Spec):
+    """Where an audit's vectors are, and how many texts had to be encoded for it."""
+
+    documents: TableRead
+    queries: TableRead
+    encoded: int
+    reused: int
+
+
+class Ranked(Spec):
+    """What the ranking says beside its files, ranks.parquet and topk.parquet."""
+
+    pools: tuple[PoolInfo, ...]
+    skipped: tuple[Skipped, ...]
+    ties: int
+    near_ties: int
+
+
+class Measured(Spec):
+    """The aggregates; the figures of every query are in queries.parquet."""
+
+    metrics: tuple[MetricRow, ...]
+
+
+class Provenance(Spec):
+    """What made the figures."""
+
+    versions: dict[str, str]
+    git_commit: str | None
+    model_fingerprint: str
+    corpus_fingerprint: str
+    documents_table: TableRead
+    queries_table: TableRead
+    ties: int = Field(description="Unrelated documents that score exactly as a gold, over all golds and pools' languages")
+    near_ties: int = Field(description="The same within 1e-6: what another machine could rank otherwise")
+    timings: dict[str, float] = Field(description="Seconds a step; 0 for a step that was done before")
+    finished: datetime
+
+
+class AuditResult(Spec):
+    """Everything an audit found. audit.json is this, field by field."""
+
+    name: str
+    spec: AuditSpec
+    languages: tuple[str, ...] = Field(description="English first")
+    verdict: tuple[str, ...] = Field(description="One sentence a language and direction")
+    provenance: Provenance
+    pools: tuple[PoolInfo, ...]
+    metrics: tuple[MetricRow, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class AuditSummary(Spec):
+    """What the flow returns: small, the rest is in `out`."""
+
+    out: Path
+    verdict: tuple[str, ...]

@@ -1,0 +1,59 @@
+"""A Ray cluster to work on: a standing one, or a local one for the time of a run."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from clir_core.errors import SpecError
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[None]:
+    """Attach to the cluster at `address`, or start a local one and stop it at the end. Main thread only.
+
+    The local one listens on the loopback address, and asks for the token that Ray keeps in ~/.ray/auth_token.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("LANCE_CPU_THREADS", "2")
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address:
+            ray.init(address, **quiet)
+        else:
+            ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    except (ConnectionError, ValueError) as error:
+        raise SpecError(f"ray_address {address!r}: no Ray cluster answers there ({error}); empty starts a local one") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def has_gpu() -> bool:
+    """Whether the cluster has a GPU."""
+    return ray.cluster_resources().get("GPU", 0) >= 1
+
+
+def n_cpus() -> int:
+    """Processors of the cluster."""
+    return int(ray.cluster_resources().get("CPU", 1))
+
+
+def unwrapped(ref: ray.ObjectRef) -> Any:
+    """A task's result, or the error that the task itself raised."""
+    try:
+        return ray.get(ref)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
+
+
+def may_pass(error: object) -> bool:
+    """Whether trying again can help: a worker or a node was lost. Never after an error of the work itself."""
+    return isinstance(error, ray.exceptions.RayError)

@@ -1,0 +1,141 @@
+"""Embedding with Ray: actors encode blocks of texts, the driver commits their rows to LanceDB in shards.
+
+The driver is the table's one writer. Texts that have a row already are never encoded again, so a run that was cut off
+goes on where its last shard ended.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import polars as pl
+import pyarrow as pa
+import ray
+
+from clir_core.audit import AuditSpec, Embedded, RuntimeSpec, TableRead
+from clir_core.corpus import Corpus
+from clir_core.jobs.cluster import has_gpu, n_cpus, unwrapped
+from clir_core.models import Checkpoint
+from clir_core.spec import sha256_of
+from clir_core.store import VectorTable, rows, table_name
+from clir_core.texts import document_texts, query_texts
+
+SHARD_ROWS = 8192
+SHARD_SECONDS = 20.0
+
+# texts done and texts to do
+Progress = Callable[[int, int], None]
+
+
+class EncoderActor:
+    """One loaded checkpoint in a process of its own."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str, threads: int, batch_tokens: int) -> None:
+        import torch
+
+        from clir_core.encoder import Encoder
+
+        torch.set_num_threads(threads)
+        self._encoder = Encoder(checkpoint, device, batch_tokens)
+
+    def dim(self) -> int:
+        """Length of the vectors."""
+        return self._encoder.dim
+
+    def encode(self, texts: pa.Table, kind: str) -> pa.Table:
+        """Rows of the vector table for texts (id, group_id, lang, text_hash, text)."""
+        frame = pl.DataFrame(pl.from_arrow(texts))
+        return rows(frame, self._encoder.encode(frame["text"].to_list(), kind))
+
+
+class EncoderPool:
+    """Encoding actors of one checkpoint, stopped when the `with` block ends."""
+
+    def __init__(self, checkpoint: Checkpoint, runtime: RuntimeSpec) -> None:
+        gpu = has_gpu()
+        workers = runtime.workers or (int(ray.cluster_resources()["GPU"]) if gpu else 1)
+        threads = max(1, n_cpus() // workers)
+        # an actor that declares no num_cpus computes with one thread
+        options = {"num_gpus": 1, "num_cpus": 1} if gpu else {"num_cpus": threads}
+        actor = ray.remote(EncoderActor).options(max_restarts=2, max_task_retries=2, **options)
+        device = "cuda" if gpu else "cpu"
+        self._actors = [actor.remote(checkpoint, device, threads, runtime.batch_tokens) for _ in range(workers)]
+
+    def __enter__(self) -> "EncoderPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for actor in self._actors:
+            ray.kill(actor)
+
+    def dim(self) -> int:
+        """Length of the vectors."""
+        return unwrapped(self._actors[0].dim.remote())
+
+    def encode(self, blocks: list[pl.DataFrame], kind: str) -> Iterator[pa.Table]:
+        """Rows of each block, in the order they get done; two blocks wait at every actor."""
+        waiting = iter(blocks)
+        running: dict[ray.ObjectRef, ray.actor.ActorHandle] = {}
+        for actor in (*self._actors, *self._actors):
+            for block in [next(waiting, None)]:
+                if block is not None:
+                    running[actor.encode.remote(block.to_arrow(), kind)] = actor
+        while running:
+            done, _ = ray.wait(list(running), num_returns=1)
+            actor = running.pop(done[0])
+            block = next(waiting, None)
+            if block is not None:
+                running[actor.encode.remote(block.to_arrow(), kind)] = actor
+            yield unwrapped(done[0])
+
+
+def embed_corpus(
+    corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec, progress: Callable[[str], Progress]
+) -> Embedded:
+    """Bring both vector tables of a corpus up to date, and tag the versions that this audit reads."""
+    uri = str((spec.workspace / "lancedb").resolve())
+    parts = (corpus.name, sha256_of(spec.corpus)[:8], checkpoint.name, checkpoint.sha256[:12])
+    tag = f"audit-{spec.identity()[:16]}"
+    reads, encoded, total = [], 0, 0
+    with ExitStack() as stack:
+        pool: EncoderPool | None = None
+        for kind, texts in (("document", document_texts(corpus)), ("query", query_texts(corpus))):
+            name = table_name([*parts, kind])
+            total += len(texts)
+            if not VectorTable.exists(uri, name) or missing_blocks(VectorTable(uri, name), texts, 1):
+                pool = pool or stack.enter_context(EncoderPool(checkpoint, spec.runtime))
+                table = VectorTable.create(uri, name, pool.dim())
+                block = spec.runtime.block_documents
+                encoded += embed_missing(pool, table, texts, kind, block, progress(kind))
+            table = VectorTable(uri, name)
+            table.tag(tag)
+            reads.append(TableRead(uri=uri, table=name, version=table.version, tag=tag))
+    return Embedded(documents=reads[0], queries=reads[1], encoded=encoded, reused=total - encoded)
+
+
+def embed_missing(
+    pool: EncoderPool, table: VectorTable, texts: pl.DataFrame, kind: str, block: int, progress: Progress
+) -> int:
+    """Encode and store the texts (id, group_id, lang, text_hash, text) that have no row yet. Returns how many."""
+    blocks = missing_blocks(table, texts, block)
+    total, done = sum(map(len, blocks)), 0
+    shard: list[pa.Table] = []
+    committed = time.monotonic()
+    for encoded in pool.encode(blocks, kind):
+        shard.append(encoded)
+        done += len(encoded)
+        progress(done, total)
+        full = sum(map(len, shard)) >= SHARD_ROWS or time.monotonic() - committed > SHARD_SECONDS
+        if full or done == total:
+            table.append(pa.concat_tables(shard))
+            shard, committed = [], time.monotonic()
+    return total
+
+
+def missing_blocks(table: VectorTable, texts: pl.DataFrame, block: int) -> list[pl.DataFrame]:
+    """Texts without a row, of like length together; cut over all texts, so a run that goes on meets the same blocks."""
+    order = texts.with_columns(length=pl.col("text").str.len_bytes()).sort("length", "id", descending=[True, False])
+    order = table.find(order.drop("length")).with_columns(block=pl.int_range(pl.len()) // block)
+    pending = order.filter(pl.col("row_id").is_null()).drop("row_id")
+    return [part.drop("block") for part in pending.partition_by("block", maintain_order=True)]
+

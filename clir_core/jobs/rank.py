@@ -1,0 +1,101 @@
+"""Ranking with Ray: blocks of documents are counted in tasks, the driver adds the counts up."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import ray
+import torch
+
+from clir_core.audit import Embedded, Ranked, TableRead
+from clir_core.corpus import Corpus
+from clir_core.jobs.cluster import n_cpus, unwrapped
+from clir_core.outrank import padded
+from clir_core.plan import Block, Plan
+from clir_core.pools import describe, rank_golds, top_lists
+from clir_core.ranking import PairCounts, Sides, rank_block, score_related, sides, total
+from clir_core.store import VectorTable, explained
+from clir_core.texts import document_texts, query_texts
+
+BLOCK_DOCUMENTS = 8192
+
+Progress = Callable[[int, int], None]
+RowIds = Mapping[str, np.ndarray]
+
+
+def rank_corpus(plan: Plan, corpus: Corpus, embedded: Embedded, directory: Path, progress: Progress) -> Ranked:
+    """Rank every gold in every pool of the plan. Writes ranks.parquet and topk.parquet into the directory."""
+    asked, document_rows, query_rows = _rows(plan, corpus, embedded)
+    stored = open_read(embedded.documents)
+    vectors = {lang: padded(asked.vectors(row_ids)) for lang, row_ids in query_rows.items()}
+    score_related(plan, vectors, lambda lang, numbers: stored.vectors(document_rows[lang][numbers]))
+    counts = total(plan, _counted(plan, embedded.documents, document_rows, vectors, progress))
+    ranks, skipped = rank_golds(plan, counts)
+    with explained(directory):
+        ranks.write_parquet(directory / "ranks.parquet")
+        top_lists(plan, counts).write_parquet(directory / "topk.parquet")
+    return Ranked(
+        pools=describe(plan),
+        skipped=skipped,
+        ties=sum(int(found.ties_GB.sum()) for found in counts.values()),
+        near_ties=sum(int(found.near_G.sum()) for found in counts.values()),
+    )
+
+
+def _rows(plan: Plan, corpus: Corpus, embedded: Embedded) -> tuple[VectorTable, RowIds, RowIds]:
+    """The queries' table, and for each language the row ids of the plan's documents and queries, by number."""
+    asked = open_read(embedded.queries)
+    documents = open_read(embedded.documents).find(document_texts(corpus))
+    queries = asked.find(query_texts(corpus))
+    return (
+        asked,
+        {lang: _in_order(documents, found.doc_id) for lang, found in plan.documents.items()},
+        {lang: _in_order(queries, found.query_id) for lang, found in plan.queries.items()},
+    )
+
+
+def _in_order(found: pl.DataFrame, ids: pl.Series) -> np.ndarray:
+    rows = pl.DataFrame({"id": ids}).join(found.select("id", "row_id"), on="id", how="left", maintain_order="left")
+    return rows["row_id"].to_numpy()
+
+
+def open_read(read: TableRead) -> VectorTable:
+    """The table at the version that the audit reads."""
+    return VectorTable(read.uri, read.table, read.version)
+
+
+def _counted(
+    plan: Plan, documents: TableRead, rows: RowIds, queries: Mapping[str, torch.Tensor], progress: Progress
+) -> Iterator[PairCounts]:
+    shared = ray.put((queries, sides(plan), plan.depth))
+    blocks = plan.blocks(BLOCK_DOCUMENTS)
+    task = ray.remote(_count).options(num_cpus=1, max_retries=2)
+    running: deque[ray.ObjectRef] = deque()
+    done = 0
+    for block in blocks:
+        at = slice(block.start, block.stop)
+        running.append(task.remote(block, documents, rows[block.lang][at], plan.documents[block.lang].bucket_D[at], shared))
+        # two tasks a processor: enough to keep all busy, few enough that no more counts wait in memory
+        while len(running) >= 2 * n_cpus():
+            yield unwrapped(running.popleft())
+            done += 1
+            progress(done, len(blocks))
+    while running:
+        yield unwrapped(running.popleft())
+        done += 1
+        progress(done, len(blocks))
+
+
+def _count(
+    block: Block,
+    documents: TableRead,
+    row_ids: np.ndarray,
+    bucket_D: np.ndarray,
+    shared: tuple[Mapping[str, torch.Tensor], Sides, int],
+) -> PairCounts:
+    torch.set_num_threads(1)
+    queries, pairs, depth = shared
+    vectors_DH = open_read(documents).vectors(row_ids)
+    return rank_block(block, bucket_D, vectors_DH, queries, pairs, depth)

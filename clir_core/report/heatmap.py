@@ -1,0 +1,85 @@
+"""The heat map: languages against metrics, where the stronger colour is the worse figure.
+
+Colour says one thing: grey-violet is lost quality, orange leans to English, blue leans to the query's own language.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from clir_core.audit import AuditResult, MetricRow
+from clir_core.report.table import NONE, Column, cutoff, figures_of, find, interval, number
+
+Hue = Literal["loss", "english", "other", "none"]
+HALF_SPAN = 0.5  # differences of this size get the full colour: the pools hold as much English as X
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A figure, its hue, and how strong the hue is in percent."""
+
+    text: str
+    title: str
+    hue: Hue
+    strength: int
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """Columns that hold at least one figure, and a row for each language that has one."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
+
+
+def columns(k: int) -> tuple[Column, ...]:
+    """Rates first, then the differences whose ideal is no difference."""
+    return (
+        Column("mono", "mono", "x", "acc@1", "higher"),
+        Column("cross, X to en", "cross", "x", "acc@1", "higher"),
+        Column("cross, en to X", "cross", "en", "acc@1", "higher"),
+        Column("multi, X query", "multi", "x", f"complete@{k}", "higher"),
+        Column("multi, en query", "multi", "en", f"complete@{k}", "higher"),
+        Column("distractor", "distractor", "x", "inclination_rate", "lower"),
+        Column("multi, en minus X query", "multi", None, f"language_gap(complete@{k})", "0"),
+        Column("multi, X query", "multi", "x", "pull(x)", "0"),
+        Column("multi, X query", "multi", "x", "pull(en)", "0"),
+        Column("multi, X query", "multi", "x", f"english_share@{k}", "0"),
+        Column("multi, X query", "multi", "x", "lpr", "0.5"),
+        Column("multi, en query", "multi", "en", f"english_share@{k}", "0"),
+        Column("multi, en query", "multi", "en", "lpr", "0.5"),
+    )
+
+
+def heat_map(result: AuditResult) -> HeatMap:
+    """The map of a result; empty columns and rows are left out."""
+    figures = figures_of(result)
+    wanted = columns(cutoff(result))
+    found = {lang: [find(figures, column, lang) for column in wanted] for lang in result.languages}
+    kept = [at for at in range(len(wanted)) if any(row[at] is not None for row in found.values())]
+    rows = tuple(
+        (lang, tuple(heat_cell(wanted[at], row[at]) for at in kept))
+        for lang, row in found.items()
+        if any(row[at] is not None for at in kept)
+    )
+    return HeatMap(tuple(wanted[at] for at in kept), rows)
+
+
+def heat_cell(column: Column, row: MetricRow | None) -> HeatCell:
+    """The colour of one figure."""
+    if row is None or not math.isfinite(row.value):
+        return HeatCell(NONE, "", "none", 0)
+    hue, strength = _colour(column, row.value)
+    title = f"95 % interval {interval(row)}, n = {row.n:,}"
+    return HeatCell(number(row.metric, row.value), title, hue, round(100 * min(1.0, strength)))
+
+
+def _colour(column: Column, value: float) -> tuple[Hue, float]:
+    if column.better == "higher":
+        return "loss", 1 - value
+    if column.better == "lower":
+        return "loss", value
+    lean = (value - float(column.better)) / HALF_SPAN
+    # lpr counts for the query's language: with X queries a high one leans away from English
+    to_english = lean if column.better == "0" or column.query == "en" else -lean
+    return ("english" if to_english > 0 else "other"), abs(lean)

@@ -1,0 +1,109 @@
+"""The report page: one HTML file that opens anywhere, with nothing loaded from outside.
+
+Texts of the corpus are untrusted: they reach the page through Jinja's autoescape and never as Markup.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from clir_core.audit import AuditResult
+from clir_core.corpus import ENGLISH, Corpus
+from clir_core.lang import language_name
+from clir_core.report.charts import dose_response
+from clir_core.report.heatmap import heat_map
+from clir_core.report.table import Column, interval, number, summary
+from clir_core.report.worst import worst_queries
+from clir_core.scenarios import ScenarioName
+
+HERE = Path(__file__).parent
+
+
+def render_report(result: AuditResult, ranks: pl.DataFrame, topk: pl.DataFrame, corpus: Corpus) -> str:
+    """The whole page."""
+    table, heat = summary(result), heat_map(result)
+    return _environment().get_template("report.html.j2").render(
+        result=result,
+        css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
+        model=short_name(result.spec.model),
+        corpus_name=short_name(result.spec.corpus),
+        summary=table,
+        summary_groups=_groups(table.columns),
+        heat=heat,
+        heat_groups=_groups(heat.columns),
+        chart=dose_response(result),
+        worst=worst_queries(ranks, topk, corpus),
+        provenance=_provenance(result),
+        absent=lambda *scenarios: absent(result, scenarios),
+    )  # fmt: skip
+
+
+def short_name(ref: str) -> str:
+    """A reference without its scheme and folders: what a person calls the model or the corpus."""
+    scheme, _, rest = ref.rpartition(":")
+    if scheme == "hf":
+        return rest
+    return rest.rstrip("/").rpartition("/")[2] if "/" in rest else (rest or ref)
+
+
+def absent(result: AuditResult, scenarios: Sequence[ScenarioName]) -> list[str]:
+    """Why scenarios have no figures: a sentence a reason; none where all of them have."""
+    found = {row.scenario.partition("(")[0] for row in result.metrics}
+    unasked = [name for name in scenarios if name not in result.spec.scenarios]
+    empty = [name for name in scenarios if name in result.spec.scenarios and name not in found]
+    reasons = [f"Not asked for in this audit: {', '.join(unasked)}."] if unasked else []
+    if empty and set(result.languages) <= {ENGLISH}:
+        reasons.append(f"This audit has no language beside English, which {', '.join(empty)} would compare it with.")
+    elif empty:
+        reasons.append(f"No query could be ranked in {', '.join(empty)}; the reasons are under “What was skipped”.")
+    return reasons
+
+
+def breakable(metric: str) -> Markup:
+    """A metric's name that may go over two lines in a narrow head: between its long words, and before a bracket."""
+    return Markup(re.sub(r"_(?=[a-z]{4})|(?<=\w{7})(?=\()", r"\g<0><wbr>", str(escape(metric))))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(language=language_name, breakable=breakable)
+    environment.globals.update(number=number, interval=interval)
+    return environment
+
+
+def _groups(shown: Sequence[Column]) -> list[tuple[str, int]]:
+    """Head of the columns' groups: name and how many neighbours share it."""
+    return [(name, len(list(members))) for name, members in groupby(shown, lambda column: column.group)]
+
+
+def _provenance(result: AuditResult) -> list[tuple[str, str]]:
+    """Label and value of everything that made the figures."""
+    made = result.provenance
+    rows = [
+        ("audit", f"{result.name}, spec {result.spec.identity()}"),
+        ("model", f"{result.spec.model}, fingerprint {made.model_fingerprint}"),
+        ("corpus", f"{result.spec.corpus}, fingerprint {made.corpus_fingerprint}"),
+    ]
+    for label, read in (("documents", made.documents_table), ("queries", made.queries_table)):
+        rows.append((label, f"table {read.table}, version {read.version}, tag {read.tag}, in {read.uri}"))
+    rows += [
+        ("git commit", made.git_commit or "unknown"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))),
+        ("exact ties", f"{made.ties:,} unrelated documents that score exactly as a gold; they count as above it"),
+        ("near-ties", f"{made.near_ties:,} within 1e-6: another machine could rank these otherwise"),
+        ("timings", ", ".join(f"{step} {_seconds(taken)}" for step, taken in made.timings.items()) or "none"),
+        ("bootstrap", f"{result.spec.resamples:,} resamples of the queries, seed {result.spec.seed}"),
+        ("finished", made.finished.isoformat(timespec="seconds")),
+    ]
+    return rows
+
+
+def _seconds(taken: float) -> str:
+    return f"{taken:,.1f} s" if taken else "done before"

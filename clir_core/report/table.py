@@ -1,0 +1,166 @@
+"""The main table: one row a language, a handful of figures with their intervals, for the page and for plain text."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from clir_core.audit import AuditResult, MetricRow
+from clir_core.lang import language_name
+
+NONE = "—"
+GAP = 2
+Figures = dict[tuple[str, str | None, str | None, str], MetricRow]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Which figure a column shows. `query` is the language of its queries: x is the row's, None compares both."""
+
+    group: str
+    scenario: str
+    query: Literal["x", "en"] | None
+    metric: str
+    better: Literal["higher", "lower", "0", "0.5"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure as it is printed. Empty interval where there is no figure."""
+
+    value: str
+    interval: str = ""
+    n: int = 0
+
+
+def cutoff(result: AuditResult) -> int:
+    """The k that the short tables show."""
+    return 10 if 10 in result.spec.cutoffs or not result.spec.cutoffs else result.spec.cutoffs[0]
+
+
+def columns(k: int) -> tuple[Column, ...]:
+    """The main table's columns, neighbours of one group together."""
+    return (
+        Column("mono", "mono", "x", "acc@1", "higher"),
+        Column("cross, X to en", "cross", "x", "acc@1", "higher"),
+        Column("multi, X query", "multi", "x", f"complete@{k}", "higher"),
+        Column("multi, X query", "multi", "x", "max_at_r", "lower"),
+        Column("multi, X query", "multi", "x", "pull(x)", "0"),
+        Column("multi, X query", "multi", "x", "pull(en)", "0"),
+        Column("multi, en query", "multi", "en", f"complete@{k}", "higher"),
+        Column("multi, en query", "multi", "en", "max_at_r", "lower"),
+        Column("distractor", "distractor", "x", "inclination_rate", "lower"),
+    )
+
+
+def figures_of(result: AuditResult) -> Figures:
+    """Metric rows by scenario, query language, X and metric."""
+    return {(row.scenario, row.query_lang, row.lang, row.metric): row for row in result.metrics}
+
+
+def find(figures: Figures, column: Column, lang: str) -> MetricRow | None:
+    """The figure of a column in the row of a language."""
+    query = lang if column.query == "x" else column.query
+    return figures.get((column.scenario, query, lang, column.metric))
+
+
+def number(metric: str, value: float) -> str:
+    """A value as it is printed: ranks and percent with one digit, differences with their sign."""
+    if not math.isfinite(value):
+        return NONE
+    digits = 1 if "max_at_r" in metric or metric.startswith("rank_distance") else 3
+    value = round(value, digits) + 0.0  # no minus before a zero
+    text = f"{value:+,.{digits}f}" if _signed(metric) else f"{value:,.{digits}f}"
+    return text.replace("-", "−")
+
+
+def interval(row: MetricRow) -> str:
+    """The 95 % interval as it is printed."""
+    if not (math.isfinite(row.low) and math.isfinite(row.high)):
+        return ""
+    low, high = number(row.metric, row.low), number(row.metric, row.high)
+    return f"{low} to {high}" if _signed(row.metric) or row.low < 0 else f"{low}–{high}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The main table: columns that hold at least one figure, and each language's cells in their order."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+def summary(result: AuditResult) -> Summary:
+    """The main table of a result."""
+    figures = figures_of(result)
+    filled = [c for c in columns(cutoff(result)) if any(find(figures, c, lang) for lang in result.languages)]
+    rows = ((lang, tuple(_cell(find(figures, column, lang)) for column in filled)) for lang in result.languages)
+    return Summary(tuple(filled), tuple(rows))
+
+
+def summary_rows(result: AuditResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and rows as strings, an interval in brackets behind its value."""
+    table = summary(result)
+    head = ("language", *(f"{column.group}: {column.metric}" for column in table.columns))
+    rows = [
+        (_label(lang), *(f"{cell.value} ({cell.interval})" if cell.interval else cell.value for cell in cells))
+        for lang, cells in table.rows
+    ]
+    return head, rows
+
+
+def as_markdown(result: AuditResult) -> str:
+    """The main table for a Prefect artifact or a pull request."""
+    head, rows = summary_rows(result)
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "".join("| " + " | ".join(row) + " |\n" for row in (head, rule, *rows))
+
+
+def as_text(result: AuditResult, width: int = 120) -> str:
+    """The main table for a terminal, the intervals below their values.
+
+    Where it is wider than the terminal it goes on below, with the languages again.
+    """
+    table = summary(result)
+    languages = ["", "language", *(part for lang, _ in table.rows for part in (_label(lang), ""))]
+    stacks = []
+    for at, column in enumerate(table.columns):
+        cells = [row[at] for _, row in table.rows]
+        stacks.append([column.group, column.metric, *(part for cell in cells for part in (cell.value, cell.interval))])
+    return "\n".join(_block(languages, block) for block in _fitting(stacks, width - _wide(languages)))
+
+
+def _fitting(stacks: list[list[str]], width: int) -> Iterator[list[list[str]]]:
+    """Neighbouring columns as they fit; one that is too wide alone stands alone."""
+    block: list[list[str]] = []
+    for stack in stacks:
+        if block and sum(GAP + _wide(other) for other in [*block, stack]) > width:
+            yield block
+            block = []
+        block.append(stack)
+    yield block
+
+
+def _block(languages: list[str], stacks: list[list[str]]) -> str:
+    aligned = [[cell.ljust(_wide(languages)) for cell in languages]]
+    aligned += [[cell.rjust(GAP + _wide(stack)) for cell in stack] for stack in stacks]
+    lines = ["".join(cells).rstrip() for cells in zip(*aligned, strict=True)]
+    return "".join(f"{line}\n" for line in lines if line)
+
+
+def _wide(stack: list[str]) -> int:
+    return max(len(cell) for cell in stack)
+
+
+def _cell(row: MetricRow | None) -> Cell:
+    if row is None or not math.isfinite(row.value):
+        return Cell(NONE)
+    return Cell(number(row.metric, row.value), interval(row), row.n)
+
+
+def _label(lang: str) -> str:
+    return f"{language_name(lang)} ({lang})"
+
+
+def _signed(metric: str) -> bool:
+    return metric.startswith(("pull(", "english_share@", "language_gap("))

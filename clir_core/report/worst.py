@@ -1,0 +1,145 @@
+"""The worst queries of the multi pools: where a gold ended up far down, and what was ranked above it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import langcodes
+import polars as pl
+
+from clir_core.corpus import ENGLISH, Corpus
+from clir_core.lang import language_name
+
+RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Mand", "Samr"})
+SNIPPET, QUERY = 180, 400  # characters shown of a document and of a query
+KEY = ("lang", "query_lang", "query_id")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text with what a browser needs to set it right."""
+
+    lang: str
+    direction: str
+    text: str
+
+
+@dataclass(frozen=True)
+class GoldRank:
+    """Where one gold is, and the unrelated documents above it by language."""
+
+    passage: Passage
+    rank: int
+    above: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One of the top documents."""
+
+    position: int
+    passage: Passage
+    relation: str
+    score: float
+
+
+@dataclass(frozen=True)
+class WorstQuery:
+    """A query of a multi pool, its golds and its top documents. `english` is its English version, if it is another."""
+
+    lang: str
+    query: Passage
+    english: str | None
+    max_rank: int
+    pool_size: int
+    golds: tuple[GoldRank, ...]
+    hits: tuple[Hit, ...]
+
+
+def direction(lang: str) -> str:
+    """rtl or ltr, by the script that the language is usually written in."""
+    return "rtl" if langcodes.Language.get(lang).maximize().script in RIGHT_TO_LEFT else "ltr"
+
+
+def snippet(text: str, length: int = SNIPPET) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def worst_queries(ranks: pl.DataFrame, topk: pl.DataFrame, corpus: Corpus, n: int = 10) -> tuple[WorstQuery, ...]:
+    """The n worst, each language in turn; queries whose golds are all on top are never among them."""
+    multi = ranks.filter(pl.col("scenario") == "multi")
+    chosen = pick(multi, n)
+    golds = multi.join(chosen.select(KEY), on=KEY, how="semi").sort("rank")
+    hits = topk.filter(pl.col("scenario") == "multi").join(chosen.select(KEY), on=KEY, how="semi").sort("position")
+    texts = _texts(corpus.documents, "doc_id", [*golds["doc_id"], *hits["doc_id"]])
+    queries = _queries(corpus, chosen["query_id"])
+    return tuple(_worst(row, _of(golds, row), _of(hits, row), texts, queries) for row in chosen.to_dicts())
+
+
+def pick(multi: pl.DataFrame, n: int) -> pl.DataFrame:
+    """Keys, max_rank and pool_size of the n worst queries: every language's worst, then every second worst, ..."""
+    per_query = multi.group_by(KEY).agg(
+        pl.col("rank").max().alias("max_rank"), pl.col("pool_size").first(), pl.col("n_golds").first()
+    )
+    # without this order ties would come out differently from run to run
+    missed = per_query.filter(pl.col("max_rank") > pl.col("n_golds")).sort(
+        "max_rank", *KEY, descending=[True, False, False, False]
+    )
+    turns = missed.with_columns(pl.int_range(pl.len()).over("lang").alias("turn"))
+    return turns.sort("turn", "max_rank", *KEY, descending=[False, True, False, False, False]).head(n)
+
+
+def _of(frame: pl.DataFrame, key: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return frame.filter(*(pl.col(name) == key[name] for name in KEY)).to_dicts()
+
+
+def _texts(table: Any, key: str, ids: Iterable[str]) -> dict[str, str]:
+    frame = pl.DataFrame(pl.from_arrow(table)).filter(pl.col(key).is_in(list(set(ids))))
+    return dict(zip(frame[key], frame["text"], strict=True))
+
+
+def _queries(corpus: Corpus, ids: pl.Series) -> dict[str, tuple[str, str | None]]:
+    """Text and English version by query id."""
+    frame = pl.DataFrame(pl.from_arrow(corpus.queries))
+    english = frame.filter(pl.col("lang") == ENGLISH).unique("group_id", keep="first", maintain_order=True)
+    joined = frame.filter(pl.col("query_id").is_in(ids.implode())).join(
+        english.select("group_id", english="text"), on="group_id", how="left"
+    )
+    return {row["query_id"]: (row["text"], row["english"]) for row in joined.to_dicts()}
+
+
+def _worst(
+    row: Mapping[str, Any],
+    golds: list[dict[str, Any]],
+    hits: list[dict[str, Any]],
+    texts: Mapping[str, str],
+    queries: Mapping[str, tuple[str, str | None]],
+) -> WorstQuery:
+    lang = row["query_lang"]
+    text, english = queries.get(row["query_id"], (row["query_id"], None))
+    return WorstQuery(
+        lang=row["lang"],
+        query=_passage(lang, text, QUERY),
+        english=snippet(english, QUERY) if english and lang != ENGLISH else None,
+        max_rank=row["max_rank"],
+        pool_size=row["pool_size"],
+        golds=tuple(
+            GoldRank(_passage(gold["gold_lang"], texts.get(gold["doc_id"], "")), gold["rank"], _above(gold))
+            for gold in golds
+        ),
+        hits=tuple(
+            Hit(hit["position"], _passage(hit["doc_lang"], texts.get(hit["doc_id"], "")), hit["relation"], hit["score"])
+            for hit in hits
+        ),
+    )
+
+
+def _passage(lang: str, text: str, length: int = SNIPPET) -> Passage:
+    return Passage(lang, direction(lang), snippet(text, length))
+
+
+def _above(gold: Mapping[str, Any]) -> str:
+    counts = {name.removeprefix("outranking_"): n for name, n in gold.items() if name.startswith("outranking_") and n}
+    return ", ".join(f"{n:,} {language_name(lang)}" for lang, n in sorted(counts.items(), key=lambda pair: -pair[1]))

@@ -1,0 +1,65 @@
+"""What every source yields: three raw tables that say where each row was read. Nothing is checked here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from clir_core.corpus import DOCUMENTS, ORIGIN, QRELS, QUERIES, Corpus, Skipped
+from clir_core.validation import validate
+
+# so many rows lie in Python objects before they become Arrow
+_CHUNK_ROWS = 8192
+
+
+@dataclass(frozen=True)
+class RawCorpus:
+    """Tables as they were read: any value may be null, ids may repeat or lead nowhere."""
+
+    name: str
+    documents: pa.Table
+    queries: pa.Table
+    qrels: pa.Table
+    skipped: tuple[Skipped, ...] = ()
+
+    def validated(self) -> Corpus:
+        """The corpus, or a CorpusError with every problem."""
+        return validate(self.name, self.documents, self.queries, self.qrels, self.skipped)
+
+
+class Rows:
+    """One raw table in the making. Columns that a row does not give are null."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        fields = [*(field.with_nullable(True) for field in schema), *ORIGIN]
+        self._schema = pa.schema(fields)
+        self._pending: list[dict[str, object]] = []
+        self._batches: list[pa.RecordBatch] = []
+
+    def add(self, file: object, row: int, **values: str | int | None) -> None:
+        """One more row, read at this place; rows count from 1."""
+        self._pending.append({"file": str(file), "row": row, **values})
+        if len(self._pending) == _CHUNK_ROWS:
+            self._flush()
+
+    def table(self) -> pa.Table:
+        """All rows so far."""
+        self._flush()
+        return pa.Table.from_batches(self._batches, self._schema)
+
+    def _flush(self) -> None:
+        self._batches.append(pa.RecordBatch.from_pylist(self._pending, self._schema))
+        self._pending = []
+
+
+class RawRows:
+    """The three tables of one corpus in the making."""
+
+    def __init__(self) -> None:
+        self.documents = Rows(DOCUMENTS)
+        self.queries = Rows(QUERIES)
+        self.qrels = Rows(QRELS)
+
+    def corpus(self, name: str, skipped: Sequence[Skipped] = ()) -> RawCorpus:
+        """The tables so far, under this name."""
+        return RawCorpus(name, self.documents.table(), self.queries.table(), self.qrels.table(), tuple(skipped))

@@ -1,0 +1,102 @@
+"""XQuAD: one SQuAD file a language, aligned by position. A paragraph is a document, its questions are the queries."""
+
+import codecs
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ValidationError
+
+from clir_core.errors import CorpusError
+from clir_core.sources.choice import choose_languages
+from clir_core.sources.json_input import complaints
+from clir_core.sources.rows import RawCorpus, RawRows
+
+
+class _Question(BaseModel):
+    id: str
+    question: str
+
+
+class _Paragraph(BaseModel):
+    context: str
+    qas: list[_Question]
+
+
+class _Article(BaseModel):
+    # its title stays unread: in the text it would give the article away
+    paragraphs: list[_Paragraph]
+
+
+class _File(BaseModel):
+    data: list[_Article]
+
+
+class Paragraph(NamedTuple):
+    """One paragraph of one language: the group that it shares with its translations, and (id, question) pairs."""
+
+    group_id: str
+    context: str
+    questions: list[tuple[str, str]]
+
+
+def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
+    """The files xquad.LANG.json of English and the languages asked for; all of them where none is."""
+    files = {path.name.split(".")[1]: path for path in sorted(directory.glob("xquad.*.json"))}
+    if not files:
+        raise CorpusError(f"{directory} has no file xquad.LANG.json, such as xquad.en.json; give XQuAD's own folder")
+    problems: list[str] = []
+    chosen = choose_languages(languages, files, "xquad")
+    texts = {lang: (str(files[lang]), _paragraphs(files[lang], problems)) for lang in chosen}
+    if problems:
+        raise CorpusError("XQuAD files that cannot be read", problems)
+    return tables("xquad", texts)
+
+
+def tables(name: str, texts: Mapping[str, tuple[str, Sequence[Paragraph]]]) -> RawCorpus:
+    """Raw tables of paragraphs of several languages, with files. A row is the paragraph's or question's number."""
+    check_aligned(texts)
+    rows = RawRows()
+    for lang, (file, paragraphs) in texts.items():
+        asked = 0
+        for number, (group, context, questions) in enumerate(paragraphs, start=1):
+            rows.documents.add(file, number, doc_id=f"{lang}/{group}", group_id=group, lang=lang, text=context)
+            for question_id, question in questions:
+                asked += 1
+                query_id = f"{lang}/{question_id}"
+                rows.queries.add(file, asked, query_id=query_id, group_id=question_id, lang=lang, text=question)
+                rows.qrels.add(file, asked, query_id=query_id, group_id=group, grade=1)
+    return rows.corpus(name)
+
+
+def check_aligned(texts: Mapping[str, tuple[str, Iterable[Paragraph]]]) -> None:
+    """Translations are known by their position alone, so the paragraphs at one position must ask the same questions."""
+    first: dict[str, tuple[str, set[str]]] = {}
+    problems = []
+    for file, paragraphs in texts.values():
+        for number, paragraph in enumerate(paragraphs, start=1):
+            ids = {question_id for question_id, _ in paragraph.questions}
+            other, expected = first.setdefault(paragraph.group_id, (file, ids))
+            if ids != expected:
+                problems.append(
+                    f"{file}, row {number}: paragraph {paragraph.group_id} has other question ids than in {other}: "
+                    "it is no translation; take both files from one release"
+                )
+    if problems:
+        raise CorpusError("XQuAD files that are not aligned", problems)
+
+
+def _paragraphs(path: Path, problems: list[str]) -> list[Paragraph]:
+    try:
+        articles = _File.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8)).data
+    except ValidationError as error:
+        problems += [f"{path}: {complaint}" for complaint in complaints(error)]
+        return []
+    except OSError as error:
+        problems.append(f"{path}: {error.strerror}; make it readable")
+        return []
+    return [
+        Paragraph(f"a{a:02}-p{p:02}", paragraph.context, [(asked.id, asked.question) for asked in paragraph.qas])
+        for a, article in enumerate(articles)
+        for p, paragraph in enumerate(article.paragraphs)
+    ]

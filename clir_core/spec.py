@@ -1,0 +1,22 @@
+"""Specs and results: frozen models that cross boundaries as JSON, and the fingerprint that names a step's output."""
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+def sha256_of(value: Any) -> str:
+    """Hex sha256 of a JSON value; keys sorted, so equal values have equal hashes."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+class Spec(BaseModel):
+    """A request or a result: frozen, closed to unknown fields, JSON both ways."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def fingerprint(self) -> str:
+        """Hex sha256 over every field."""
+        return sha256_of(self.model_dump(mode="json"))

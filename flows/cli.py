@@ -1,0 +1,93 @@
+"""The console command `clir`. Its options are the fields of a flow's spec, nothing else."""
+
+import logging
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict, get_subcommand
+
+from clir_core.audit import AuditResult, AuditSpec
+from clir_core.errors import ClirError
+from clir_core.report.table import as_text
+
+
+class Audit(AuditSpec):
+    """Measure a checkpoint's English inclination, and the mirror image, on a multilingual corpus."""
+
+
+class Clir(BaseSettings):
+    """Does this checkpoint favour English, and can it be mended before it ships?"""
+
+    model_config = SettingsConfigDict(cli_prog_name="clir", cli_kebab_case=True, cli_avoid_json=True)
+    audit: CliSubCommand[Audit]
+
+
+def main(before: Sequence[str] = ()) -> None:
+    """Run a command; exit code 1 and one message where something is wrong that the user can mend."""
+    try:
+        asked = get_subcommand(CliApp.run(Clir, cli_args=[*before, *sys.argv[1:]], cli_exit_on_error=True))
+    except ValidationError as error:
+        sys.exit("\n".join(f"--{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in error.errors()))
+    assert isinstance(asked, Audit)
+    run_audit(AuditSpec(**asked.model_dump()))
+
+
+def run_audit(spec: AuditSpec) -> None:
+    """Run the flow here, with a temporary Prefect server unless one is configured, and print what it found."""
+    with prefect_server(spec.workspace):
+        from flows.audit import audit
+
+        try:
+            summary = audit(spec)
+        except ClirError as error:
+            sys.exit(f"clir: {error}")
+    result = AuditResult.model_validate_json((summary.out / "audit.json").read_text("utf-8"))
+    print(f"\n{as_text(result)}\n")
+    print("\n".join(summary.verdict))
+    print(f"\nReport: {summary.out / 'report.html'}")
+
+
+@contextmanager
+def prefect_server(workspace: Path) -> Iterator[None]:
+    """The configured Prefect server; where there is none, a temporary one whose history stays in the workspace."""
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_HOME,
+        PREFECT_SERVER_API_AUTH_STRING,
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+        temporary_settings,
+    )
+
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_traceback)
+    if PREFECT_API_URL.value():
+        yield
+        return
+    home = (workspace / "prefect").resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    secret = f"clir:{secrets.token_urlsafe(24)}"
+    with temporary_settings(
+        {
+            PREFECT_HOME: home,
+            PREFECT_API_AUTH_STRING: secret,
+            PREFECT_SERVER_API_AUTH_STRING: secret,
+            PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
+        }
+    ):
+        yield
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """An error that the user can mend has its message alone; the rest keep their traceback."""
+    if record.exc_info and isinstance(record.exc_info[1], ClirError):
+        record.exc_info = None
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Prefect adapters: names, caching, artifacts and progress around clir_core. No computing."""

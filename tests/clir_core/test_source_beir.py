@@ -1,0 +1,181 @@
+"""BEIR's layout, in one folder and in one a language; every kind of line that cannot be used."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clir_core.errors import CorpusError
+from clir_core.sources import read_corpus
+
+HEADER = "query-id\tcorpus-id\tscore"
+
+
+def write(folder: Path, corpus: list[dict], queries: list[dict], qrels: list[str], split: str = "test") -> Path:
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    for name, lines in (("corpus", corpus), ("queries", queries)):
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    rows = "".join("\t".join(line.split()) + "\n" for line in qrels)
+    (folder / "qrels" / f"{split}.tsv").write_text(f"{HEADER}\n{rows}", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def flat(tmp_path) -> Path:
+    """A parallel group, a document of its own, and the four ways to say language and group."""
+    corpus = [
+        {"_id": "e1", "title": "Tide", "text": "moon", "lang": "en", "group_id": "g1"},
+        {"_id": "d1", "title": "", "text": "Mond", "metadata": {"language": "de", "group_id": "g1"}},
+        {"_id": "e2", "text": "sun", "language": "en", "metadata": {"url": "x"}},
+    ]
+    queries = [
+        {"_id": "q1", "text": "what moves the sea?", "lang": "en"},
+        {"_id": "q2", "text": "was bewegt das Meer?", "metadata": {"lang": "de"}},
+        {"_id": "q3", "text": "of another split", "lang": "en"},
+    ]
+    return write(tmp_path / "small", corpus, queries, ["q1 g1 2", "q2 d1 1", "q2 e2 0"])
+
+
+def rows(table, *columns):
+    return [tuple(row[column] for column in columns) for row in table.to_pylist()]
+
+
+def problems_of(folder, languages=()) -> list[str]:
+    with pytest.raises(CorpusError) as caught:
+        read_corpus(f"beir:{folder}", languages)
+    return list(caught.value.problems)
+
+
+def test_one_folder(flat):
+    corpus = read_corpus(f"beir:{flat}")
+    assert corpus.name == "small"
+    assert rows(corpus.documents, "doc_id", "group_id", "lang", "text", "title") == [
+        ("d1", "g1", "de", "Mond", None),
+        ("e1", "g1", "en", "moon", "Tide"),
+        ("e2", "e2", "en", "sun", None),
+    ]
+    assert rows(corpus.queries, "query_id", "group_id", "lang") == [("q2", "q2", "de"), ("q1", "q1", "en")]
+    # a corpus-id that is a document's id means that document, one that is a group's the group
+    assert rows(corpus.qrels, "query_id", "group_id", "doc_id", "grade") == [
+        ("q1", "g1", None, 2),
+        ("q2", None, "d1", 1),
+    ]
+    assert [(entry.what, entry.count, entry.examples) for entry in corpus.skipped] == [
+        ("qrels", 1, ("q2 -> e2",)),
+        ("queries", 1, ("q3",)),
+    ]
+
+
+def test_a_document_id_goes_before_a_group_id(tmp_path):
+    corpus = [{"_id": "x", "text": "a", "lang": "en"}, {"_id": "y", "text": "b", "lang": "de", "group_id": "x"}]
+    write(tmp_path, corpus, [{"_id": "q", "text": "?", "lang": "en"}], ["q x 1"])
+    assert rows(read_corpus(f"beir:{tmp_path}").qrels, "group_id", "doc_id") == [(None, "x")]
+
+
+def test_one_folder_a_language(tmp_path):
+    for lang in ("en", "de", "zh"):
+        texts = [{"_id": "1", "text": f"{lang} one"}, {"_id": f"only-{lang}", "text": f"{lang} own"}]
+        queries = [{"_id": "q", "text": f"{lang}?"}, {"_id": "p", "text": f"{lang}!"}]
+        write(tmp_path / lang, texts, queries, ["q 1 1", f"p only-{lang} 1"])
+    corpus = read_corpus(f"beir:{tmp_path}")
+    assert corpus.languages == ("en", "de", "zh")
+    assert rows(corpus.documents, "doc_id", "group_id", "lang")[:2] == [
+        ("de/1", "1", "de"),
+        ("de/only-de", "only-de", "de"),
+    ]
+    assert rows(corpus.queries, "query_id", "group_id")[-1] == ("zh/q", "q")
+    # the translated document stands for its group, the other for itself
+    assert rows(corpus.qrels, "query_id", "group_id", "doc_id")[:2] == [
+        ("de/p", None, "de/only-de"),
+        ("de/q", "1", None),
+    ]
+    (tmp_path / "de" / "corpus.jsonl").write_text("broken")
+    assert read_corpus(f"beir:{tmp_path}", ["zh"]).languages == ("en", "zh")
+
+
+def test_group_ids_go_before_equal_ids(tmp_path):
+    for lang, group in (("en", "moon"), ("de", "Sonne")):
+        texts = [{"_id": "1", "text": lang, "group_id": group}]
+        write(tmp_path / lang, texts, [{"_id": "q", "text": "?"}], ["q 1 1"])
+    corpus = read_corpus(f"beir:{tmp_path}")
+    assert corpus.documents["group_id"].to_pylist() == ["Sonne", "moon"]
+    assert corpus.qrels["doc_id"].to_pylist() == ["de/1", "en/1"]
+
+
+def test_every_bad_line_is_reported_at_once(flat):
+    with (flat / "corpus.jsonl").open("ab") as file:
+        file.write(b'{"_id": "x", "text": "cut\n')
+        file.write(b'{"text": "no id", "lang": "en"}\n')
+        file.write(b'{"_id": "y", "lang": "en"}\n')
+        file.write(b'{"_id": "z", "text": "no lang"}\n')
+        file.write(b'{"_id": "u", "text": "\xff", "lang": "en"}\n')
+        file.write(b'\n["a list"]\n')
+        file.write(b'{"_id": 7, "text": "number", "lang": "en"}\n')
+    with (flat / "queries.jsonl").open("a") as file:
+        file.write('{"_id": "q4", "text": "\\ud800", "lang": "en"}\n{"_id": "q5", "text": "no lang"}\n')
+    with (flat / "qrels" / "test.tsv").open("ab") as file:
+        file.write(b"q1\te2\nq1\te2\t1.5\nq1\te2\t99999999999\n\xff\te2\t1\nq1\t\t1\n")
+    problems = problems_of(flat)
+    corpus, queries, qrels = flat / "corpus.jsonl", flat / "queries.jsonl", flat / "qrels" / "test.tsv"
+    expected = [
+        *((corpus, 4, "cut off"), (corpus, 5, "'_id' is missing"), (corpus, 6, "'text' is missing")),
+        *((corpus, 7, "'lang' is missing"), (corpus, 8, "not UTF-8"), (corpus, 10, "object"), (corpus, 11, "'_id'")),
+        *((queries, 4, "not JSON"), (queries, 5, "'lang' is missing")),
+        *((qrels, 5, "2 columns, not 3"), (qrels, 6, "'1.5'"), (qrels, 7, "'99999999999'")),
+        *((qrels, 8, "byte 1 is not UTF-8"), (qrels, 9, "corpus-id is empty")),
+    ]
+    assert len(problems) == len(expected)
+    for problem, (file, row, what) in zip(problems, expected, strict=True):
+        assert problem.startswith(f"{file}, row {row}: ") and what in problem
+
+
+def test_a_qrel_that_leads_nowhere_is_named(flat):
+    with (flat / "qrels" / "test.tsv").open("a") as file:
+        file.write("q1\tgone\t1\nnobody\te2\t-1\n")
+    assert [problem.split(": ", 1)[1].split(";")[0] for problem in problems_of(flat)] == [
+        "doc_id 'gone' is no document of this corpus",
+        "grade -1 for query 'nobody' is negative",
+        "query_id 'nobody' is no query of this corpus",
+    ]
+
+
+def test_byte_order_marks_line_ends_and_a_missing_header_do_no_harm(flat):
+    expected = read_corpus(f"beir:{flat}")
+    for file in (flat / "corpus.jsonl", flat / "queries.jsonl"):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    file = flat / "qrels" / "test.tsv"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().split(b"\n", 1)[1].replace(b"\n", b"\r\n"))
+    assert read_corpus(f"beir:{flat}") == expected
+
+
+@pytest.mark.parametrize(
+    ("splits", "chosen"),
+    [(["test", "dev", "train"], "test"), (["train", "dev"], "dev"), (["train"], "train"), (["x"], "x")],
+)
+def test_test_goes_before_dev_before_train(tmp_path, splits, chosen):
+    for split in splits:
+        corpus = [{"_id": name, "text": name, "lang": "en"} for name in splits]
+        write(tmp_path, corpus, [{"_id": "q", "text": "?", "lang": "en"}], [f"q {split} 1"], split)
+    assert read_corpus(f"beir:{tmp_path}").qrels["doc_id"].to_pylist() == [chosen]
+
+
+def test_missing_files_are_all_named(flat):
+    (flat / "queries.jsonl").unlink()
+    (flat / "qrels" / "test.tsv").unlink()
+    queries, qrels = problems_of(flat)
+    assert queries.startswith(f"{flat / 'queries.jsonl'}: No such file")
+    assert qrels == f"{flat / 'qrels'} has no *.tsv; it needs test.tsv (or dev.tsv, or train.tsv)"
+
+
+def test_two_layouts_at_once_are_refused(flat):
+    write(flat / "en", [], [], [])
+    with pytest.raises(CorpusError, match=r"holds corpus\.jsonl and folders with one \(en\)"):
+        read_corpus(f"beir:{flat}")
+
+
+def test_a_corpus_without_english_is_an_error(tmp_path):
+    texts = [{"_id": "1", "text": "color", "lang": "en-US"}]
+    write(tmp_path, texts, [{"_id": "q", "text": "?", "lang": "en-US"}], ["q 1 1"])
+    (problem,) = problems_of(tmp_path)
+    assert problem == ("English ('en') is not in the corpus, it has documents in en-US; write 'en' for 'en-US'")
