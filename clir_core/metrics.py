@@ -1,7 +1,7 @@
 """Metrics: each is a name, a unit and a Polars expression over the golds of one query in one pool.
 
-Per query first (`per_query`), then means with intervals (`aggregate`). Definitions from trec_eval where it has them, else
-from Hong et al. 2026 (arXiv 2604.05684, "the paper"), MLAIRE (2605.07249), SHIFT (2606.18801), 2408.10536, 2509.06195.
+One row a query and pool here, means over queries in `stats`. Definitions are trec_eval's where it has them, else those
+of Hong et al. 2026 (arXiv 2604.05684, "the paper"), MLAIRE (2605.07249), SHIFT (2606.18801), 2408.10536, 2509.06195.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from clir_core.corpus import ENGLISH
-from clir_core.scenarios import SCENARIOS
 
 POOL = ("scenario", "query_lang", "lang")
 QUERY = (*POOL, "query_id")
@@ -112,7 +111,7 @@ def _table(ranks: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
 
 
 def _max_at_r_norm() -> pl.Expr:
-    """100 when the golds are on top, 0 when the last gold is last; log2, so that 2 against 4 weighs as 200 against 400."""
+    """100 when the golds are on top, 0 when the last is last; log2, so that 2 against 4 weighs as 200 against 400."""
     size, golds = pl.col("pool_size").first().log(2), pl.col("n_golds").first().log(2)
     return pl.when(size > golds).then(100 * (size - pl.col("rank").max().log(2)) / (size - golds)).otherwise(100.0)
 
@@ -127,7 +126,8 @@ def _ndcg(k: int) -> pl.Expr:
 def _pull(golds: pl.Expr) -> pl.Expr:
     """English's share of what outranks these golds, minus its share of the pool's unrelated documents."""
     english, everything = (pl.col(name).filter(golds).sum() for name in (f"outranking_{ENGLISH}", "outranking"))
-    return pl.when(everything > 0).then(english / everything - pl.col("unrelated_en").first() / pl.col("unrelated").first())
+    share = pl.col("unrelated_en").first() / pl.col("unrelated").first()
+    return pl.when(everything > 0).then(english / everything - share)
 
 
 def _beside_own(ranks: pl.DataFrame) -> pl.DataFrame:
@@ -192,7 +192,8 @@ def _rank_correlation(lists: pl.DataFrame, k: int) -> pl.DataFrame:
     """Spearman's correlation of two top-k lists over the documents of either; one that a list lacks has rank k + 1."""
     english, other = (lists.filter(side, pl.col("position") <= k) for side in _sides())
     # only pairs that both were asked
-    pairs = other.select("lang", "pair", "query_id").unique().join(english.select("lang", "pair").unique(), on=("lang", "pair"))
+    asked = english.select("lang", "pair").unique()
+    pairs = other.select("lang", "pair", "query_id").unique().join(asked, on=("lang", "pair"))
     columns = ("lang", "pair", "doc_id", "position")
     both = other.select(columns).join(
         english.select(columns), on=("lang", "pair", "doc_id"), how="full", coalesce=True, suffix="_en"
@@ -205,8 +206,3 @@ def _rank_correlation(lists: pl.DataFrame, k: int) -> pl.DataFrame:
         .alias(f"mrc@{k}")
     )
     return pairs.join(correlation, on=("lang", "pair")).drop("pair")
-
-
-def scenario_order(scenario: str) -> tuple[int, str]:
-    """Sorts scenarios as the design lists them."""
-    return SCENARIOS.index(scenario.partition("(")[0]), scenario  # type: ignore[arg-type]

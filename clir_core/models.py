@@ -109,7 +109,9 @@ def _download(ref: str, remote_code: bool) -> Path:
 
     name, _, revision = ref.removeprefix("hf:").partition("@")
     if remote_code and not re.fullmatch(r"[0-9a-f]{40}", revision):
-        raise ModelError(f"{ref}: its code may only run at a pinned commit; write hf:{name}@ and the commit's 40 digits")
+        raise ModelError(
+            f"{ref}: its code may only run at a pinned commit; write hf:{name}@ and the commit's 40 digits"
+        )
     patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", *(["*.py"] if remote_code else [])]
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
@@ -127,13 +129,15 @@ def _check_weights(ref: str, path: Path) -> None:
     if unsafe:
         names = ", ".join(str(file.relative_to(path)) for file in unsafe[:3])
         raise ModelError(
-            f"{ref}: weights are pickled ({names}) and pickles can run code; load it once where you trust it and save it "
-            "with SentenceTransformer(...).save_pretrained(DIR), which writes safetensors"
+            f"{ref}: weights are pickled ({names}) and pickles can run code; load it once where you trust it and save "
+            "it with SentenceTransformer(...).save_pretrained(DIR), which writes safetensors"
         )
     if not list(path.rglob("*.safetensors")):
         raise ModelError(f"{ref}: {path} has no weights (*.safetensors); is this the checkpoint's own directory?")
     if not (path / "config.json").exists() and not (path / "modules.json").exists():
-        raise ModelError(f"{ref}: {path} has weights but neither config.json nor modules.json; save the whole checkpoint")
+        raise ModelError(
+            f"{ref}: {path} has weights but neither config.json nor modules.json; save the whole checkpoint"
+        )
 
 
 def _check_code(ref: str, path: Path, remote_code: bool) -> None:
@@ -180,7 +184,11 @@ def _file_hashes(path: Path) -> dict[str, str]:
     for file in sorted(path.rglob("*")):
         relative = file.relative_to(path)
         hidden = any(part.startswith(".") for part in relative.parts)
-        if file.is_file() and not hidden and file.suffix in (".safetensors", ".json", ".txt", ".model", ".jinja", ".py"):
+        if (
+            file.is_file()
+            and not hidden
+            and file.suffix in (".safetensors", ".json", ".txt", ".model", ".jinja", ".py")
+        ):
             with file.open("rb") as stream:
                 hashes[str(relative)] = hashlib.file_digest(stream, "sha256").hexdigest()
     return hashes

@@ -1,8 +1,8 @@
 """The counting kernel: how many unrelated documents score at least as high as each gold, per hash bucket.
 
-A rank is one plus the documents that outrank, so these counts give the rank in every pool, and counts of disjoint blocks
-of documents add up. Scores come from tiles of one constant shape, padded: a product of another shape may differ in the
-last bit and turn a near-tie. So no figure depends on the size, the order or the number of blocks.
+A rank is one plus the documents that outrank, so these counts give the rank in every pool, and counts of disjoint
+blocks of documents add up. Scores come from tiles of one constant shape, padded: a product of another shape may differ
+in the last bit and turn a near-tie. So no figure depends on the size, the order or the number of blocks.
 
 Two layouts recur. A ragged array belongs to queries through `first_Q`: the rows of query q are first_Q[q]:first_Q[q+1].
 Documents of a block are sorted by hash bucket, so a bucket is a run of columns.
@@ -65,7 +65,13 @@ class Counts:
 
 
 def count_block(
-    queries_QH: torch.Tensor, side: Side, docs_DH: torch.Tensor, first_doc: int, n_docs: int, bucket_D: np.ndarray, depth: int
+    queries_QH: torch.Tensor,
+    side: Side,
+    docs_DH: torch.Tensor,
+    first_doc: int,
+    n_docs: int,
+    bucket_D: np.ndarray,
+    depth: int,
 ) -> Counts:
     """Count one block of documents, numbered from first_doc, for all queries of a side.
 
@@ -139,9 +145,23 @@ def _gathered(docs_DH: torch.Tensor, docs: np.ndarray) -> Iterator[tuple[int, to
 
 @numba.njit(nogil=True, cache=True)
 def _count_tile(
-    scores, query_at, n_queries, first_doc, n_docs, starts, related_first, related_doc, threshold_first, threshold,
-    above, ties, near, top_score, top_doc,
-):  # fmt: skip
+    scores: np.ndarray,
+    query_at: int,
+    n_queries: int,
+    first_doc: int,
+    n_docs: int,
+    starts: np.ndarray,
+    related_first: np.ndarray,
+    related_doc: np.ndarray,
+    threshold_first: np.ndarray,
+    threshold: np.ndarray,
+    above: np.ndarray,
+    ties: np.ndarray,
+    near: np.ndarray,
+    top_score: np.ndarray,
+    top_doc: np.ndarray,
+) -> None:
+    """One tile of scores; the last five arrays take what it adds. `starts` are the columns where buckets begin."""
     for row in range(n_queries):
         query = query_at + row
         line = scores[row]
@@ -154,10 +174,10 @@ def _count_tile(
         for g in range(threshold_first[query], threshold_first[query + 1]):
             close = 0
             for bucket in range(len(starts) - 1):
-                higher = np.int32(0)
+                higher = 0
                 for doc in range(starts[bucket], starts[bucket + 1]):
-                    higher += np.int32(line[doc] >= threshold[g])
-                    close += np.int32(abs(line[doc] - threshold[g]) <= np.float32(NEAR))
+                    higher += line[doc] >= threshold[g]
+                    close += abs(line[doc] - threshold[g]) <= np.float32(NEAR)
                 above[g, bucket] += higher
             near[g] += close
             if close:
@@ -167,7 +187,7 @@ def _count_tile(
 
 
 @numba.njit(nogil=True, cache=True)
-def _offer(score, doc, top_score, top_doc):
+def _offer(score: float, doc: int, top_score: np.ndarray, top_doc: np.ndarray) -> None:
     """Put a document into a top list, best first; of equal scores the lower number comes first."""
     at = len(top_score) - 1
     if at < 0 or score < top_score[at] or (score == top_score[at] and doc > top_doc[at]):
@@ -181,7 +201,7 @@ def _offer(score, doc, top_score, top_doc):
 
 
 @numba.njit(nogil=True, cache=True)
-def _merge_tops(top_score, top_doc, other_score, other_doc):
+def _merge_tops(top_score: np.ndarray, top_doc: np.ndarray, other_score: np.ndarray, other_doc: np.ndarray) -> None:
     for query in range(top_score.shape[0]):
         for k in range(top_score.shape[1]):
             if other_doc[query, k] >= 0:
@@ -190,7 +210,7 @@ def _merge_tops(top_score, top_doc, other_score, other_doc):
 
 @numba.njit(nogil=True, cache=True)
 def count_related(first_Q: np.ndarray, score: np.ndarray, lang: np.ndarray, n_langs: int) -> np.ndarray:
-    """For each related document, the others of its query that score at least as high, per language: int32 [R, langs]."""
+    """Per related document, how many others of its query score at least as high, by language: int32 [R, langs]."""
     above = np.zeros((len(score), n_langs), np.int32)
     for query in range(len(first_Q) - 1):
         for i in range(first_Q[query], first_Q[query + 1]):

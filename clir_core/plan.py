@@ -129,7 +129,7 @@ def make_plan(
 ) -> Plan:
     """Number everything and find each query's related documents; languages with English first."""
     documents = _frame(corpus.documents).filter(pl.col("lang").is_in(languages))
-    documents = documents.with_columns(bucket=pl.Series(buckets_of(documents["group_id"], seed)))
+    documents = documents.with_columns(bucket=pl.Series(buckets_of(documents["group_id"].to_list(), seed)))
     documents = documents.sort("lang", "bucket", "doc_id").with_columns(doc=pl.int_range(pl.len()).over("lang"))
     related = _related(documents, _frame(corpus.qrels))
     queries = _number_queries(_frame(corpus.queries), related, languages)
@@ -206,4 +206,4 @@ def _first(query: np.ndarray, n_queries: int) -> np.ndarray:
 
 
 def _frame(table: object) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(table))  # type: ignore[arg-type]
+    return pl.DataFrame(pl.from_arrow(table))

@@ -25,9 +25,12 @@ def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skip
     `rank` is 1 + the documents that score at least as high; `outranking_<lang>` are the unrelated ones among them and
     `ties` those that score exactly the same; `unrelated`, `unrelated_en` and `pool_en` count the query's pool.
     """
-    frames, skipped = [], []
+    frames: list[pl.DataFrame] = []
+    skipped: list[Skipped] = []
     for query_lang, queries in plan.queries.items():
-        beside = count_related(queries.related.first_Q, queries.related.score, queries.related.lang, len(plan.languages))
+        beside = count_related(
+            queries.related.first_Q, queries.related.score, queries.related.lang, len(plan.languages)
+        )
         for pool in plan.pools:
             if pool.query_lang == query_lang:
                 asked = _askable(plan, pool, queries)
@@ -37,7 +40,7 @@ def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skip
 
 
 def top_lists(plan: Plan, counts: PairCounts) -> pl.DataFrame:
-    """The first documents of every query in every pool but the share(p) pools; of equal scores, unrelated ones first."""
+    """The first documents of every query in every pool but share(p); of equal scores, unrelated ones first."""
     frames = []
     for query_lang, queries in plan.queries.items():
         relation = {
@@ -57,7 +60,7 @@ def describe(plan: Plan) -> tuple[PoolInfo, ...]:
 
 
 def _askable(plan: Plan, pool: Pool, queries: Queries) -> np.ndarray:
-    """Queries that have golds for this pool, bool [Q]: any, or where versions are compared every version of every one."""
+    """Queries with golds for this pool, bool [Q]: any, or where versions are compared, all versions of each."""
     related = queries.related
     wanted = related.is_gold & np.isin(related.lang, [plan.languages.index(lang) for lang in pool.gold_langs])
     n_golds = np.bincount(related.query[wanted], minlength=len(queries))
@@ -75,7 +78,9 @@ def _askable(plan: Plan, pool: Pool, queries: Queries) -> np.ndarray:
 def _skipped(pool: Pool, queries: Queries, asked: np.ndarray) -> Iterator[Skipped]:
     missing = np.flatnonzero(~asked)
     if len(missing):
-        reason = "not every relevant document has a version in" if pool.needs_all_versions else "no relevant document in"
+        reason = (
+            "not every relevant document has a version in" if pool.needs_all_versions else "no relevant document in"
+        )
         yield Skipped(
             what=f"{pool.query_lang} queries of {pool.scenario}" + (f" with {pool.lang}" if pool.lang else ""),
             reason=f"{reason} {' and '.join(pool.gold_langs)}",

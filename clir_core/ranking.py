@@ -35,7 +35,12 @@ def sides(plan: Plan) -> dict[tuple[str, str], Side]:
 
 
 def rank_block(
-    block: Block, bucket_D: np.ndarray, vectors_DH: np.ndarray, queries: Mapping[str, torch.Tensor], sides: Sides, depth: int
+    block: Block,
+    bucket_D: np.ndarray,
+    vectors_DH: np.ndarray,
+    queries: Mapping[str, torch.Tensor],
+    sides: Sides,
+    depth: int,
 ) -> PairCounts:
     """Counts of one block for every query language that asks for it."""
     docs_DH = padded(vectors_DH)

@@ -71,8 +71,10 @@ def pools(names: Sequence[ScenarioName], languages: Sequence[str]) -> tuple[Pool
     found: list[Pool] = []
     for name in names:
         if name == "nway":
-            found += [Pool("nway", lang, None, dict.fromkeys(languages, ALL), tuple(languages), tuple(languages))
-                      for lang in languages]
+            found += [
+                Pool("nway", lang, None, dict.fromkeys(languages, ALL), tuple(languages), tuple(languages))
+                for lang in languages
+            ]
             continue
         if name == "mono":
             found.append(_plain("mono", ENGLISH, ENGLISH, (ENGLISH,)))

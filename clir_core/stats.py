@@ -14,7 +14,7 @@ _CHUNK = 8_000_000  # cells of a resampling matrix held at a time
 def bootstrap_interval(values_QM: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """95 % percentile bootstrap of each column's mean over queries (Efron 1979). Returns low_M, high_M.
 
-    NaN cells do not count. Every column sees the same resamples; they depend on the seed and the number of queries alone.
+    NaN cells do not count. Every column sees the same resamples; they depend on the seed and the number of queries.
     """
     known_QM = (~np.isnan(values_QM)).astype(np.float64)
     filled_QM = np.nan_to_num(values_QM)

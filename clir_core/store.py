@@ -56,8 +56,8 @@ class VectorTable:
         table = VectorTable(uri, name)
         if table.dim != dim:
             raise StoreError(
-                f"{uri}, table {name}: holds vectors of {table.dim} dimensions, the model gives {dim}; the table belongs to "
-                "another model: delete it, or choose another workspace"
+                f"{uri}, table {name}: holds vectors of {table.dim} dimensions, the model gives {dim}; the table "
+                "belongs to another model: delete it, or choose another workspace"
             )
         return table
 
@@ -111,13 +111,14 @@ class VectorTable:
             return np.empty((0, self.dim), np.float32)
         wanted = np.unique(row_ids)
         with explained(self.uri):
-            found = self._table.take_row_ids(wanted.tolist()).with_row_id().select(["vector"]).to_arrow().combine_chunks()
+            found = self._table.take_row_ids(wanted.tolist()).with_row_id().select(["vector"]).to_arrow()
         if len(found) != len(wanted):
-            raise StoreError(f"{self.uri}, table {self.name}: rows are gone; was it cleaned or deleted while being read?")
+            raise StoreError(
+                f"{self.uri}, table {self.name}: rows are gone; was it deleted while being read? Run again"
+            )
         at = np.argsort(found["_rowid"].to_numpy())
         vectors_NH = found["vector"].combine_chunks().flatten().to_numpy().reshape(-1, self.dim)
         return vectors_NH[at[np.searchsorted(wanted, row_ids)]]
-
 
 
 @contextmanager
@@ -132,8 +133,8 @@ def explained(place: str | Path) -> Iterator[None]:
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         if full or any(f"os error {code}" in text for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
             raise StoreError(
-                f"{place}: no space left; free some or set `workspace` to another disk, then run again: what is already "
-                "embedded is kept"
+                f"{place}: no space left; free some or set `workspace` to another disk, then run again: what is "
+                "embedded already is kept"
             ) from error
         reason = (text.splitlines() or [type(error).__name__])[0]
         raise StoreError(f"{place}: cannot be read or written ({reason}); check that it exists and is yours") from error

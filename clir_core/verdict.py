@@ -32,18 +32,20 @@ def _answer(figures: Figures, model: str, languages: Sequence[str]) -> str:
         parts.append(f"favours the query's own language over English in {_names(own)}")
     if not parts:
         measured = any(("multi", lang, lang, "pull(en)") in figures for lang in languages)
-        parts.append("favours neither English nor the query's language" if measured else "was not asked about inclination")
+        parts.append(
+            "favours neither English nor the query's language" if measured else "was not asked about inclination"
+        )
     return f"{model} {' and '.join(parts)}."
 
 
 def _favours_english(figures: Figures, lang: str) -> bool:
     row = figures.get(("distractor", lang, lang, "pull(x)"))
-    return row is not None and row.low > NOTABLE_PULL
+    return row is not None and _toward(row, ENGLISH)
 
 
 def _buries_english(figures: Figures, lang: str) -> bool:
     row = figures.get(("multi", lang, lang, "pull(en)"))
-    return row is not None and row.high < -NOTABLE_PULL
+    return row is not None and _toward(row, lang)
 
 
 def _of_language(figures: Figures, lang: str, k: int) -> Iterator[str]:
@@ -55,9 +57,10 @@ def _of_language(figures: Figures, lang: str, k: int) -> Iterator[str]:
         yield sentence
     rate = figures.get(("distractor", lang, lang, "inclination_rate"))
     if rate:
+        name, span = language_name(lang), f"{_percent(rate.low)} to {_percent(rate.high)}"
         yield (
-            f"{language_name(lang)} queries: an unrelated English document outranks the relevant {language_name(lang)} one "
-            f"for {_percent(rate.value)} of the queries ({_percent(rate.low)} to {_percent(rate.high)})."
+            f"{name} queries: an unrelated English document outranks the relevant {name} one for "
+            f"{_percent(rate.value)} of the queries ({span})."
         )
 
 
@@ -72,11 +75,20 @@ def _both_versions(figures: Figures, query_lang: str, lang: str, pull_name: str,
     found = f"both versions are among the first {k} for {_percent(complete.value)} of the queries"
     mean = f"the later one at rank {worst.value:,.1f} on average"
     pull = figures.get(("multi", query_lang, lang, pull_name))
-    toward_query = pull is not None and (pull.high < -NOTABLE_PULL if query_lang != ENGLISH else pull.low > NOTABLE_PULL)
-    if complete.value >= SOMETIMES or not toward_query:
+    if complete.value >= SOMETIMES or pull is None or not _toward(pull, query_lang):
         return f"{asked}: {found}, {mean}."
-    how = "is buried by" if complete.value < BURIED else "often falls behind" if complete.value < OFTEN else "can fall behind"
-    return f"{asked}: the {other} version {how} {query} documents; {found}, {mean}."
+    return f"{asked}: the {other} version {_falls(complete.value)} {query} documents; {found}, {mean}."
+
+
+def _toward(pull: MetricRow, lang: str) -> bool:
+    """Whether a pull clearly favours this language over the other one."""
+    return pull.low > NOTABLE_PULL if lang == ENGLISH else pull.high < -NOTABLE_PULL
+
+
+def _falls(complete: float) -> str:
+    if complete < BURIED:
+        return "is buried by"
+    return "often falls behind" if complete < OFTEN else "can fall behind"
 
 
 def _names(languages: Sequence[str]) -> str:

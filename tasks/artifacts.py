@@ -1,4 +1,4 @@
-"""What the Prefect UI shows of an audit: verdict, table, link. Keyed by model and corpus, so the UI keeps their history."""
+"""What the Prefect UI shows of an audit. Artifacts are keyed by model and corpus, so the UI keeps their history."""
 
 from pathlib import Path
 

@@ -34,9 +34,12 @@ def read(spec: AuditSpec) -> Corpus:
     """Read and validate the corpus."""
     corpus = read_corpus(spec.corpus, spec.languages)
     get_run_logger().info(
-        "%s: %s documents and %s queries in %s", corpus.name, f"{len(corpus.documents):,}", f"{len(corpus.queries):,}",
+        "%s: %s documents and %s queries in %s",
+        corpus.name,
+        f"{len(corpus.documents):,}",
+        f"{len(corpus.queries):,}",
         ", ".join(corpus.languages),
-    )  # fmt: skip
+    )
     return corpus
 
 
@@ -49,9 +52,13 @@ def resolve_model(spec: AuditSpec) -> Checkpoint:
 
 
 @task(
-    name="embed corpus", cache_policy=NO_CACHE, persist_result=False,
-    retries=2, retry_delay_seconds=5, retry_condition_fn=_retriable,
-)  # fmt: skip
+    name="embed corpus",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=_retriable,
+)
 def embed(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint) -> Embedded:
     """Encode with Ray what LanceDB lacks."""
     embedded = embed_corpus(corpus, checkpoint, spec, lambda kind: Progress(f"embedding {kind} texts", f"embed-{kind}"))
@@ -70,21 +77,32 @@ def build_pools(spec: AuditSpec, corpus: Corpus) -> Plan:
 def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint) -> Path:
     """Where the ranks of this audit are kept."""
     return step_directory(
-        spec.workspace, "ranks", corpus=corpus.fingerprint(), model=checkpoint.sha256, languages=corpus.languages,
-        scenarios=spec.scenarios, cutoff=max(spec.cutoffs), seed=spec.seed,
-    )  # fmt: skip
+        spec.workspace,
+        "ranks",
+        corpus=corpus.fingerprint(),
+        model=checkpoint.sha256,
+        languages=corpus.languages,
+        scenarios=spec.scenarios,
+        cutoff=max(spec.cutoffs),
+        seed=spec.seed,
+    )
 
 
 @task(
-    name="rank golds", cache_policy=NO_CACHE, persist_result=False,
-    retries=2, retry_delay_seconds=5, retry_condition_fn=_retriable,
-)  # fmt: skip
+    name="rank golds",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=_retriable,
+)
 def rank(directory: Path, plan: Plan, corpus: Corpus, embedded: Embedded) -> Ranked:
     """Count with Ray what outranks each gold."""
     ranked, done_before = once(
-        directory, Ranked,
+        directory,
+        Ranked,
         lambda scratch: rank_corpus(plan, corpus, embedded, scratch, Progress("ranking blocks of documents", "rank")),
-    )  # fmt: skip
+    )
     _say_reused(done_before)
     return ranked
 
@@ -101,8 +119,8 @@ def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> Me
     """Metrics of every query, their means and intervals."""
 
     def compute(scratch: Path) -> Measured:
-        frames = (pl.read_parquet(ranks / name) for name in ("ranks.parquet", "topk.parquet"))
-        table = per_query(*frames, pl.DataFrame(pl.from_arrow(corpus.queries)), spec.cutoffs)
+        rows, top = (pl.read_parquet(ranks / name) for name in ("ranks.parquet", "topk.parquet"))
+        table = per_query(rows, top, pl.DataFrame(pl.from_arrow(corpus.queries)), spec.cutoffs)
         table.write_parquet(scratch / "queries.parquet")
         return Measured(metrics=tuple(aggregate(table, units(spec.cutoffs), spec.resamples, spec.seed)))
 
@@ -113,9 +131,15 @@ def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> Me
 
 @task(name="report", cache_policy=NO_CACHE, persist_result=False)
 def report(
-    spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, embedded: Embedded, ranked: Ranked, measured: Measured,
-    directories: tuple[Path, Path], timings: dict[str, float],
-) -> tuple[AuditResult, Path]:  # fmt: skip
+    spec: AuditSpec,
+    corpus: Corpus,
+    checkpoint: Checkpoint,
+    embedded: Embedded,
+    ranked: Ranked,
+    measured: Measured,
+    directories: tuple[Path, Path],
+    timings: dict[str, float],
+) -> tuple[AuditResult, Path]:
     """Write audit.json, report.html and the tables into the audit's directory."""
     others = [lang for lang in corpus.languages if lang != ENGLISH]
     result = AuditResult(

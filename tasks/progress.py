@@ -1,6 +1,8 @@
 """Progress of long work: a line in the log and a bar in the Prefect UI, every few seconds."""
 
 import time
+from typing import cast
+from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
@@ -15,7 +17,7 @@ class Progress:
         self._doing, self._key = doing, key
         self._started = self._told = time.monotonic()
         self._logger = get_run_logger()
-        self._artifact = create_progress_artifact(progress=0.0, key=key, description=doing)
+        self._artifact = cast(UUID, create_progress_artifact(progress=0.0, key=key, description=doing))
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -24,5 +26,7 @@ class Progress:
         self._told = now
         spent = now - self._started
         left = spent / done * (total - done) if done else float("nan")
-        self._logger.info("%s: %s of %s, %.0f s spent, %.0f s left", self._doing, f"{done:,}", f"{total:,}", spent, left)
+        self._logger.info(
+            "%s: %s of %s, %.0f s spent, %.0f s left", self._doing, f"{done:,}", f"{total:,}", spent, left
+        )
         update_progress_artifact(self._artifact, progress=100.0 * done / max(1, total))

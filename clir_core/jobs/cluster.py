@@ -29,7 +29,9 @@ def cluster(address: str | None) -> Iterator[None]:
         else:
             ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     except (ConnectionError, ValueError) as error:
-        raise SpecError(f"ray_address {address!r}: no Ray cluster answers there ({error}); empty starts a local one") from error
+        raise SpecError(
+            f"ray_address {address!r}: no Ray cluster answers there ({error}); empty starts a local one"
+        ) from error
     try:
         yield
     finally:

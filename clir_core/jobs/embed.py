@@ -138,4 +138,3 @@ def missing_blocks(table: VectorTable, texts: pl.DataFrame, block: int) -> list[
     order = table.find(order.drop("length")).with_columns(block=pl.int_range(pl.len()) // block)
     pending = order.filter(pl.col("row_id").is_null()).drop("row_id")
     return [part.drop("block") for part in pending.partition_by("block", maintain_order=True)]
-

@@ -10,7 +10,7 @@ import ray
 import torch
 
 from clir_core.audit import Embedded, Ranked, TableRead
-from clir_core.corpus import Corpus
+from clir_core.corpus import Corpus, Skipped, skip
 from clir_core.jobs.cluster import n_cpus, unwrapped
 from clir_core.outrank import padded
 from clir_core.plan import Block, Plan
@@ -38,10 +38,18 @@ def rank_corpus(plan: Plan, corpus: Corpus, embedded: Embedded, directory: Path,
         top_lists(plan, counts).write_parquet(directory / "topk.parquet")
     return Ranked(
         pools=describe(plan),
-        skipped=skipped,
+        skipped=(*_left_out(plan, corpus), *skipped),
         ties=sum(int(found.ties_GB.sum()) for found in counts.values()),
         near_ties=sum(int(found.near_G.sum()) for found in counts.values()),
     )
+
+
+def _left_out(plan: Plan, corpus: Corpus) -> tuple[Skipped, ...]:
+    """Queries that no pool can be asked: in a language without documents, or with golds in none of the languages."""
+    asked = pl.concat([queries.query_id for queries in plan.queries.values()])
+    left = pl.Series("query_id", corpus.queries["query_id"].to_pylist(), pl.String)
+    left = left.filter(~left.is_in(asked.implode()))
+    return skip("queries", "no relevant document, or no document at all, in their language's pools", left.to_list())
 
 
 def _rows(plan: Plan, corpus: Corpus, embedded: Embedded) -> tuple[VectorTable, RowIds, RowIds]:
@@ -76,7 +84,9 @@ def _counted(
     done = 0
     for block in blocks:
         at = slice(block.start, block.stop)
-        running.append(task.remote(block, documents, rows[block.lang][at], plan.documents[block.lang].bucket_D[at], shared))
+        running.append(
+            task.remote(block, documents, rows[block.lang][at], plan.documents[block.lang].bucket_D[at], shared)
+        )
         # two tasks a processor: enough to keep all busy, few enough that no more counts wait in memory
         while len(running) >= 2 * n_cpus():
             yield unwrapped(running.popleft())
