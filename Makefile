@@ -36,8 +36,11 @@ bench: $(READY)  ## the benchmarks whose figures stand in docs/benchmarks.md; XQ
 	$(BIN)/python tests/bench/rank.py
 	$(BIN)/python tests/bench/memory.py
 
-ui: $(READY)  ## the Prefect UI over the runs of `make audit`, on http://127.0.0.1:4200
-	PREFECT_HOME=$(CURDIR)/.clir/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/prefect server start --host 127.0.0.1
+ui: $(READY)  ## the Prefect UI over the runs of `make audit`, on http://127.0.0.1:4200, behind a password
+	@test -s .clir/prefect/auth || { echo 'Nothing to show yet: run `make audit` first.'; exit 1; }
+	@echo "Log in with $$(cat .clir/prefect/auth)"
+	@PREFECT_HOME=$(CURDIR)/.clir/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false \
+	 PREFECT_SERVER_API_AUTH_STRING="$$(cat .clir/prefect/auth)" $(BIN)/prefect server start --host 127.0.0.1
 
 lock:  ## renew requirements.lock from pyproject.toml
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

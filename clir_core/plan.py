@@ -50,7 +50,7 @@ class Queries:
     """Queries of one language that have a gold, numbered so that neighbours share golds."""
 
     query_id: pl.Series
-    group_id: pl.Series
+    n_gold_groups: np.ndarray
     related: Related
 
     def __len__(self) -> int:
@@ -197,7 +197,9 @@ def _queries(frame: pl.DataFrame, related: pl.DataFrame, languages: Sequence[str
         rows["grade"].to_numpy(),
         np.full(len(rows), np.nan, np.float32),
     )
-    return Queries(frame["query_id"], frame["group_id"], table)
+    gold_groups = rows.filter("is_gold").select("query", "group_id").unique()
+    n_gold_groups = np.bincount(gold_groups["query"].to_numpy(), minlength=len(frame))
+    return Queries(frame["query_id"], n_gold_groups, table)
 
 
 def _first(query: np.ndarray, n_queries: int) -> np.ndarray:

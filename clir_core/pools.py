@@ -12,6 +12,20 @@ from clir_core.plan import Plan, Queries
 from clir_core.ranking import PairCounts
 from clir_core.scenarios import Pool, PoolInfo
 
+Relations = dict[tuple[str, str], np.ndarray]
+TOP = pl.Schema(
+    {
+        "scenario": pl.String,
+        "lang": pl.String,
+        "query_lang": pl.String,
+        "query_id": pl.String,
+        "position": pl.Int32,
+        "doc_id": pl.String,
+        "doc_lang": pl.String,
+        "score": pl.Float32,
+        "relation": pl.String,
+    }
+)
 RELATIONS = pl.Series(["unrelated", "translation", "gold"])
 PER_QUERY = {
     "distractor": "without the English versions of the query's golds",
@@ -27,36 +41,37 @@ def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skip
     """
     frames: list[pl.DataFrame] = []
     skipped: list[Skipped] = []
-    for query_lang, queries in plan.queries.items():
-        beside = count_related(
-            queries.related.first_Q, queries.related.score, queries.related.lang, len(plan.languages)
-        )
-        for pool in plan.pools:
-            if pool.query_lang == query_lang:
-                asked = _askable(plan, pool, queries)
-                skipped += _skipped(pool, queries, asked)
-                frames.append(_pool_ranks(plan, pool, queries, counts, beside, asked))
+    beside = {lang: _beside(plan, queries) for lang, queries in plan.queries.items()}
+    for pool in plan.pools:
+        queries = plan.queries[pool.query_lang]
+        asked = _askable(plan, pool, queries)
+        skipped += _skipped(pool, queries, asked)
+        frames.append(_pool_ranks(plan, pool, queries, counts, beside[pool.query_lang], asked))
     return pl.concat(frames, how="diagonal"), tuple(skipped)
 
 
 def top_lists(plan: Plan, counts: PairCounts) -> pl.DataFrame:
     """The first documents of every query in every pool but share(p); of equal scores, unrelated ones first."""
-    frames = []
-    for query_lang, queries in plan.queries.items():
-        relation = {
-            lang: _relation(queries, i, counts[query_lang, lang].top_doc_QK)
-            for i, lang in enumerate(plan.languages)
-            if (query_lang, lang) in counts
-        }
-        for pool in plan.pools:
-            if pool.query_lang == query_lang and pool.share is None:
-                frames.append(_pool_top(plan, pool, queries, counts, relation, _askable(plan, pool, queries)))
+    frames = [pl.DataFrame(schema=TOP)]
+    relation = {
+        (query_lang, lang): _relation(plan.queries[query_lang], plan.languages.index(lang), found.top_doc_QK)
+        for (query_lang, lang), found in counts.items()
+    }
+    for pool in plan.pools:
+        if pool.share is None:
+            queries = plan.queries[pool.query_lang]
+            frames.append(_pool_top(plan, pool, queries, counts, relation, _askable(plan, pool, queries)))
     return pl.concat(frames)
 
 
 def describe(plan: Plan) -> tuple[PoolInfo, ...]:
     """Every pool's languages, sizes and the hash of its documents' ids."""
     return tuple(_describe(plan, pool) for pool in plan.pools)
+
+
+def _beside(plan: Plan, queries: Queries) -> np.ndarray:
+    related = queries.related
+    return count_related(related.first_Q, related.score, related.lang, len(plan.languages))
 
 
 def _askable(plan: Plan, pool: Pool, queries: Queries) -> np.ndarray:
@@ -66,13 +81,7 @@ def _askable(plan: Plan, pool: Pool, queries: Queries) -> np.ndarray:
     n_golds = np.bincount(related.query[wanted], minlength=len(queries))
     if not pool.needs_all_versions:
         return n_golds > 0
-    groups = np.empty(len(related.doc), object)
-    for i, lang in enumerate(plan.languages):
-        rows = related.lang == i
-        groups[rows] = plan.documents[lang].group_id.gather(related.doc[rows]).to_numpy()
-    golds = pl.DataFrame({"query": related.query, "group": groups.tolist()}).filter(pl.Series(related.is_gold)).unique()
-    n_groups = np.bincount(golds["query"].to_numpy(), minlength=len(queries))
-    return (n_groups > 0) & (n_golds == n_groups * len(pool.gold_langs))
+    return (n_golds > 0) & (n_golds == queries.n_gold_groups * len(pool.gold_langs))
 
 
 def _skipped(pool: Pool, queries: Queries, asked: np.ndarray) -> Iterator[Skipped]:
@@ -143,12 +152,12 @@ def _sizes(plan: Plan, pool: Pool, queries: Queries) -> dict[str, np.ndarray]:
 
 
 def _pool_top(
-    plan: Plan, pool: Pool, queries: Queries, counts: PairCounts, relation: dict[str, np.ndarray], asked: np.ndarray
+    plan: Plan, pool: Pool, queries: Queries, counts: PairCounts, relation: Relations, asked: np.ndarray
 ) -> pl.DataFrame:
     found = [counts[pool.query_lang, lang] for lang in pool.languages]
     score = np.concatenate([part.top_score_QK for part in found], axis=1)[asked]
     doc = np.concatenate([part.top_doc_QK for part in found], axis=1)[asked]
-    kind = np.concatenate([relation[lang] for lang in pool.languages], axis=1)[asked]
+    kind = np.concatenate([relation[pool.query_lang, lang] for lang in pool.languages], axis=1)[asked]
     codes = [plan.languages.index(lang) for lang in pool.languages]
     lang = np.broadcast_to(np.repeat(codes, [part.top_doc_QK.shape[1] for part in found]), doc.shape)
     gone = (doc < 0) | ((kind > 0) & ~np.isin(lang, [plan.languages.index(name) for name in pool.related_langs]))

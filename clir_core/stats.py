@@ -32,9 +32,9 @@ def bootstrap_interval(values_QM: np.ndarray, resamples: int, seed: int) -> tupl
 @lru_cache(maxsize=2)
 def _resamples(n_queries: int, start: int, stop: int, seed: int) -> np.ndarray:
     """How often each query is drawn, resamples start:stop, float64 [B, Q]."""
-    rng = np.random.default_rng([seed, n_queries, start])
-    draws_BQ = rng.integers(0, n_queries, (stop - start, n_queries))
-    return np.stack([np.bincount(draw, minlength=n_queries) for draw in draws_BQ]).astype(np.float64)
+    # a generator each: what a resample draws does not depend on the others held with it
+    draws = (np.random.default_rng([seed, n_queries, i]).integers(0, n_queries, n_queries) for i in range(start, stop))
+    return np.stack([np.bincount(draw, minlength=n_queries) for draw in draws]).astype(np.float64)
 
 
 def aggregate(table: pl.DataFrame, units: Mapping[str, str], resamples: int, seed: int) -> Iterator[MetricRow]:

@@ -69,8 +69,7 @@ def prefect_server(workspace: Path) -> Iterator[None]:
         yield
         return
     home = (workspace / "prefect").resolve()
-    home.mkdir(parents=True, exist_ok=True)
-    secret = f"clir:{secrets.token_urlsafe(24)}"
+    secret = _secret(home / "auth")
     with temporary_settings(
         {
             PREFECT_HOME: home,
@@ -80,6 +79,15 @@ def prefect_server(workspace: Path) -> Iterator[None]:
         }
     ):
         yield
+
+
+def _secret(path: Path) -> str:
+    """What the workspace's Prefect server asks for, made on first use; `make ui` reads it too."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(f"clir:{secrets.token_urlsafe(24)}", "utf-8")
+    return path.read_text("utf-8")
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

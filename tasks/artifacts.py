@@ -1,10 +1,11 @@
 """What the Prefect UI shows of an audit. Artifacts are keyed by model and corpus, so the UI keeps their history."""
 
 from pathlib import Path
+from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from clir_core.audit import AuditResult
+from clir_core.audit import AuditResult, MetricRow
 from clir_core.report.table import as_markdown
 from tasks.audit import slug
 
@@ -18,6 +19,14 @@ def publish(result: AuditResult, out: Path) -> None:
         key=f"verdict-{key}",
         description=result.name,
     )
-    rows = [row.model_dump(exclude_none=True) for row in result.metrics if not row.scenario.startswith("share")]
+    rows = [_rounded(row) for row in result.metrics if not row.scenario.startswith("share")]
     create_table_artifact(rows, key=f"metrics-{key}", description=f"{result.name}: means, 95 % intervals")
     create_link_artifact((out / "report.html").as_uri(), link_text="report.html", key=f"report-{key}")
+
+
+def _rounded(row: MetricRow) -> dict[str, Any]:
+    fields = row.model_dump()
+    return {
+        name: round(value, 4) if isinstance(value, float) else "" if value is None else value
+        for name, value in fields.items()
+    }

@@ -1,11 +1,22 @@
-"""What several tests need: the data that lies outside the repository."""
+"""What several tests need: data that lies outside the repository, checkpoints large and small, a Ray cluster."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+# before anything imports them: no hub is asked, nothing is reported
+os.environ |= {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 
 import pytest
 
-_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+_ROOT = Path(__file__).resolve().parents[1]
+_SHARED = _ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +26,63 @@ def xquad_dir() -> Path:
     if not (directory / "xquad.en.json").exists():
         pytest.skip(f"XQuAD is not at {directory}; set CLIR_XQUAD to the folder that holds xquad.en.json")
     return directory
+
+
+@pytest.fixture(scope="session")
+def bundled_checkpoint() -> Path:
+    """The bundled model, unpacked once and kept for later runs: in CLIR_TEST_CACHE, or .clir/models."""
+    from clir_core.bundled import unpack
+
+    return unpack(Path(os.environ.get("CLIR_TEST_CACHE", _ROOT / ".clir" / "models")))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT of 2 layers and 32 dimensions that reads any text as bytes, in the layout of a real checkpoint.
+
+    Always the same weights. 128 positions; prompts `query: ` and `passage: `; mean pooling, normalised.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    directory = tmp_path_factory.mktemp("models") / "tiny"
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    words = [*special.values(), *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **special).save_pretrained(directory)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=128,
+        initializer_range=0.5,  # the usual 0.02 makes all texts nearly the same
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        BertModel(config, add_pooling_layer=False).save_pretrained(directory)
+    transformer = Transformer(str(directory), model_kwargs={"add_pooling_layer": False})
+    SentenceTransformer(
+        modules=[transformer, Pooling(32, "mean"), Normalize()],
+        prompts={"query": "query: ", "document": "passage: "},
+        similarity_fn_name="cosine",
+        device="cpu",
+    ).save_pretrained(str(directory), create_model_card=False)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A local Ray cluster for the whole session: starting one takes seconds."""
+    from clir_core.jobs.cluster import cluster
+
+    with cluster(None):
+        yield

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from ir_measures import RR, R, Success, nDCG
 from test_pools import LANGS, cases, make_case, measure, parallel
 
-from clir_core.metrics import QUERY, per_query, scenario_order, units
-from clir_core.scenarios import SCENARIOS
+from clir_core.metrics import QUERY, per_query, units
 
 
 def table_of(case: Case, cutoffs: tuple[int, ...]) -> pl.DataFrame:
@@ -63,14 +62,6 @@ def test_every_column_has_a_unit_and_every_unit_a_column() -> None:
     docs, queries = parallel(("en", "de"), 5), parallel(("en", "de"), 2, "q")
     case = make_case(docs, queries, [Qrel(query.id, 1, query.group) for query in queries])
     assert set(table_of(case, (1, 3)).columns) == {*QUERY, *units((1, 3))}
-
-
-def test_scenarios_sort_as_the_design_lists_them() -> None:
-    names = ["nway", "share(0.9)", "share(0.0)", "distractor", "multi", "cross", "mono"]
-    assert sorted(names, key=scenario_order) == [
-        "mono", "cross", "multi", "distractor", "share(0.0)", "share(0.9)", "nway"
-    ]  # fmt: skip
-    assert {scenario_order(name)[0] for name in names} == set(range(len(SCENARIOS)))
 
 
 # --- against ir_measures ---------------------------------------------------------------------------------------------

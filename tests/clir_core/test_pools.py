@@ -316,12 +316,7 @@ def test_a_query_without_a_gold_in_the_audited_languages_is_in_no_pool() -> None
     assert measured.skipped == ()
 
 
-SHARE_ALONE = pytest.mark.xfail(reason="top_lists concatenates no frame when only share is asked", strict=True)
-
-
-@pytest.mark.parametrize(
-    "scenario", [pytest.param(name, marks=SHARE_ALONE if name == "share" else ()) for name in SCENARIOS]
-)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_one_scenario_by_itself_gives_the_same_rows(scenario: ScenarioName) -> None:
     docs, queries = parallel(("en", "de", "hi"), 8), parallel(("en", "de", "hi"), 3, "q")
     case = make_case(docs, queries, [Qrel(query.id, 1, query.group) for query in queries])

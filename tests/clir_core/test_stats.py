@@ -72,7 +72,6 @@ def test_the_order_of_unknown_cells_and_shifts_of_the_values_carry_over() -> Non
     np.testing.assert_allclose(shifted, [10 - 2 * high_M, 10 - 2 * low_M], rtol=1e-12)
 
 
-@pytest.mark.xfail(reason="a chunk's first resample is part of its seed: draws depend on _CHUNK", strict=True)
 def test_the_size_of_a_chunk_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     values_QM = with_gaps(normal(50, 3))
     whole = bootstrap_interval(values_QM, 400, 0)
