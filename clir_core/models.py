@@ -16,9 +16,15 @@ from clir_core.spec import Spec, sha256_of
 
 BUNDLED = "bundled:multilingual-e5-small-q4"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+# folders of exports that are never loaded; OpenVINO's weights are named *.bin, too
+OTHER_BACKENDS = ("onnx", "openvino")
 # families whose checkpoints often come without prompts; from their model cards. The first match in the name wins
 FAMILY_PROMPTS: tuple[tuple[str, str, str], ...] = (
-    (r"e5.*instruct", "Instruct: Given a question, retrieve passages that answer it\nQuery: ", ""),
+    (
+        r"(^|[^a-z])e5([^0-9a-z].*)?instruct",
+        "Instruct: Given a question, retrieve passages that answer it\nQuery: ",
+        "",
+    ),
     (r"(^|[^a-z])e5([^0-9a-z]|$)", "query: ", "passage: "),
     (r"bge-m3", "", ""),
     (r"bge-.*-en", "Represent this sentence for searching relevant passages: ", ""),
@@ -68,6 +74,10 @@ class Checkpoint(Spec):
 def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint:
     """Find, fetch or unpack the checkpoint, check that it is safe to load, and fingerprint it."""
     remote_code = ref in spec.allow_remote_code
+    if remote_code and not re.fullmatch(r"hf:[^@]+@[0-9a-f]{40}", ref):
+        raise ModelError(
+            f"{ref}: its code may only run at a pinned commit; write hf:org/name@ and the commit's 40 digits"
+        )
     path = _locate(ref, cache, remote_code)
     _check_weights(ref, path)
     _check_code(ref, path, remote_code)
@@ -108,24 +118,21 @@ def _download(ref: str, remote_code: bool) -> Path:
     from huggingface_hub import snapshot_download
 
     name, _, revision = ref.removeprefix("hf:").partition("@")
-    if remote_code and not re.fullmatch(r"[0-9a-f]{40}", revision):
-        raise ModelError(
-            f"{ref}: its code may only run at a pinned commit; write hf:{name}@ and the commit's 40 digits"
-        )
     patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", *(["*.py"] if remote_code else [])]
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
     except Exception as error:
+        reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ModelError(
-            f"{ref}: cannot be fetched ({type(error).__name__}: {str(error).splitlines()[0]}); check the name, the "
-            "revision and the network, log in with `hf auth login` if it is gated, or give a local directory"
+            f"{ref}: cannot be fetched ({type(error).__name__}: {reason}); check the name, the revision and the "
+            "network, log in with `hf auth login` if it is gated, or give a local directory"
         ) from error
 
 
 def _check_weights(ref: str, path: Path) -> None:
     """Every part that has weights has them as safetensors."""
     pickles = sorted(file for pattern in PICKLES for file in path.rglob(pattern) if file.name != "training_args.bin")
-    unsafe = [file for file in pickles if not list(file.parent.glob("*.safetensors"))]
+    unsafe = [file for file in pickles if _would_load(file) and file.relative_to(path).parts[0] not in OTHER_BACKENDS]
     if unsafe:
         names = ", ".join(str(file.relative_to(path)) for file in unsafe[:3])
         raise ModelError(
@@ -140,12 +147,22 @@ def _check_weights(ref: str, path: Path) -> None:
         )
 
 
+def _would_load(pickle: Path) -> bool:
+    # sentence-transformers takes pytorch_model.bin where model.safetensors is missing, whatever else lies beside it
+    safe = "model.safetensors*" if pickle.name == "pytorch_model.bin" else "*.safetensors"
+    return not list(pickle.parent.glob(safe))
+
+
 def _check_code(ref: str, path: Path, remote_code: bool) -> None:
-    config = _read_json(path / "config.json")
-    if config.get("auto_map") and not remote_code:
+    modules = _read_json(path / "modules.json", list) or [{"path": ""}]
+    configs = [path / str(module.get("path", "")) / "config.json" for module in modules]
+    own = [f"auto_map in {file.relative_to(path)}" for file in configs if _read_json(file).get("auto_map")]
+    types = [str(module.get("type", "sentence_transformers.")) for module in modules]
+    own += [f"{name} in modules.json" for name in types if not name.startswith("sentence_transformers.")]
+    if own and not remote_code:
         raise ModelError(
-            f"{ref}: needs Python code of its own (auto_map in config.json), which does not run unless you read it and "
-            "list the reference, with its pinned commit, in allow_remote_code"
+            f"{ref}: needs Python code of its own ({own[0]}), which does not run unless you read it and list the "
+            "reference, with its pinned commit, in allow_remote_code"
         )
 
 
@@ -169,13 +186,17 @@ def _name(ref: str) -> str:
     return Path(ref).expanduser().resolve().name
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, kind: type = dict) -> Any:
+    """The object or list in a file; empty where there is no file."""
     if not path.exists():
-        return {}
+        return kind()
     try:
-        return json.loads(path.read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ModelError(f"{path}: not valid JSON ({error}); fetch or save the checkpoint again") from error
+    if not isinstance(found, kind):
+        raise ModelError(f"{path}: holds no JSON {kind.__name__}; fetch or save the checkpoint again")
+    return found
 
 
 def _file_hashes(path: Path) -> dict[str, str]:

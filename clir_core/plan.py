@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from clir_core.corpus import Corpus
+from clir_core.errors import CorpusError, SpecError
 from clir_core.outrank import Side
 from clir_core.scenarios import N_BUCKETS, Pool, ScenarioName, buckets_of, pools
 
@@ -127,13 +128,26 @@ class Plan:
 def make_plan(
     corpus: Corpus, languages: Sequence[str], scenarios: Sequence[ScenarioName], cutoff: int, seed: int
 ) -> Plan:
-    """Number everything and find each query's related documents; languages with English first."""
+    """Number everything and find each query's related documents; languages with English first.
+
+    Raises SpecError where no pool comes of the scenarios, CorpusError where no query can be asked.
+    """
     documents = _frame(corpus.documents).filter(pl.col("lang").is_in(languages))
     documents = documents.with_columns(bucket=pl.Series(buckets_of(documents["group_id"].to_list(), seed)))
     documents = documents.sort("lang", "bucket", "doc_id").with_columns(doc=pl.int_range(pl.len()).over("lang"))
     related = _related(documents, _frame(corpus.qrels))
     queries = _number_queries(_frame(corpus.queries), related, languages)
-    wanted = tuple(pool for pool in pools(scenarios, languages))
+    wanted = pools(scenarios, languages)
+    if not wanted:
+        raise SpecError(
+            f"scenarios {', '.join(scenarios)} need a language beside English, and {corpus.name} is asked in "
+            f"{', '.join(languages)} alone; add a language, or ask for mono"
+        )
+    if not len(queries):
+        raise CorpusError(
+            f"{corpus.name}: no query has a relevant document in {', '.join(languages)}; check the qrels, or ask for "
+            "the languages that the relevant documents are in"
+        )
     return Plan(
         tuple(languages),
         wanted,

@@ -23,9 +23,15 @@ def versions() -> dict[str, str]:
 
 def git_commit() -> str | None:
     """The commit of this checkout, `-dirty` where files differ from it; None outside one."""
-    here = Path(__file__).parent
+    here = Path(__file__)
     try:
-        command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip() or None
+        # an installed copy may lie inside another project's repository
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)
+        return _git(here.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or None
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

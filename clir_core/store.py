@@ -15,6 +15,8 @@ import lancedb
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from polars.exceptions import PolarsError
+from safetensors import SafetensorError
 
 from clir_core.errors import StoreError
 
@@ -51,8 +53,9 @@ class VectorTable:
     @staticmethod
     def create(uri: str, name: str, dim: int) -> "VectorTable":
         """Open the table, made where it is missing; StoreError where its vectors have another dimension."""
-        with explained(uri):
-            lancedb.connect(uri).create_table(name, schema=schema(dim), exist_ok=True)
+        if not VectorTable.exists(uri, name):
+            with explained(uri):
+                lancedb.connect(uri).create_table(name, schema=schema(dim), exist_ok=True)
         table = VectorTable(uri, name)
         if table.dim != dim:
             raise StoreError(
@@ -128,7 +131,7 @@ def explained(place: str | Path) -> Iterator[None]:
         yield
     except StoreError:
         raise
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, PolarsError, SafetensorError) as error:
         text = str(error)
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         if full or any(f"os error {code}" in text for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):

@@ -31,7 +31,9 @@ def _answer(figures: Figures, model: str, languages: Sequence[str]) -> str:
     if own:
         parts.append(f"favours the query's own language over English in {_names(own)}")
     if not parts:
-        measured = any(("multi", lang, lang, "pull(en)") in figures for lang in languages)
+        # not the pulls themselves: where nothing outranks a gold there are none
+        asked = (("multi", "max_at_r"), ("distractor", "inclination_rate"))
+        measured = any((scenario, lang, lang, metric) in figures for scenario, metric in asked for lang in languages)
         parts.append(
             "favours neither English nor the query's language" if measured else "was not asked about inclination"
         )

@@ -25,15 +25,21 @@ def audit(spec: AuditSpec = AuditSpec()) -> AuditSummary:  # noqa: B008  frozen:
         timings[name] = round(time.monotonic() - started, 3)
         return found
 
+    def kept(name: str, step: Callable[..., tuple[T, bool]], *values: object) -> T:
+        found, done_before = timed(name, step, *values)
+        if done_before:
+            timings[name] = 0.0
+        return found
+
     corpus = timed("read corpus", steps.read, spec)
     with cluster(spec.runtime.ray_address):
         checkpoint = timed("resolve model", steps.resolve_model, spec)
-        embedded = timed("embed corpus", steps.embed, spec, corpus, checkpoint)
+        embedded = kept("embed corpus", steps.embed, spec, corpus, checkpoint)
         plan = timed("build pools", steps.build_pools, spec, corpus)
         ranks = steps.ranks_directory(spec, corpus, checkpoint)
-        ranked = timed("rank golds", steps.rank, ranks, plan, corpus, embedded)
+        ranked = kept("rank golds", steps.rank, ranks, plan, corpus, embedded)
     measures = steps.measures_directory(spec, ranks)
-    measured = timed("compute metrics", steps.measure, spec, measures, ranks, corpus)
+    measured = kept("compute metrics", steps.measure, spec, measures, ranks, corpus)
     result, out = steps.report(spec, corpus, checkpoint, embedded, ranked, measured, (ranks, measures), timings)
     publish(result, out)
     return AuditSummary(out=out, verdict=result.verdict)

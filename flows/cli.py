@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +12,11 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict, get_subcommand
 
 from clir_core.audit import AuditResult, AuditSpec
-from clir_core.errors import ClirError
+from clir_core.errors import ClirError, StoreError
 from clir_core.report.table import as_text
+
+# what Prefect's history of a run may take: without it the temporary server does not start, and does not say why
+HISTORY_BYTES = 64 * 2**20
 
 
 class Audit(AuditSpec):
@@ -38,13 +42,14 @@ def main(before: Sequence[str] = ()) -> None:
 
 def run_audit(spec: AuditSpec) -> None:
     """Run the flow here, with a temporary Prefect server unless one is configured, and print what it found."""
-    with prefect_server(spec.workspace):
-        from flows.audit import audit
+    try:
+        with prefect_server(spec.workspace):
+            from flows.audit import audit
 
-        try:
+            say_errors_once()
             summary = audit(spec)
-        except ClirError as error:
-            sys.exit(f"clir: {error}")
+    except ClirError as error:
+        sys.exit(f"clir: {error}")
     result = AuditResult.model_validate_json((summary.out / "audit.json").read_text("utf-8"))
     print(f"\n{as_text(result)}\n")
     print("\n".join(summary.verdict))
@@ -63,12 +68,20 @@ def prefect_server(workspace: Path) -> Iterator[None]:
         temporary_settings,
     )
 
-    for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_without_traceback)
+    from clir_core.store import explained
+
     if PREFECT_API_URL.value():
         yield
         return
     home = (workspace / "prefect").resolve()
+    with explained(home):
+        home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free
+    if free < HISTORY_BYTES:
+        raise StoreError(
+            f"{home}: no space left for the history of the run ({free / 2**20:.1f} MiB are free, it needs "
+            f"{HISTORY_BYTES >> 20}); free some or set `workspace` to another disk, then run again"
+        )
     secret = _secret(home / "auth")
     with temporary_settings(
         {
@@ -83,18 +96,34 @@ def prefect_server(workspace: Path) -> Iterator[None]:
 
 def _secret(path: Path) -> str:
     """What the workspace's Prefect server asks for, made on first use; `make ui` reads it too."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    secret = path.read_text("utf-8") if path.exists() else ""
+    if not secret:
+        secret = f"clir:{secrets.token_urlsafe(24)}"
         path.touch(mode=0o600)
-        path.write_text(f"clir:{secrets.token_urlsafe(24)}", "utf-8")
-    return path.read_text("utf-8")
+        path.write_text(secret, "utf-8")
+    return secret
+
+
+def say_errors_once() -> None:
+    """An error that the user can mend is shown at the end, its message alone; the rest keep their traceback.
+
+    Prefect would say it four times over: for the task, for the flow, and for the state of each. After its import only.
+    """
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_traceback)
+    for console in logging.getLogger().handlers:
+        console.addFilter(_not_said_at_the_end)
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
-    """An error that the user can mend has its message alone; the rest keep their traceback."""
     if record.exc_info and isinstance(record.exc_info[1], ClirError):
         record.exc_info = None
+        record.said_at_the_end = True
     return True
+
+
+def _not_said_at_the_end(record: logging.LogRecord) -> bool:
+    return not hasattr(record, "said_at_the_end") and not record.getMessage().startswith("Finished in state Failed(")
 
 
 if __name__ == "__main__":

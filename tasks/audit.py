@@ -21,6 +21,7 @@ from clir_core.provenance import git_commit, versions
 from clir_core.sources import read_corpus
 from clir_core.stats import aggregate
 from clir_core.steps import once, step_directory
+from clir_core.store import explained
 from clir_core.verdict import verdict
 from tasks.progress import Progress
 
@@ -59,11 +60,11 @@ def resolve_model(spec: AuditSpec) -> Checkpoint:
     retry_delay_seconds=5,
     retry_condition_fn=_retriable,
 )
-def embed(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint) -> Embedded:
-    """Encode with Ray what LanceDB lacks."""
+def embed(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint) -> tuple[Embedded, bool]:
+    """Encode with Ray what LanceDB lacks. Says whether it lacked nothing."""
     embedded = embed_corpus(corpus, checkpoint, spec, lambda kind: Progress(f"embedding {kind} texts", f"embed-{kind}"))
     get_run_logger().info("%s texts encoded, %s were there", f"{embedded.encoded:,}", f"{embedded.reused:,}")
-    return embedded
+    return embedded, not embedded.encoded
 
 
 @task(name="build pools", cache_policy=NO_CACHE, persist_result=False)
@@ -96,15 +97,15 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint) -> 
     retry_delay_seconds=5,
     retry_condition_fn=_retriable,
 )
-def rank(directory: Path, plan: Plan, corpus: Corpus, embedded: Embedded) -> Ranked:
-    """Count with Ray what outranks each gold."""
+def rank(directory: Path, plan: Plan, corpus: Corpus, embedded: Embedded) -> tuple[Ranked, bool]:
+    """Count with Ray what outranks each gold. Says whether that was done before."""
     ranked, done_before = once(
         directory,
         Ranked,
         lambda scratch: rank_corpus(plan, corpus, embedded, scratch, Progress("ranking blocks of documents", "rank")),
     )
     _say_reused(done_before)
-    return ranked
+    return ranked, done_before
 
 
 def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
@@ -115,18 +116,19 @@ def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
 
 
 @task(name="compute metrics", cache_policy=NO_CACHE, persist_result=False)
-def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> Measured:
-    """Metrics of every query, their means and intervals."""
+def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tuple[Measured, bool]:
+    """Metrics of every query, their means and intervals. Says whether that was done before."""
 
     def compute(scratch: Path) -> Measured:
         rows, top = (pl.read_parquet(ranks / name) for name in ("ranks.parquet", "topk.parquet"))
         table = per_query(rows, top, pl.DataFrame(pl.from_arrow(corpus.queries)), spec.cutoffs)
-        table.write_parquet(scratch / "queries.parquet")
+        with explained(scratch):
+            table.write_parquet(scratch / "queries.parquet")
         return Measured(metrics=tuple(aggregate(table, units(spec.cutoffs), spec.resamples, spec.seed)))
 
     measured, done_before = once(directory, Measured, compute)
     _say_reused(done_before)
-    return measured
+    return measured, done_before
 
 
 @task(name="report", cache_policy=NO_CACHE, persist_result=False)

@@ -7,6 +7,8 @@ goes on where its last shard ended.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -20,6 +22,9 @@ from clir_core.spec import sha256_of
 from clir_core.store import VectorTable, rows, table_name
 from clir_core.texts import document_texts, query_texts
 
+if TYPE_CHECKING:
+    from clir_core.encoder import Encoder
+
 SHARD_ROWS = 8192
 SHARD_SECONDS = 20.0
 
@@ -28,15 +33,21 @@ Progress = Callable[[int, int], None]
 
 
 class EncoderActor:
-    """One loaded checkpoint in a process of its own."""
+    """One checkpoint in a process of its own."""
 
     def __init__(self, checkpoint: Checkpoint, device: str, threads: int, batch_tokens: int) -> None:
+        self._checkpoint, self._device, self._batch_tokens = checkpoint, device, batch_tokens
+        self._threads = threads
+
+    @cached_property
+    def _encoder(self) -> "Encoder":
+        # loaded on first use: of an error in __init__ Ray tells the driver no more than that the actor died
         import torch
 
         from clir_core.encoder import Encoder
 
-        torch.set_num_threads(threads)
-        self._encoder = Encoder(checkpoint, device, batch_tokens)
+        torch.set_num_threads(self._threads)
+        return Encoder(self._checkpoint, self._device, self._batch_tokens)
 
     def dim(self) -> int:
         """Length of the vectors."""
@@ -53,7 +64,9 @@ class EncoderPool:
 
     def __init__(self, checkpoint: Checkpoint, runtime: RuntimeSpec) -> None:
         gpu = has_gpu()
-        workers = runtime.workers or (int(ray.cluster_resources()["GPU"]) if gpu else 1)
+        most = min(n_cpus(), int(ray.cluster_resources()["GPU"])) if gpu else n_cpus()
+        # an actor without a processor of its own would never start, and its blocks would wait for ever
+        workers = min(runtime.workers or (most if gpu else 1), most)
         threads = max(1, n_cpus() // workers)
         # an actor that declares no num_cpus computes with one thread
         options = {"num_gpus": 1, "num_cpus": 1} if gpu else {"num_cpus": threads}
@@ -69,8 +82,9 @@ class EncoderPool:
             ray.kill(actor)
 
     def dim(self) -> int:
-        """Length of the vectors."""
-        return unwrapped(self._actors[0].dim.remote())
+        """Length of the vectors. Waits until every actor has loaded the checkpoint."""
+        dims = [unwrapped(ref) for ref in [actor.dim.remote() for actor in self._actors]]
+        return dims[0]
 
     def encode(self, blocks: list[pl.DataFrame], kind: str) -> Iterator[pa.Table]:
         """Rows of each block, in the order they get done; two blocks wait at every actor."""
@@ -102,7 +116,7 @@ def embed_corpus(
         for kind, texts in (("document", document_texts(corpus)), ("query", query_texts(corpus))):
             name = table_name([*parts, kind])
             total += len(texts)
-            if not VectorTable.exists(uri, name) or missing_blocks(VectorTable(uri, name), texts, 1):
+            if not VectorTable.exists(uri, name) or missing_blocks(VectorTable(uri, name), texts, len(texts)):
                 pool = pool or stack.enter_context(EncoderPool(checkpoint, spec.runtime))
                 table = VectorTable.create(uri, name, pool.dim())
                 block = spec.runtime.block_documents

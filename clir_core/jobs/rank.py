@@ -33,9 +33,10 @@ def rank_corpus(plan: Plan, corpus: Corpus, embedded: Embedded, directory: Path,
     score_related(plan, vectors, lambda lang, numbers: stored.vectors(document_rows[lang][numbers]))
     counts = total(plan, _counted(plan, embedded.documents, document_rows, vectors, progress))
     ranks, skipped = rank_golds(plan, counts)
+    top = top_lists(plan, counts)
     with explained(directory):
         ranks.write_parquet(directory / "ranks.parquet")
-        top_lists(plan, counts).write_parquet(directory / "topk.parquet")
+        top.write_parquet(directory / "topk.parquet")
     return Ranked(
         pools=describe(plan),
         skipped=(*_left_out(plan, corpus), *skipped),

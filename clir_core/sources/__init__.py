@@ -5,7 +5,7 @@ from pathlib import Path
 
 from clir_core.corpus import Corpus
 from clir_core.errors import CorpusError
-from clir_core.sources import beir, demo, hub, parquet, xquad
+from clir_core.sources import beir, demo, hub, parquet, splits, xquad
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.rows import RawCorpus
 
@@ -13,8 +13,14 @@ KINDS = ("demo", "xquad:DIR", "beir:DIR", "parquet:DIR", "hub:NAME")
 
 
 def read_corpus(reference: str, languages: Sequence[str] = ()) -> Corpus:
-    """The corpus behind a reference (one of KINDS), in English and these languages; in all where none is given."""
-    corpus = _read(reference, languages).validated()
+    """The corpus behind a reference (one of KINDS), in English and these languages; in all where none is given.
+
+    After a reference to demo or xquad, `#train`, `#fit`, `#dev` or `#test` is a part of it.
+    """
+    whole, split = splits.parse(reference)
+    corpus = _read(whole, languages).validated()
+    if split:
+        corpus = splits.take(corpus, whole, split)
     chosen = choose_languages(languages, corpus.languages, corpus.name)
     if languages:
         corpus = corpus.restrict(chosen)

@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from clir_core.sources.rows import RawCorpus, RawRows
 
@@ -9,11 +10,21 @@ from clir_core.sources.rows import RawCorpus, RawRows
 def read() -> RawCorpus:
     """All of it: parallel documents, parallel questions, each question judged for its own text's group."""
     rows = RawRows()
-    folder = files("clir_core.sources") / "demo_corpus"
-    for file in sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name):
+    for file in _files():
         for row, entry in enumerate(json.loads(file.read_text(encoding="utf-8")), start=1):
             _add(rows, file.name, row, entry)
     return rows.corpus("demo")
+
+
+def topic_of(group_id: str) -> int:
+    """The index of a group's topic among all, by name: 0 of bees-1."""
+    return [file.name.removesuffix(".json") for file in _files()].index(group_id.rpartition("-")[0])
+
+
+def _files() -> list[Traversable]:
+    """A file a topic."""
+    folder = files("clir_core.sources") / "demo_corpus"
+    return sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
 
 
 def _add(rows: RawRows, file: str, row: int, entry: dict) -> None:

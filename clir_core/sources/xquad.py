@@ -69,6 +69,11 @@ def tables(name: str, texts: Mapping[str, tuple[str, Sequence[Paragraph]]]) -> R
     return rows.corpus(name)
 
 
+def article_of(group_id: str) -> int:
+    """The index of a group's article in the file: 7 of a07-p02."""
+    return int(group_id.partition("-")[0].removeprefix("a"))
+
+
 def check_aligned(texts: Mapping[str, tuple[str, Iterable[Paragraph]]]) -> None:
     """Translations are known by their position alone, so the paragraphs at one position must ask the same questions."""
     first: dict[str, tuple[str, set[str]]] = {}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from clir_core.corpus import Skipped
+from clir_core.errors import CorpusError, SpecError
 from clir_core.outrank import padded
 from clir_core.plan import Plan, make_plan
 from clir_core.pools import describe, rank_golds, top_lists
@@ -389,3 +390,17 @@ def test_a_copy_of_the_gold_ties_to_the_last_bit_wherever_it_lies(real: Case, bl
     before = measure(real, block, 0, ("mono",)).ranks.filter(pl.col("query_id") == "de/q0")
     assert ranks["ties"].to_list() == [20, 40]
     assert ranks["rank"][0] == before["rank"][0] + 20
+
+
+def test_scenarios_that_need_a_second_language_say_so() -> None:
+    docs, queries = parallel(("en",), 3), parallel(("en",), 2, "q")
+    case = make_case(docs, queries, [Qrel(query.id, 1, query.group) for query in queries])
+    with pytest.raises(SpecError, match="need a language beside English"):
+        measure(case, scenarios=("multi", "share"))
+
+
+def test_a_corpus_whose_queries_have_no_gold_in_the_languages_says_so() -> None:
+    docs, queries = parallel(("en", "de"), 3), parallel(("de",), 1, "q")
+    case = make_case(docs, queries, [Qrel(query.id, 0, query.group) for query in queries])
+    with pytest.raises(CorpusError, match="no query has a relevant document"):
+        measure(case)

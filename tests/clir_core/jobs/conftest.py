@@ -1,0 +1,35 @@
+"""The demo corpus in three languages, embedded once with Ray and the tiny model, for the tests of both jobs."""
+
+from pathlib import Path
+
+import pytest
+
+from clir_core.audit import AuditSpec, Embedded, RuntimeSpec
+from clir_core.corpus import Corpus
+from clir_core.jobs.embed import embed_corpus
+from clir_core.models import Checkpoint, EncodingSpec, resolve
+from clir_core.sources import read_corpus
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    return read_corpus("demo", ("de", "zh"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tiny_model: Path) -> Checkpoint:
+    return resolve(str(tiny_model), EncodingSpec(), Path("/nowhere"), "float32")
+
+
+@pytest.fixture(scope="session")
+def spec(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> AuditSpec:
+    runtime = RuntimeSpec(workers=1, block_documents=50)
+    return AuditSpec(
+        model=checkpoint.ref, languages=("de", "zh"), runtime=runtime, workspace=tmp_path_factory.mktemp("workspace")
+    )
+
+
+@pytest.fixture(scope="session")
+def embedded(ray_cluster: None, corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec) -> Embedded:
+    """What the first audit of this workspace stored."""
+    return embed_corpus(corpus, checkpoint, spec, lambda kind: lambda done, total: None)
