@@ -12,7 +12,7 @@ from clir_core.spec import Spec, sha256_of
 
 
 class RuntimeSpec(Spec):
-    """Where and how wide the Ray jobs run. Changes no figure."""
+    """Where and how wide the Ray jobs run. Changes no figure, but for the last bit of a vector where batches differ."""
 
     ray_address: str | None = Field(None, description="A standing Ray cluster; empty starts a local one")
     workers: int = Field(0, ge=0, description="Encoding actors; 0 means one a GPU, or one where there is none")
@@ -24,7 +24,7 @@ class AuditSpec(Spec):
     """What to audit, on what, and how deep. Its fingerprint names the result."""
 
     model: str = Field(BUNDLED, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
-    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME")
+    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
     languages: tuple[str, ...] = Field(
         (), description="BCP-47 codes beside English; empty means all that the corpus has"
     )

@@ -77,7 +77,9 @@ def _convert(source: Path, target: Path) -> None:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     packed = _Packed(source)
     sizes = packed.sizes
     config = BertConfig(

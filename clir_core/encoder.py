@@ -29,7 +29,7 @@ class Encoder:
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu", batch_tokens: int = 0) -> None:
         self._checkpoint = checkpoint
         self._batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if device == "cpu" else GPU_BATCH_TOKENS)
-        self._model = _load(checkpoint, device)
+        self._model = load(checkpoint, device)
         self.dim = int(self._model.get_embedding_dimension() or 0)
         if checkpoint.truncate_dim:
             self.dim = min(self.dim, checkpoint.truncate_dim)
@@ -97,7 +97,8 @@ def token_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
         start += size
 
 
-def _load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
+def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
+    """The checkpoint as a sentence-transformers model, in the dtype and with the length that it is used at."""
     # a missing BERT pooler, which no embedding uses, is reported at length otherwise
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -1,5 +1,6 @@
 """What several tests need: data that lies outside the repository, checkpoints large and small, a Ray cluster."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,10 +31,15 @@ def xquad_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def bundled_checkpoint() -> Path:
-    """The bundled model, unpacked once and kept for later runs: in CLIR_TEST_CACHE, or .clir/models."""
-    from clir_core.bundled import unpack
+    """The bundled model, unpacked once and kept for later runs, until what unpacks it changes.
 
-    return unpack(Path(os.environ.get("CLIR_TEST_CACHE", _ROOT / ".clir" / "models")))
+    Below CLIR_TEST_CACHE, or .clir/test.
+    """
+    from clir_core import bundled
+
+    cache = Path(os.environ.get("CLIR_TEST_CACHE", _ROOT / ".clir" / "test"))
+    code = hashlib.sha256(Path(bundled.__file__).read_bytes()).hexdigest()
+    return bundled.unpack(cache / f"models-{code[:12]}")
 
 
 @pytest.fixture(scope="session")

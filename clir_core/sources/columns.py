@@ -20,7 +20,7 @@ def conform(table: pa.Table, what: str, file: str, problems: list[str]) -> pa.Ta
     columns = {}
     for field in schema:
         if field.name in table.column_names:
-            columns[field.name] = _convert(table[field.name], field, file, found)
+            columns[field.name] = convert(table[field.name], field, file, found)
         else:
             columns[field.name] = pa.nulls(len(table), field.type)
     raw = pa.schema([*(field.with_nullable(True) for field in schema), *ORIGIN])
@@ -45,7 +45,7 @@ def _missing(table: pa.Table, what: str, file: str) -> list[str]:
     return problems
 
 
-def _convert(column: pa.ChunkedArray, field: pa.Field, file: str, problems: list[str]) -> pa.ChunkedArray:
+def convert(column: pa.ChunkedArray, field: pa.Field, file: str, problems: list[str]) -> pa.ChunkedArray:
     """The column in the field's type."""
     if types.is_dictionary(column.type):
         column = pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], column.type.value_type)

@@ -1,6 +1,6 @@
 """Splits: `#train`, `#fit`, `#dev` or `#test` at the end of a reference. Whole articles or topics, never parts of one.
 
-One in three is `test`, the others are `train`; `dev` is a slice of `train` to choose hyper-parameters on, `fit` the rest.
+One in three is `test`, the others `train`; `dev` is a slice of `train` to choose hyper-parameters on, `fit` the rest.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ _INDEX: Mapping[str, Callable[[str], int]] = {"demo": demo.topic_of, "xquad": xq
 def parse(reference: str) -> tuple[str, str | None]:
     """The reference without its split, and the split."""
     corpus, mark, split = reference.rpartition("#")
-    kind, _, place = reference.partition(":")
+    place = reference.partition(":")[2]
     # a folder's name may hold a #
     if not mark or "/" in split or (place and Path(place).expanduser().exists()):
         return reference, None

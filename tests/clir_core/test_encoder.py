@@ -3,7 +3,7 @@ against what is known of the texts; batches against their budget."""
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,15 @@ def unit(vectors_NH: np.ndarray) -> np.ndarray:
 def cosines(a_NH: np.ndarray, b_NH: np.ndarray) -> np.ndarray:
     """Of each row with the same row."""
     return (unit(a_NH) * unit(b_NH)).sum(axis=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Products this small gain nothing from two threads, which wait for one another where other work runs."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +145,8 @@ def test_prompts_of_the_spec_go_before_the_texts(tiny: Encoder, tiny_model: Path
 def test_a_checkpoints_default_prompt_is_not_added(tiny: Encoder, changed: Path) -> None:
     change_json(changed / "config_sentence_transformers.json", lambda found: found.update(default_prompt_name="query"))
     np.testing.assert_array_equal(encoder(changed).encode(TEXTS, "document"), tiny.encode(TEXTS, "document"))
+    plain = encoder(changed, document_prompt="").encode(TEXTS, "document")
+    np.testing.assert_allclose(plain, reference(changed, TEXTS, ""), atol=1e-6)
 
 
 def test_every_vector_is_its_texts_whatever_the_order_and_the_batches(tiny: Encoder, tiny_model: Path) -> None:

@@ -1,0 +1,1 @@
+"""Alignment: fine-tuning that mends an inclination, and corrections that need none."""

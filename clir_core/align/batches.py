@@ -1,0 +1,25 @@
+"""Which triples a step sees: batches of like length, in an order that the seed and the epoch alone decide."""
+
+import numpy as np
+
+# batches sorted together: long enough that lengths are alike, short enough that their company changes every epoch
+WINDOW_BATCHES = 8
+
+
+def epoch_batches(lengths_N: np.ndarray, batch: int, epoch: int, seed: int) -> list[np.ndarray]:
+    """Whole batches only: triples shuffled, sorted by length within windows, and the batches shuffled again."""
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths_N))
+    window = batch * WINDOW_BATCHES
+    batches = []
+    for start in range(0, len(order), window):
+        part = order[start : start + window]
+        part = part[np.argsort(lengths_N[part], kind="stable")]
+        batches += [part[i : i + batch] for i in range(0, len(part) - batch + 1, batch)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def share_of(batch_N: np.ndarray, worker: int, workers: int) -> np.ndarray:
+    """A worker's rows of a global batch; every worker has as many."""
+    size = len(batch_N) // workers
+    return batch_N[worker * size : (worker + 1) * size]

@@ -1,0 +1,151 @@
+"""What an alignment run is asked: AlignSpec and its parts. A loss is weights of terms: any sum is a spec."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, model_validator
+from pydantic_settings import NoDecode
+
+from clir_core.audit import RuntimeSpec
+from clir_core.models import BUNDLED, EncodingSpec
+from clir_core.scenarios import ScenarioName
+from clir_core.spec import Spec, sha256_of
+
+PresetName = Literal["paper", "infonce", "passage", "jsd", "clear", "distil", "best"]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class LossSpec(Spec):
+    """A weighted sum of losses; weight 0 leaves a term out. A preset's name stands for its weights."""
+
+    temperature: Positive = Field(0.05, description="Scores are divided by it; CLEAR's scale 20 is 0.05")
+    normalize: bool = Field(True, description="JSD compares embeddings of length 1; otherwise as pooling gives them")
+    info_nce: Weight = Field(0.0, description="InfoNCE from p_x to q_en: the paper's contrastive term")
+    jsd: Weight = Field(
+        0.0, description="Root of the Jensen-Shannon divergence of p_en and p_x: the paper's other term"
+    )
+    passage_info_nce: Weight = Field(0.0, description="InfoNCE between p_x and p_en, both ways")
+    query_info_nce: Weight = Field(0.0, description="InfoNCE in every direction: queries to passages within and across")
+    clear_forward: Weight = Field(0.0, description="CLEAR (arXiv 2604.05821), forward term")
+    clear_backward: Weight = Field(0.0, description="CLEAR, backward term")
+    clear_kl: Weight = Field(0.0, description="CLEAR, divergence of the two languages' score distributions")
+    distill_passages: Weight = Field(0.0, description="Distance of p_en and p_x to the frozen base's p_en")
+    distill_queries: Weight = Field(0.0, description="Distance of q_en and q_x to the frozen base's q_en")
+    distill_scores: Weight = Field(0.0, description="Divergence from the frozen base's own scores within each language")
+
+    @staticmethod
+    def preset(name: PresetName) -> "LossSpec":
+        """One of PRESETS."""
+        return LossSpec.model_validate(name)
+
+    def weights(self) -> dict[str, float]:
+        """The terms that count, and how much."""
+        settings = {"temperature", "normalize"}
+        return {term: weight for term, weight in self.model_dump(exclude=settings).items() if weight > 0}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        """A preset's name, or JSON as a command line gives it, in place of the fields."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("{"):
+            return json.loads(value)
+        if value not in PRESETS:
+            raise ValueError(f"loss {value!r} is no preset; write {', '.join(PRESETS)}, or weights of terms")
+        return dict(PRESETS[value])
+
+    @model_validator(mode="after")
+    def _has_a_term(self) -> "LossSpec":
+        if not self.weights():
+            terms = ", ".join(name for name in type(self).model_fields if name not in ("temperature", "normalize"))
+            raise ValueError(f"every weight is 0, so there is nothing to learn; give one of {terms} more than 0")
+        return self
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {"jsd": 1.0, "info_nce": 1.0, "normalize": False},
+    "infonce": {"info_nce": 1.0},
+    "passage": {"passage_info_nce": 1.0},
+    "jsd": {"jsd": 1.0, "normalize": False},
+    "clear": {"clear_forward": 0.4, "clear_backward": 0.4, "clear_kl": 0.2, "temperature": 0.05},
+    "distil": {"distill_passages": 1.0, "distill_queries": 1.0},
+    "best": {"distill_passages": 10.0, "distill_queries": 10.0, "info_nce": 1.0},
+}
+assert set(PRESETS) == set(get_args(PresetName))
+
+
+class OptimiserSpec(Spec):
+    """How the weights are moved."""
+
+    batch: int = Field(32, ge=2, description="Triples a step, over all workers: every other one is a negative")
+    micro_batch: int = Field(0, ge=0, description="Triples in memory at once (gradient caching); 0 means the batch")
+    epochs: int = Field(1, ge=1, description="Times that every triple is seen")
+    learning_rate: Positive = Field(2e-5, description="At the end of the warm-up")
+    embedding_rate_factor: Weight = Field(
+        1.0, description="Times the learning rate, for the embedding matrix; 0 freezes"
+    )
+    warmup: Share = Field(0.1, description="Share of the steps in which the rate rises; it falls to 0 in the rest")
+    weight_decay: Weight = Field(0.01, description="AdamW's, on matrices")
+    clip: Positive = Field(1.0, description="Longest gradient")
+    query_tokens: int = Field(64, ge=8, description="Queries are cut here in training")
+    passage_tokens: int = Field(160, ge=8, description="Passages are cut here in training")
+    merge: Share = Field(0.0, description="Share of the base's weights in the saved checkpoint; 1 would be the base")
+
+    @model_validator(mode="after")
+    def _batch_is_divided(self) -> "OptimiserSpec":
+        if self.micro_batch and self.batch % self.micro_batch:
+            raise ValueError(
+                f"micro_batch {self.micro_batch} does not divide batch {self.batch}; take one that does, or 0 for none"
+            )
+        return self
+
+
+class GateSpec(Spec):
+    """What a checkpoint must win, and what it may lose, to be promoted."""
+
+    metric: str = Field("complete@10", description="What has to improve beyond chance")
+    scenario: ScenarioName = Field("multi", description="The pools that it is measured in")
+    languages: tuple[str, ...] = Field((), description="Languages that have to improve; empty means all audited ones")
+    margin: Share = Field(0.01, description="What mono acc@1 and ndcg@10 may lose in any language, English included")
+
+
+class AlignSpec(Spec):
+    """Which checkpoint to align, with what, on what, and when it is good enough. Its identity names the result."""
+
+    base: str = Field(BUNDLED, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    train: str = Field("demo#train", description="A corpus or its split, such as xquad:DIR#train, or triples:FILE")
+    evaluation: str = Field("demo#test", description="The corpus or split that both audits are made on")
+    languages: tuple[str, ...] = Field((), description="Languages to train beside English; empty means all")
+    triples: int = Field(2800, ge=2, description="Most triples to train on, as many of every language")
+    loss: Annotated[LossSpec, NoDecode] = Field(
+        LossSpec(**PRESETS["best"]), description=f"Weights of terms, or a preset: {', '.join(PRESETS)}"
+    )
+    optimiser: OptimiserSpec = OptimiserSpec()
+    gate: GateSpec = GateSpec()
+    allow_contamination: tuple[str, ...] = Field(
+        (), description="Groups of the evaluation corpus that may be in the training set; * allows all"
+    )
+    seed: int = Field(0, description="Of sampling, order, dropout and the audits")
+    workers: int = Field(1, ge=1, description="Training processes; each takes an equal part of every batch")
+    encoding: EncodingSpec = EncodingSpec()
+    runtime: RuntimeSpec = RuntimeSpec()
+    workspace: Path = Field(Path(".clir"), description="Where vectors, finished steps and checkpoints are kept")
+    out: Path | None = Field(None, description="Where the result goes; empty means alignments/ in the workspace")
+
+    def identity(self) -> str:
+        """Hex sha256 over all that can change a weight or a figure: not over where it runs."""
+        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "AlignSpec":
+        batch = self.optimiser.batch
+        if batch % self.workers:
+            raise ValueError(f"{self.workers} workers cannot share batches of {batch}; make it a multiple of them")
+        if self.triples < batch:
+            raise ValueError(f"{self.triples} triples are fewer than a batch of {batch}; raise one or lower the other")
+        return self
