@@ -40,7 +40,6 @@ class Decision(Spec):
 
 def decide(differences: Sequence[Difference], gate: GateSpec) -> Decision:
     """Hold the differences of two audits against the gate."""
-    check(gate)
     sign = _direction(gate.metric)
     primary = _primary(differences, gate)
     mono = _mono(differences, [row.lang for row in primary])
@@ -98,7 +97,7 @@ def _primary(differences: Sequence[Difference], gate: GateSpec) -> list[Differen
     found = {
         (row.lang, row.query_lang == ENGLISH): row
         for row in differences
-        if (row.scenario, row.metric) == (gate.scenario, gate.metric) and row.query_lang
+        if (row.scenario, row.metric) == (gate.scenario, gate.metric)
     }
     languages = gate.languages or tuple(sorted({lang for lang, _ in found if lang not in (None, ENGLISH)}))
     sides = (False, True) if gate.scenario in _TWO_SIDED else (False,)

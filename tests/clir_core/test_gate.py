@@ -36,7 +36,8 @@ def key(one: Difference) -> tuple[str, str | None, str | None, str]:
 
 
 def test_a_gain_everywhere_at_no_cost_is_promoted() -> None:
-    decision = decide(rows(row("mono", "zh", "zh", "acc@1", -0.004)), GateSpec())
+    certain = row("mono", "de", "de", "acc@1", -0.006, wide=0.001)
+    decision = decide(rows(row("mono", "zh", "zh", "acc@1", -0.004), certain), GateSpec())
     assert decision.status == "promoted"
     assert decision.reason == (
         "Complete@10 in multi improves beyond chance for German queries 0.500 to 0.800 (+0.300, p = 0.001); English "

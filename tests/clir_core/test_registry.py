@@ -58,7 +58,7 @@ def test_a_change_of_status_joins_the_history(registry: Registry) -> None:
     more = Path("/audits/on-more-queries")
     later = START + timedelta(days=1)
     registry.register(entry(status="promoted", reason="Proven on more.", audit_after=more, created=later))
-    registry.register(entry(status="rejected", reason="Slow."))
+    registry.register(entry(status="rejected", reason="Slow.", created=later))
     found = registry.find("aligned-e5")
     assert (found.status, found.reason, found.created) == ("rejected", "Slow.", START)
     assert [(change.status, change.reason) for change in found.history] == [

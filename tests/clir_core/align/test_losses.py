@@ -64,6 +64,15 @@ def test_info_nce_without_duplicates_by_hand():
     assert losses.info_nce(anchors, candidates, 1.0, excluded).item() == pytest.approx(expected, abs=1e-6)
 
 
+def test_symmetric_info_nce_turns_the_mask_along():
+    # column 1 is no negative of row 0; turned, row 0 is none of column 1
+    excluded = torch.tensor([[False, True], [False, False]])
+    a, b = orthogonal([[2.0, 1.5], [0.0, 3.0]])
+    # rows: 0 alone, ln(1 + e^-3) = .048587; columns: ln(1 + e^-2) = .126928 (scores 2, 0), 1 alone; sum over 2 * 2
+    expected = (0 + 0.048587 + 0.126928 + 0) / 4
+    assert losses.symmetric_info_nce(a, b, 1.0, excluded).item() == pytest.approx(expected, abs=1e-6)
+
+
 def test_info_nce_equals_scipy_with_positives_anywhere():
     anchors, candidates, positive = units(0, 3), units(1, 7), torch.tensor([5, 0, 5])
     excluded = torch.rand(3, 7, generator=torch.Generator().manual_seed(2)) < 0.4
