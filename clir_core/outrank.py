@@ -172,18 +172,20 @@ def _count_tile(
             if 0 <= doc < n_docs:
                 line[doc] = -np.inf
         for g in range(threshold_first[query], threshold_first[query + 1]):
+            gold = threshold[g]
             close = 0
+            for doc in range(n_docs):
+                close += abs(line[doc] - gold) <= np.float32(NEAR)
+            near[g] += close
             for bucket in range(len(starts) - 1):
                 higher = 0
                 for doc in range(starts[bucket], starts[bucket + 1]):
-                    higher += line[doc] >= threshold[g]
-                    close += abs(line[doc] - threshold[g]) <= np.float32(NEAR)
+                    higher += line[doc] >= gold
                 above[g, bucket] += higher
-            near[g] += close
             if close:
                 for bucket in range(len(starts) - 1):
                     for doc in range(starts[bucket], starts[bucket + 1]):
-                        ties[g, bucket] += line[doc] == threshold[g]
+                        ties[g, bucket] += line[doc] == gold
 
 
 @numba.njit(nogil=True, cache=True)

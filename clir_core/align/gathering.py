@@ -2,6 +2,8 @@
 
 Convention: every worker computes the loss of the whole batch, so all workers hold the same number; backward gives each
 worker the gradient of its own rows times the number of workers, because DDP then averages over them.
+DDP itself must be made with forward_sync_buffers=False: otherwise it exchanges buffers at every forward pass, and hangs
+where one worker's rows have a q_x and another's have none.
 """
 
 from typing import Any
