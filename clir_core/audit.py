@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from clir_core.corpus import Skipped
 from clir_core.models import BUNDLED, EncodingSpec
@@ -23,19 +24,28 @@ class RuntimeSpec(Spec):
 class AuditSpec(Spec):
     """What to audit, on what, and how deep. Its fingerprint names the result."""
 
-    model: str = Field(BUNDLED, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
     corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
     languages: tuple[str, ...] = Field(
         (), description="BCP-47 codes beside English; empty means all that the corpus has"
     )
-    scenarios: tuple[ScenarioName, ...] = Field(SCENARIOS, description="Which pools to build")
-    cutoffs: tuple[int, ...] = Field((10,), description="The k of every metric at k")
-    seed: int = Field(0, description="Of the hash buckets of share(p) and of the bootstrap")
+    scenarios: tuple[ScenarioName, ...] = Field(SCENARIOS, min_length=1, description="Which pools to build")
+    cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (10,), min_length=1, description="The k of every metric at k"
+    )
+    seed: int = Field(0, ge=0, description="Of the hash buckets of share(p) and of the bootstrap")
     resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the queries")
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
     workspace: Path = Field(Path(".clir"), description="Where vectors, finished steps and checkpoints are kept")
     out: Path | None = Field(None, description="Where the result goes; empty means audits/ in the workspace")
+
+    @field_validator("cutoffs", "scenarios", "languages")
+    @classmethod
+    def _are_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"{', '.join(map(str, values))}: one of these stands there twice")
+        return values
 
     def identity(self) -> str:
         """Hex sha256 over all that can change a figure: not over where and how wide it runs."""

@@ -86,7 +86,8 @@ class Plan:
         for queries in self.queries.values():
             pairs = queries.related.query * len(self.languages) + queries.related.lang
             most = max(most, int(np.bincount(pairs).max(initial=0)))
-        return self.cutoff + most
+        # no list is longer than the documents of a language
+        return min(self.cutoff + most, max(map(len, self.documents.values())))
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """The (query language, document language) pairs that some pool asks for."""

@@ -109,7 +109,8 @@ def embed_corpus(
     """Bring both vector tables of a corpus up to date, and tag the versions that this audit reads."""
     uri = str((spec.workspace / "lancedb").resolve())
     parts = (corpus.name, sha256_of(spec.corpus)[:8], checkpoint.name, checkpoint.sha256[:12])
-    tag = f"audit-{spec.identity()[:16]}"
+    # of the corpus, too: what an earlier audit of the same spec read must stay tagged when the corpus has grown
+    tag = f"audit-{sha256_of([spec.identity(), corpus.fingerprint()])[:16]}"
     reads, encoded, total = [], 0, 0
     with ExitStack() as stack:
         pool: EncoderPool | None = None
