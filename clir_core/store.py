@@ -91,13 +91,17 @@ class VectorTable:
         with explained(self.uri):
             self._table.add(shard)
 
-    def tag(self, tag: str) -> None:
-        """Keep this version: tagged ones are never cleaned up."""
+    def tag(self, tag: str) -> int:
+        """Keep this version under a tag: tagged ones are never cleaned up. Returns the version that has the tag.
+
+        A tag that is there stays where it is: an earlier audit was told to find its vectors there.
+        """
         with explained(self.uri):
-            if tag in self._table.tags.list():
-                self._table.tags.update(tag, self.version)
-            else:
-                self._table.tags.create(tag, self.version)
+            known = self._table.tags.list()
+            if tag in known:
+                return int(known[tag]["version"])
+            self._table.tags.create(tag, self.version)
+        return self.version
 
     def find(self, wanted: pl.DataFrame) -> pl.DataFrame:
         """`wanted` (id, text_hash, ...) with `row_id`: where the text's vector lies, null where it is missing."""

@@ -122,9 +122,8 @@ def embed_corpus(
                 table = VectorTable.create(uri, name, pool.dim())
                 block = spec.runtime.block_documents
                 encoded += embed_missing(pool, table, texts, kind, block, progress(kind))
-            table = VectorTable(uri, name)
-            table.tag(tag)
-            reads.append(TableRead(uri=uri, table=name, version=table.version, tag=tag))
+            version = VectorTable(uri, name).tag(tag)
+            reads.append(TableRead(uri=uri, table=name, version=version, tag=tag))
     return Embedded(documents=reads[0], queries=reads[1], encoded=encoded, reused=total - encoded)
 
 
