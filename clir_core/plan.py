@@ -100,8 +100,8 @@ class Plan:
     def gold_rows(self, query_lang: str, doc_lang: str) -> np.ndarray:
         """Rows of Related, golds in the languages that must be compared with documents of doc_lang."""
         related = self.queries[query_lang].related
-        wanted = [self.languages.index(lang) for lang in self.gold_langs[query_lang, doc_lang]]
-        return np.flatnonzero(related.is_gold & np.isin(related.lang, wanted))
+        wanted = np.array([lang in self.gold_langs[query_lang, doc_lang] for lang in self.languages])
+        return np.flatnonzero(related.is_gold & wanted[related.lang])
 
     def side(self, query_lang: str, doc_lang: str) -> Side:
         """What the counting kernel needs of this pair; the scores must be known."""

@@ -1,7 +1,8 @@
 """From counts to ranks: the rank of every gold in every pool, and every pool's top list, as Polars frames."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -33,6 +34,14 @@ PER_QUERY = {
 }
 
 
+class _Sums(NamedTuple):
+    """Counts of a pair as running sums over buckets, [G, buckets + 1], and the rows of Related that they are of."""
+
+    rows: np.ndarray
+    above_GB: np.ndarray
+    ties_GB: np.ndarray
+
+
 def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skipped, ...]]:
     """One row a query, pool and gold, and the queries that a pool could not be asked for.
 
@@ -42,11 +51,15 @@ def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skip
     frames: list[pl.DataFrame] = []
     skipped: list[Skipped] = []
     beside = {lang: _beside(plan, queries) for lang, queries in plan.queries.items()}
+    sums = {
+        pair: _Sums(plan.gold_rows(*pair), _running(found.above_GB), _running(found.ties_GB))
+        for pair, found in counts.items()
+    }
     for pool in plan.pools:
         queries = plan.queries[pool.query_lang]
         asked = _askable(plan, pool, queries)
         skipped += _skipped(pool, queries, asked)
-        frames.append(_pool_ranks(plan, pool, queries, counts, beside[pool.query_lang], asked))
+        frames.append(_pool_ranks(plan, pool, queries, sums, beside[pool.query_lang], asked))
     return pl.concat(frames, how="diagonal"), tuple(skipped)
 
 
@@ -69,6 +82,17 @@ def describe(plan: Plan) -> tuple[PoolInfo, ...]:
     return tuple(_describe(plan, pool) for pool in plan.pools)
 
 
+def _running(counts_GB: np.ndarray) -> np.ndarray:
+    sums = np.zeros((counts_GB.shape[0], counts_GB.shape[1] + 1), np.int32)
+    np.cumsum(counts_GB, axis=1, out=sums[:, 1:])
+    return sums
+
+
+def _among(plan: Plan, languages: Sequence[str]) -> np.ndarray:
+    """Which language codes are among these, bool [languages]."""
+    return np.array([lang in languages for lang in plan.languages])
+
+
 def _beside(plan: Plan, queries: Queries) -> np.ndarray:
     related = queries.related
     return count_related(related.first_Q, related.score, related.lang, len(plan.languages))
@@ -77,7 +101,7 @@ def _beside(plan: Plan, queries: Queries) -> np.ndarray:
 def _askable(plan: Plan, pool: Pool, queries: Queries) -> np.ndarray:
     """Queries with golds for this pool, bool [Q]: any, or where versions are compared, all versions of each."""
     related = queries.related
-    wanted = related.is_gold & np.isin(related.lang, [plan.languages.index(lang) for lang in pool.gold_langs])
+    wanted = related.is_gold & _among(plan, pool.gold_langs)[related.lang]
     n_golds = np.bincount(related.query[wanted], minlength=len(queries))
     if not pool.needs_all_versions:
         return n_golds > 0
@@ -99,17 +123,16 @@ def _skipped(pool: Pool, queries: Queries, asked: np.ndarray) -> Iterator[Skippe
 
 
 def _pool_ranks(
-    plan: Plan, pool: Pool, queries: Queries, counts: PairCounts, beside: np.ndarray, asked: np.ndarray
+    plan: Plan, pool: Pool, queries: Queries, sums: dict[tuple[str, str], _Sums], beside: np.ndarray, asked: np.ndarray
 ) -> pl.DataFrame:
     related = queries.related
-    gold_codes = [plan.languages.index(lang) for lang in pool.gold_langs]
-    rows = np.flatnonzero(related.is_gold & np.isin(related.lang, gold_codes) & asked[related.query])
+    rows = np.flatnonzero(related.is_gold & _among(plan, pool.gold_langs)[related.lang] & asked[related.query])
     above, ties = {}, np.zeros(len(rows), np.int32)
     for lang, (first, end) in pool.buckets.items():
-        found = counts[pool.query_lang, lang]
-        at = np.searchsorted(plan.gold_rows(pool.query_lang, lang), rows)
-        above[lang] = found.above_GB[at, first:end].sum(axis=1, dtype=np.int32)
-        ties += found.ties_GB[at, first:end].sum(axis=1, dtype=np.int32)
+        found = sums[pool.query_lang, lang]
+        at = np.searchsorted(found.rows, rows)
+        above[lang] = found.above_GB[at, end] - found.above_GB[at, first]
+        ties += found.ties_GB[at, end] - found.ties_GB[at, first]
     staying = beside[rows][:, [plan.languages.index(lang) for lang in pool.related_langs]].sum(axis=1)
     sizes = {name: column[related.query[rows]] for name, column in _sizes(plan, pool, queries).items()}
     return pl.DataFrame(
