@@ -1,4 +1,5 @@
 # make audit   set up, then audit a checkpoint:  make audit CORPUS=xquad:DIR LANGS=zh,de MODEL=DIR OUT=DIR
+# make align   set up, then train one:  make align BASE=DIR TRAIN=xquad:DIR#train EVAL=xquad:DIR#test LANGS=zh,de OUT=DIR
 # make test    set up, then lint, type check and the test suite
 # make help    the other targets
 
@@ -10,15 +11,21 @@ READY := $(VENV)/.ready
 CORPUS ?= demo
 LANGS ?=
 MODEL ?= bundled:multilingual-e5-small-q4
+BASE ?= bundled:multilingual-e5-small-q4
+TRAIN ?= demo\#train
+EVAL ?= demo\#test
 OUT ?=
 ARGS ?=
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: audit test test-slow check bench ui lock clean help
+.PHONY: audit align test test-slow check bench ui lock clean help
 
 audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
 	@$(BIN)/clir audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
+
+align: $(READY)  ## train BASE on TRAIN in LANGS, audit it before and after on EVAL, result in OUT; more options in ARGS
+	@$(BIN)/clir align --base '$(BASE)' --train '$(TRAIN)' --evaluation '$(EVAL)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
 
 test: check  ## lint, types and the whole suite but the slow tests
 	$(BIN)/pytest
@@ -36,7 +43,7 @@ bench: $(READY)  ## the benchmarks whose figures stand in docs/benchmarks.md; XQ
 	$(BIN)/python tests/bench/rank.py
 	$(BIN)/python tests/bench/memory.py
 
-ui: $(READY)  ## the Prefect UI over the runs of `make audit`, on http://127.0.0.1:4200, behind a password
+ui: $(READY)  ## the Prefect UI over the runs of `make audit` and `make align`, on http://127.0.0.1:4200, behind a password
 	@test -s .clir/prefect/auth || { echo 'Nothing to show yet: run `make audit` first.'; exit 1; }
 	@echo "Log in with $$(cat .clir/prefect/auth)"
 	@PREFECT_HOME=$(CURDIR)/.clir/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false \

@@ -2,14 +2,19 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from clir_core.corpus import Skipped
 from clir_core.models import BUNDLED, EncodingSpec
 from clir_core.scenarios import SCENARIOS, PoolInfo, ScenarioName
 from clir_core.spec import Spec, sha256_of
+
+CorrectionName = Literal["centring", "shift", "lir"]
+# as a result's name and its report call them
+CORRECTION_LABELS = {"centring": "centring", "shift": "SHIFT", "lir": "LIR"}
+FULL_SHIFT = 1.0
 
 
 class RuntimeSpec(Spec):
@@ -33,6 +38,13 @@ class AuditSpec(Spec):
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (10,), min_length=1, description="The k of every metric at k"
     )
+    correction: CorrectionName | None = Field(
+        None, description="Take what a language adds out of the stored vectors; empty ranks them as they are"
+    )
+    correction_fit: str | None = Field(
+        None, min_length=1, description="The corpus to fit it on; empty means #train for #test, #fit for #dev"
+    )
+    correction_alpha: float = Field(FULL_SHIFT, ge=0, description="Share of its vector that shift moves documents by")
     seed: int = Field(0, ge=0, description="Of the hash buckets of share(p) and of the bootstrap")
     resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the queries")
     encoding: EncodingSpec = EncodingSpec()
@@ -46,6 +58,24 @@ class AuditSpec(Spec):
         if len(set(values)) < len(values):
             raise ValueError(f"{', '.join(map(str, values))}: one of these stands there twice")
         return values
+
+    @field_validator("correction_fit", "correction_alpha")
+    @classmethod
+    def _belongs_to_a_correction(cls, value: str | float | None, info: ValidationInfo) -> str | float | None:
+        # where the correction itself is refused there is no `correction` here, and one complaint is enough
+        correction = info.data.get("correction", "shift")
+        if info.field_name == "correction_alpha" and correction != "shift" and value != FULL_SHIFT:
+            raise ValueError(f"{value} is for shift alone, and the correction is {correction or 'none'}; leave it out")
+        if value is not None and correction is None and info.field_name == "correction_fit":
+            raise ValueError(f"{value} would be fitted on for no correction; add one, or leave this out")
+        return value
+
+    def corrected(self, model: str) -> str:
+        """What a model is called in this audit's result: its name, and the correction."""
+        if self.correction is None:
+            return model
+        alpha = f" {self.correction_alpha:g}" if self.correction == "shift" else ""
+        return f"{model} + {CORRECTION_LABELS[self.correction]}{alpha}"
 
     def identity(self) -> str:
         """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
@@ -80,6 +110,7 @@ class Embedded(Spec):
 
     documents: TableRead
     queries: TableRead
+    fit: TableRead | None = Field(None, description="The documents that a correction is fitted on")
     encoded: int
     reused: int
 
@@ -99,6 +130,14 @@ class Measured(Spec):
     metrics: tuple[MetricRow, ...]
 
 
+class Fitted(Spec):
+    """What a correction was fitted on."""
+
+    corpus: str
+    corpus_fingerprint: str
+    documents_table: TableRead
+
+
 class Provenance(Spec):
     """What made the figures."""
 
@@ -108,6 +147,7 @@ class Provenance(Spec):
     corpus_fingerprint: str
     documents_table: TableRead
     queries_table: TableRead
+    fitted: Fitted | None = Field(None, description="Of the correction; null without one")
     ties: int = Field(
         description="Unrelated documents that score exactly as a gold, over all golds and pools' languages"
     )

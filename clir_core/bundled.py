@@ -6,6 +6,7 @@ in effect to NMT + NFKC, so it is not read); a directory of tensors. A matrix is
 """
 
 import importlib.util
+import json
 import shutil
 import struct
 import tempfile
@@ -116,6 +117,15 @@ def _convert(source: Path, target: Path) -> None:
         similarity_fn_name="cosine",
         device="cpu",
     ).save_pretrained(str(target), create_model_card=False)
+    _leave_out_versions(target)
+
+
+def _leave_out_versions(target: Path) -> None:
+    """The files' fingerprint names vectors and audits, and an upgrade of the libraries does not change the model."""
+    for name, key in (("config.json", "transformers_version"), ("config_sentence_transformers.json", "__version__")):
+        config = json.loads((target / name).read_text("utf-8"))
+        config.pop(key, None)
+        (target / name).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def _names(layers: int) -> list[tuple[str, str]]:

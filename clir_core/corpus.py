@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,7 +67,11 @@ class Corpus:
         return tuple(sorted(langs, key=lambda lang: (lang != ENGLISH, lang)))
 
     def fingerprint(self) -> str:
-        """Hex sha256 over every row of the three tables."""
+        """Hex sha256 over every row of the three tables, computed once."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         tables = (self.documents, self.queries, self.qrels)
         return sha256_of([self.name, *(_hash_rows(table) for table in tables)])
 

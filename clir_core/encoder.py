@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from clir_core.errors import ModelError
+from clir_core.linear import use_onednn
 from clir_core.models import Checkpoint
 
 CPU_BATCH_TOKENS = 2_048
@@ -120,5 +121,6 @@ def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
     if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set
         own = model.max_seq_length or checkpoint.max_tokens
         model.max_seq_length = min(own, checkpoint.max_tokens)
+    use_onednn(model)
     model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
     return model.eval()

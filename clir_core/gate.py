@@ -8,10 +8,12 @@ promoted   improved beyond chance everywhere (p after Holm < 0.05), every interv
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from pydantic import Field
 
 from clir_core.align.spec import GateSpec
+from clir_core.audit import MetricRow
 from clir_core.compare import Difference
 from clir_core.corpus import ENGLISH
 from clir_core.errors import SpecError
@@ -24,7 +26,8 @@ MONO = ("acc@1", "ndcg@10")
 HIGHER = ("max_at_r_norm", "mrr", "acc@1", "complete@", "ndcg@", "recall@", "tlr@")
 LOWER = ("max_at_r", "inclination_rate", "rank_distance")
 SCENARIOS = ("mono", "cross", "multi", "distractor")
-_TWO_SIDED = ("cross", "multi")  # scenarios that English queries are asked in beside X's
+TWO_SIDED = ("cross", "multi")  # scenarios that English queries are asked in beside X's
+R = TypeVar("R", Difference, MetricRow)
 _EXACT = 1e-9  # 0.90 - 0.91 is a little more than 0.01 in floating point
 _SHOWN = 6
 
@@ -80,6 +83,11 @@ def check(gate: GateSpec) -> None:
     _direction(gate.metric)
 
 
+def check_measured(gate: GateSpec, rows: Sequence[MetricRow]) -> None:
+    """SpecError where the audit of the base lacks a figure that the gate rests on: the other audit will as well."""
+    _mono(rows, [row.lang for row in _primary(rows, gate)])
+
+
 def _direction(metric: str) -> int:
     """1 where higher is better, -1 where lower is."""
     kind, at, _ = metric.partition("@")
@@ -93,14 +101,14 @@ def _direction(metric: str) -> int:
     )
 
 
-def _primary(differences: Sequence[Difference], gate: GateSpec) -> list[Difference]:
+def _primary(differences: Sequence[R], gate: GateSpec) -> list[R]:
     found = {
         (row.lang, row.query_lang == ENGLISH): row
         for row in differences
         if (row.scenario, row.metric) == (gate.scenario, gate.metric)
     }
     languages = gate.languages or tuple(sorted({lang for lang, _ in found if lang not in (None, ENGLISH)}))
-    sides = (False, True) if gate.scenario in _TWO_SIDED else (False,)
+    sides = (False, True) if gate.scenario in TWO_SIDED else (False,)
     wanted = [(lang, english) for lang in languages for english in sides]
     lacking = [f"{ENGLISH if english else lang}/{lang}" for lang, english in wanted if (lang, english) not in found]
     if lacking or not wanted:
@@ -112,7 +120,7 @@ def _primary(differences: Sequence[Difference], gate: GateSpec) -> list[Differen
     return [found[key] for key in wanted]
 
 
-def _mono(differences: Sequence[Difference], gated: Sequence[str | None]) -> list[Difference]:
+def _mono(differences: Sequence[R], gated: Sequence[str | None]) -> list[R]:
     """Every language that was audited, also those that were not trained."""
     rows = [row for row in differences if row.scenario == "mono" and row.metric in MONO]
     there = {(row.lang, row.metric) for row in rows}

@@ -24,7 +24,9 @@ QUERY = ("query_lang", "gold_lang", "query_id")
 
 def write_mteb(result: AuditResult, ranks: pl.DataFrame, directory: Path) -> list[Path]:
     """Write <directory>/<model>/<revision>/: a file for each of the two scenarios, where asked for, and the model's."""
-    name, revision = model_name(result.spec.model), model_revision(result)
+    # a corrected model is another model, and must not take the place of the plain one
+    name = result.spec.corrected(model_name(result.spec.model)).replace(" + ", "-").replace(" ", "-")
+    revision = model_revision(result)
     folder = directory / name.replace("/", "__") / revision.replace("/", "__")
     written = []
     for scenario, task in TASKS.items():

@@ -173,15 +173,18 @@ def _count_tile(
                 line[doc] = -np.inf
         for g in range(threshold_first[query], threshold_first[query + 1]):
             gold = threshold[g]
-            close = 0
+            close = some = 0
             for doc in range(n_docs):
                 close += abs(line[doc] - gold) <= np.float32(NEAR)
+                some += line[doc] >= gold
             near[g] += close
-            for bucket in range(len(starts) - 1):
-                higher = 0
-                for doc in range(starts[bucket], starts[bucket + 1]):
-                    higher += line[doc] >= gold
-                above[g, bucket] += higher
+            # most golds are outranked in few of the languages
+            if some:
+                for bucket in range(len(starts) - 1):
+                    higher = 0
+                    for doc in range(starts[bucket], starts[bucket + 1]):
+                        higher += line[doc] >= gold
+                    above[g, bucket] += higher
             if close:
                 for bucket in range(len(starts) - 1):
                     for doc in range(starts[bucket], starts[bucket + 1]):
@@ -220,3 +223,15 @@ def count_related(first_Q: np.ndarray, score: np.ndarray, lang: np.ndarray, n_la
                 if i != j and score[j] >= score[i]:
                     above[i, lang[j]] += 1
     return above
+
+
+@numba.njit(nogil=True, cache=True)
+def sum_buckets(counts_GB: np.ndarray, rows: np.ndarray, first: int, end: int) -> np.ndarray:
+    """Counts of these rows in the buckets first:end, int32 [rows]."""
+    sums = np.empty(len(rows), np.int32)
+    for i in range(len(rows)):
+        found = 0
+        for bucket in range(first, end):
+            found += counts_GB[rows[i], bucket]
+        sums[i] = found
+    return sums

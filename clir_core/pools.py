@@ -1,19 +1,18 @@
 """From counts to ranks: the rank of every gold in every pool, and every pool's top list, as Polars frames."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from clir_core.corpus import ENGLISH, Skipped
-from clir_core.outrank import count_related
+from clir_core.outrank import Counts, count_related, sum_buckets
 from clir_core.plan import Plan, Queries
 from clir_core.ranking import PairCounts
 from clir_core.scenarios import Pool, PoolInfo
 
-Relations = dict[tuple[str, str], np.ndarray]
 TOP = pl.Schema(
     {
         "scenario": pl.String,
@@ -27,6 +26,7 @@ TOP = pl.Schema(
         "relation": pl.String,
     }
 )
+POOL = {"scenario": pl.String, "lang": pl.String, "query_lang": pl.String}
 RELATIONS = pl.Series(["unrelated", "translation", "gold"])
 PER_QUERY = {
     "distractor": "without the English versions of the query's golds",
@@ -34,12 +34,13 @@ PER_QUERY = {
 }
 
 
-class _Sums(NamedTuple):
-    """Counts of a pair as running sums over buckets, [G, buckets + 1], and the rows of Related that they are of."""
+class _Tops(NamedTuple):
+    """Top lists of a pair, [Q, K]: numbers of documents among all, and sort keys, infinite where a list has ended."""
 
-    rows: np.ndarray
-    above_GB: np.ndarray
-    ties_GB: np.ndarray
+    doc: np.ndarray
+    score: np.ndarray
+    relation: np.ndarray
+    key: np.ndarray
 
 
 def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skipped, ...]]:
@@ -51,41 +52,28 @@ def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skip
     frames: list[pl.DataFrame] = []
     skipped: list[Skipped] = []
     beside = {lang: _beside(plan, queries) for lang, queries in plan.queries.items()}
-    sums = {
-        pair: _Sums(plan.gold_rows(*pair), _running(found.above_GB), _running(found.ties_GB))
-        for pair, found in counts.items()
-    }
+    places = {pair: _places(plan, *pair) for pair in counts}
     for pool in plan.pools:
         queries = plan.queries[pool.query_lang]
         asked = _askable(plan, pool, queries)
         skipped += _skipped(pool, queries, asked)
-        frames.append(_pool_ranks(plan, pool, queries, sums, beside[pool.query_lang], asked))
-    return pl.concat(frames, how="diagonal"), tuple(skipped)
+        frames.append(_pool_ranks(plan, pool, counts, places, beside[pool.query_lang], asked))
+    return _named(plan, plan.pools, frames).rename({"doc_lang": "gold_lang"}), tuple(skipped)
 
 
 def top_lists(plan: Plan, counts: PairCounts) -> pl.DataFrame:
     """The first documents of every query in every pool but share(p); of equal scores, unrelated ones first."""
-    frames = [pl.DataFrame(schema=TOP)]
-    relation = {
-        (query_lang, lang): _relation(plan.queries[query_lang], plan.languages.index(lang), found.top_doc_QK)
-        for (query_lang, lang), found in counts.items()
-    }
-    for pool in plan.pools:
-        if pool.share is None:
-            queries = plan.queries[pool.query_lang]
-            frames.append(_pool_top(plan, pool, queries, counts, relation, _askable(plan, pool, queries)))
-    return pl.concat(frames)
+    listed = [pool for pool in plan.pools if pool.share is None]
+    if not listed:
+        return pl.DataFrame(schema=TOP)
+    tops = {pair: _tops(plan, *pair, found) for pair, found in counts.items()}
+    found = _named(plan, listed, [_pool_top(plan, pool, tops) for pool in listed])
+    return found.with_columns(relation=RELATIONS.gather(found["relation"])).select(TOP.names())
 
 
 def describe(plan: Plan) -> tuple[PoolInfo, ...]:
     """Every pool's languages, sizes and the hash of its documents' ids."""
     return tuple(_describe(plan, pool) for pool in plan.pools)
-
-
-def _running(counts_GB: np.ndarray) -> np.ndarray:
-    sums = np.zeros((counts_GB.shape[0], counts_GB.shape[1] + 1), np.int32)
-    np.cumsum(counts_GB, axis=1, out=sums[:, 1:])
-    return sums
 
 
 def _among(plan: Plan, languages: Sequence[str]) -> np.ndarray:
@@ -96,6 +84,14 @@ def _among(plan: Plan, languages: Sequence[str]) -> np.ndarray:
 def _beside(plan: Plan, queries: Queries) -> np.ndarray:
     related = queries.related
     return count_related(related.first_Q, related.score, related.lang, len(plan.languages))
+
+
+def _places(plan: Plan, query_lang: str, doc_lang: str) -> np.ndarray:
+    """Which of a pair's counts belongs to each row of Related, where one does."""
+    rows = plan.gold_rows(query_lang, doc_lang)
+    places = np.zeros(len(plan.queries[query_lang].related.doc), np.int64)
+    places[rows] = np.arange(len(rows))
+    return places
 
 
 def _askable(plan: Plan, pool: Pool, queries: Queries) -> np.ndarray:
@@ -123,37 +119,37 @@ def _skipped(pool: Pool, queries: Queries, asked: np.ndarray) -> Iterator[Skippe
 
 
 def _pool_ranks(
-    plan: Plan, pool: Pool, queries: Queries, sums: dict[tuple[str, str], _Sums], beside: np.ndarray, asked: np.ndarray
+    plan: Plan,
+    pool: Pool,
+    counts: PairCounts,
+    places: Mapping[tuple[str, str], np.ndarray],
+    beside: np.ndarray,
+    asked: np.ndarray,
 ) -> pl.DataFrame:
+    """Ranks in one pool, for `_named`."""
+    queries = plan.queries[pool.query_lang]
     related = queries.related
     rows = np.flatnonzero(related.is_gold & _among(plan, pool.gold_langs)[related.lang] & asked[related.query])
+    query = related.query[rows]
     above, ties = {}, np.zeros(len(rows), np.int32)
     for lang, (first, end) in pool.buckets.items():
-        found = sums[pool.query_lang, lang]
-        at = np.searchsorted(found.rows, rows)
-        above[lang] = found.above_GB[at, end] - found.above_GB[at, first]
-        ties += found.ties_GB[at, end] - found.ties_GB[at, first]
+        found = counts[pool.query_lang, lang]
+        at = places[pool.query_lang, lang][rows]
+        above[lang] = sum_buckets(found.above_GB, at, first, end)
+        ties += sum_buckets(found.ties_GB, at, first, end)
     staying = beside[rows][:, [plan.languages.index(lang) for lang in pool.related_langs]].sum(axis=1)
-    sizes = {name: column[related.query[rows]] for name, column in _sizes(plan, pool, queries).items()}
     return pl.DataFrame(
         {
-            "query_id": queries.query_id.gather(related.query[rows]),
-            "doc_id": _ids(plan, related.lang[rows], related.doc[rows], "doc_id"),
-            "gold_lang": _langs(plan, related.lang[rows]),
-            "group_id": _ids(plan, related.lang[rows], related.doc[rows], "group_id"),
+            "query": _begin(plan.queries)[pool.query_lang] + query,
+            "doc": _document_numbers(plan, related.lang[rows], related.doc[rows]),
             "grade": related.grade[rows],
             "rank": (1 + sum(above.values()) + staying).astype(np.int32),
             "score": related.score[rows],
             "ties": ties,
-            "n_golds": np.bincount(related.query[rows], minlength=len(queries))[related.query[rows]].astype(np.int32),
-            **sizes,
+            "n_golds": np.bincount(query, minlength=len(queries))[query].astype(np.int32),
+            **{name: column[query] for name, column in _sizes(plan, pool, queries).items()},
             **{f"outranking_{lang}": column for lang, column in above.items()},
         }
-    ).select(
-        pl.lit(pool.scenario).alias("scenario"),
-        pl.lit(pool.lang, pl.String).alias("lang"),
-        pl.lit(pool.query_lang).alias("query_lang"),
-        pl.all(),
     )
 
 
@@ -174,33 +170,34 @@ def _sizes(plan: Plan, pool: Pool, queries: Queries) -> dict[str, np.ndarray]:
     return sizes
 
 
-def _pool_top(
-    plan: Plan, pool: Pool, queries: Queries, counts: PairCounts, relation: Relations, asked: np.ndarray
-) -> pl.DataFrame:
-    found = [counts[pool.query_lang, lang] for lang in pool.languages]
-    score = np.concatenate([part.top_score_QK for part in found], axis=1)[asked]
-    doc = np.concatenate([part.top_doc_QK for part in found], axis=1)[asked]
-    kind = np.concatenate([relation[pool.query_lang, lang] for lang in pool.languages], axis=1)[asked]
-    codes = [plan.languages.index(lang) for lang in pool.languages]
-    lang = np.broadcast_to(np.repeat(codes, [part.top_doc_QK.shape[1] for part in found]), doc.shape)
-    gone = (doc < 0) | ((kind > 0) & ~np.isin(lang, [plan.languages.index(name) for name in pool.related_langs]))
-    order = np.lexsort((doc, lang, kind > 0, -score, gone), axis=1)[:, : plan.cutoff]
-    score, doc, kind, lang, gone = (np.take_along_axis(part, order, axis=1) for part in (score, doc, kind, lang, gone))
-    query, position = np.nonzero(~gone)
+def _tops(plan: Plan, query_lang: str, doc_lang: str, counts: Counts) -> _Tops:
+    lang, doc, score = plan.languages.index(doc_lang), counts.top_doc_QK, counts.top_score_QK
+    relation = _relation(plan.queries[query_lang], lang, doc)
+    key = -score.astype(np.float64)
+    # of equal scores, related ones come last: float64 has room between two scores of float32
+    np.nextafter(key, np.inf, out=key, where=relation > 0)
+    return _Tops(_document_numbers(plan, lang, doc), score, relation, key)
+
+
+def _pool_top(plan: Plan, pool: Pool, tops: Mapping[tuple[str, str], _Tops]) -> pl.DataFrame:
+    """Top lists of one pool, for `_named`."""
+    asked = np.flatnonzero(_askable(plan, pool, plan.queries[pool.query_lang]))
+    found = [tops[pool.query_lang, lang] for lang in pool.languages]
+    doc, score, relation, key = (np.concatenate([part[i] for part in found], axis=1)[asked] for i in range(4))
+    out = np.repeat([lang not in pool.related_langs for lang in pool.languages], [part.doc.shape[1] for part in found])
+    key[out & (relation > 0)] = np.inf
+    # stable: of equal keys, the first language's lowest number, as the lists are in that order
+    order = np.argsort(key, axis=1, kind="stable")[:, : plan.cutoff]
+    query, position = np.nonzero(np.take_along_axis(key, order, axis=1) < np.inf)
+    at = query, order[query, position]
     return pl.DataFrame(
         {
-            "query_id": queries.query_id.gather(np.flatnonzero(asked)[query]),
+            "query": _begin(plan.queries)[pool.query_lang] + asked[query],
+            "doc": doc[at],
             "position": (position + 1).astype(np.int32),
-            "doc_id": _ids(plan, lang[query, position], doc[query, position], "doc_id"),
-            "doc_lang": _langs(plan, lang[query, position]),
-            "score": score[query, position],
-            "relation": RELATIONS.gather(kind[query, position]),
+            "score": score[at],
+            "relation": relation[at],
         }
-    ).select(
-        pl.lit(pool.scenario).alias("scenario"),
-        pl.lit(pool.lang, pl.String).alias("lang"),
-        pl.lit(pool.query_lang).alias("query_lang"),
-        pl.all(),
     )
 
 
@@ -217,15 +214,35 @@ def _relation(queries: Queries, lang: int, doc_QK: np.ndarray) -> np.ndarray:
     return np.where(hit, 1 + queries.related.is_gold[rows][at], 0).astype(np.uint8)
 
 
-def _ids(plan: Plan, lang: np.ndarray, doc: np.ndarray, column: str) -> pl.Series:
-    """The ids of documents given as language codes and numbers."""
-    series = [getattr(plan.documents[name], column) for name in plan.languages]
-    begin = np.cumsum([0, *(len(part) for part in series)])
-    return pl.concat(series).gather(begin[lang] + doc)
+def _begin(parts: Mapping[str, Sized]) -> dict[str, int]:
+    """Where each language begins when all lie in a row."""
+    return dict(zip(parts, np.cumsum([0, *map(len, parts.values())]).tolist(), strict=False))
 
 
-def _langs(plan: Plan, lang: np.ndarray) -> pl.Series:
-    return pl.Series(plan.languages).gather(lang)
+def _document_numbers(plan: Plan, lang: np.ndarray | int, doc: np.ndarray) -> np.ndarray:
+    """Numbers among the documents of all languages, of documents given as language codes and numbers."""
+    return np.array(list(_begin(plan.documents).values()))[lang] + doc
+
+
+def _named(plan: Plan, pools: Sequence[Pool], frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The pools' frames in one, with names instead of numbers: once for all, as names are most of the work."""
+    numbers = pl.concat(frames, how="diagonal")
+    pool = pl.DataFrame({name: [getattr(pool, name) for pool in pools] for name in POOL}, POOL)
+    documents = pl.concat(
+        pl.DataFrame(
+            {"doc_id": found.doc_id, "doc_lang": pl.repeat(lang, len(found), eager=True), "group_id": found.group_id}
+        )
+        for lang, found in plan.documents.items()
+    )
+    return pl.concat(
+        [
+            pool[np.repeat(np.arange(len(pools)), [len(frame) for frame in frames])],
+            pl.concat([queries.query_id for queries in plan.queries.values()]).gather(numbers["query"]).to_frame(),
+            documents[numbers["doc"]],
+            numbers.drop("query", "doc"),
+        ],
+        how="horizontal",
+    )
 
 
 def _describe(plan: Plan, pool: Pool) -> PoolInfo:

@@ -91,16 +91,19 @@ class VectorTable:
         with explained(self.uri):
             self._table.add(shard)
 
-    def tag(self, tag: str) -> int:
+    def tag(self, tag: str, move: bool) -> int:
         """Keep this version under a tag: tagged ones are never cleaned up. Returns the version that has the tag.
 
-        A tag that is there stays where it is: an earlier audit was told to find its vectors there.
+        Without `move`, a tag that is there stays where it is: an earlier audit was told to find its vectors there.
         """
         with explained(self.uri):
             known = self._table.tags.list()
-            if tag in known:
+            if tag not in known:
+                self._table.tags.create(tag, self.version)
+            elif move:
+                self._table.tags.update(tag, self.version)
+            else:
                 return int(known[tag]["version"])
-            self._table.tags.create(tag, self.version)
         return self.version
 
     def find(self, wanted: pl.DataFrame) -> pl.DataFrame:

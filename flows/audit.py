@@ -31,16 +31,17 @@ def audit(spec: AuditSpec = AuditSpec()) -> AuditSummary:  # noqa: B008  frozen:
             timings[name] = 0.0
         return found
 
-    corpus = timed("read corpus", steps.read, spec)
+    corpus, fit = timed("read corpus", steps.read, spec)
     with cluster(spec.runtime.ray_address):
         checkpoint = timed("resolve model", steps.resolve_model, spec)
-        embedded = kept("embed corpus", steps.embed, spec, corpus, checkpoint)
+        embedded = kept("embed corpus", steps.embed, spec, corpus, checkpoint, fit)
         plan = timed("build pools", steps.build_pools, spec, corpus)
-        ranks = steps.ranks_directory(spec, corpus, checkpoint)
-        ranked = kept("rank golds", steps.rank, ranks, plan, corpus, embedded)
+        correction = timed("fit correction", steps.fit_on, spec, fit, checkpoint, embedded) if fit else None
+        ranks = steps.ranks_directory(spec, corpus, checkpoint, fit)
+        ranked = kept("rank golds", steps.rank, ranks, plan, corpus, embedded, correction)
     measures = steps.measures_directory(spec, ranks)
     measured = kept("compute metrics", steps.measure, spec, measures, ranks, corpus)
-    result, out = steps.report(spec, corpus, checkpoint, embedded, ranked, measured, (ranks, measures), timings)
+    result, out = steps.report(spec, corpus, checkpoint, embedded, ranked, measured, (ranks, measures), timings, fit)
     publish(result, out)
     return AuditSummary(out=out, verdict=result.verdict)
 

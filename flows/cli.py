@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict, get_subcommand
 
+from clir_core.align.spec import AlignSpec
 from clir_core.audit import AuditResult, AuditSpec
 from clir_core.errors import ClirError, StoreError
 from clir_core.report.table import as_text
@@ -23,11 +24,16 @@ class Audit(AuditSpec):
     """Measure a checkpoint's English inclination, and the mirror image, on a multilingual corpus."""
 
 
+class Align(AlignSpec):
+    """Train a checkpoint against language inclination, prove on held-out data what that changed, and register it."""
+
+
 class Clir(BaseSettings):
     """Does this checkpoint favour English, and can it be mended before it ships?"""
 
     model_config = SettingsConfigDict(cli_prog_name="clir", cli_kebab_case=True, cli_avoid_json=True)
     audit: CliSubCommand[Audit]
+    align: CliSubCommand[Align]
 
 
 def main(before: Sequence[str] = ()) -> None:
@@ -35,25 +41,58 @@ def main(before: Sequence[str] = ()) -> None:
     try:
         asked = get_subcommand(CliApp.run(Clir, cli_args=[*before, *sys.argv[1:]], cli_exit_on_error=True))
     except ValidationError as error:
-        sys.exit("\n".join(f"--{'.'.join(map(str, item['loc'][1:]))}: {item['msg']}" for item in error.errors()))
-    assert isinstance(asked, Audit)
-    run_audit(AuditSpec(**asked.model_dump()))
+        sys.exit("\n".join(f"{_option(item['loc'])}: {item['msg']}" for item in error.errors()))
+    if isinstance(asked, Align):
+        run_align(AlignSpec(**asked.model_dump()))
+    else:
+        assert isinstance(asked, Audit)
+        run_audit(AuditSpec(**asked.model_dump()))
+
+
+def _option(place: tuple[int | str, ...]) -> str:
+    """--optimiser.batch, or the command where no single option is wrong."""
+    command, *names = place
+    return f"--{'.'.join(map(str, names))}" if names else f"clir {command}"
 
 
 def run_audit(spec: AuditSpec) -> None:
     """Run the flow here, with a temporary Prefect server unless one is configured, and print what it found."""
-    try:
-        with prefect_server(spec.workspace):
-            from flows.audit import audit
+    with one_message(), prefect_server(spec.workspace):
+        from flows.audit import audit
 
-            say_errors_once()
-            summary = audit(spec)
-    except ClirError as error:
-        sys.exit(f"clir: {error}")
+        say_errors_once()
+        summary = audit(spec)
     result = AuditResult.model_validate_json((summary.out / "audit.json").read_text("utf-8"))
     print(f"\n{as_text(result)}\n")
     print("\n".join(summary.verdict))
     print(f"\nReport: {summary.out / 'report.html'}")
+
+
+def run_align(spec: AlignSpec) -> None:
+    """The same for an alignment run."""
+    with one_message(), prefect_server(spec.workspace):
+        from clir_core.align.outputs import read_alignment
+        from clir_core.align.table import as_text
+        from clir_core.registry import Registry
+        from flows.align import align
+
+        say_errors_once()
+        summary = align(spec)
+    result = read_alignment(summary.out)
+    print(f"\n{as_text(result)}\n")
+    print("\n".join(summary.verdict))
+    print(f"\nReport: {summary.out / 'report.html'}")
+    print(f"Checkpoint: {summary.checkpoint}")
+    print(f"Registered in {Registry(spec.workspace).directory.resolve()} as {result.name}: {result.decision.status}")
+
+
+@contextmanager
+def one_message() -> Iterator[None]:
+    """What the user can mend ends the process: exit code 1, the message alone."""
+    try:
+        yield
+    except ClirError as error:
+        sys.exit(f"clir: {error}")
 
 
 @contextmanager

@@ -1,12 +1,17 @@
-"""What the Prefect UI shows of an audit. Artifacts are keyed by model and corpus, so the UI keeps their history."""
+"""What the Prefect UI shows of a run. Artifacts are keyed by model and corpora, so the UI keeps their history."""
 
 from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from clir_core.audit import AuditResult, MetricRow
+from clir_core.align import table
+from clir_core.align.result import AlignResult
+from clir_core.audit import AuditResult
+from clir_core.registry import Entry
+from clir_core.report.html import short_name
 from clir_core.report.table import as_markdown
+from clir_core.spec import Spec
 from tasks.audit import slug
 
 
@@ -24,7 +29,28 @@ def publish(result: AuditResult, out: Path) -> None:
     create_link_artifact((out / "report.html").as_uri(), link_text="report.html", key=f"report-{key}")
 
 
-def _rounded(row: MetricRow) -> dict[str, Any]:
+def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
+    """Create the artifacts of a finished alignment run."""
+    spec, report = result.spec, out / "report.html"
+    name = " ".join(map(short_name, (spec.base, spec.train, spec.evaluation)))
+    key = slug(name)
+    first, *others = result.verdict
+    sentences = "\n".join(f"- {sentence}" for sentence in others)
+    create_markdown_artifact(
+        f"## {first}\n\n{sentences}\n\n{table.as_markdown(result)}\n"
+        f"Registered as `{entry.name}`: **{entry.status}**\n\nCheckpoint: `{entry.path}`\n\nReport: `{report}`",
+        key=f"alignment-{key}",
+        description=result.name,
+    )
+    create_table_artifact(
+        [_rounded(row) for row in (*result.decision.primary, *result.decision.mono)],
+        key=f"before-after-{key}",
+        description=f"{result.name}: means before and after, 95 % intervals of the difference",
+    )
+    create_link_artifact(report.as_uri(), link_text="report.html", key=f"alignment-report-{key}")
+
+
+def _rounded(row: Spec) -> dict[str, Any]:
     fields = row.model_dump()
     return {
         name: round(value, 4) if isinstance(value, float) else "" if value is None else value

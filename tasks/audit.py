@@ -4,15 +4,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from clir_core.audit import AuditResult, AuditSpec, Embedded, Measured, Provenance, Ranked
+from clir_core.align.corrections import Correction, fit_correction, fit_reference, read_fit_corpus
+from clir_core.audit import AuditResult, AuditSpec, Embedded, Fitted, Measured, Provenance, Ranked
 from clir_core.corpus import ENGLISH, Corpus
-from clir_core.jobs.cluster import has_gpu, may_pass
+from clir_core.jobs.cluster import has_gpu
 from clir_core.jobs.embed import embed_corpus
-from clir_core.jobs.rank import rank_corpus
+from clir_core.jobs.rank import open_read, rank_corpus
 from clir_core.metrics import per_query, units
 from clir_core.models import Checkpoint, resolve
 from clir_core.outputs import write_outputs
@@ -24,15 +23,12 @@ from clir_core.steps import once, step_directory
 from clir_core.store import explained
 from clir_core.verdict import verdict
 from tasks.progress import Progress
+from tasks.step import step
 
 
-def _retriable(task: object, task_run: object, state: object) -> bool:
-    return may_pass(state.result(raise_on_failure=False))  # type: ignore[attr-defined]
-
-
-@task(name="read corpus", cache_policy=NO_CACHE, persist_result=False)
-def read(spec: AuditSpec) -> Corpus:
-    """Read and validate the corpus."""
+@step("read corpus")
+def read(spec: AuditSpec) -> tuple[Corpus, Corpus | None]:
+    """Read and validate the corpus, and the one that a correction is fitted on."""
     corpus = read_corpus(spec.corpus, spec.languages)
     get_run_logger().info(
         "%s: %s documents and %s queries in %s",
@@ -41,10 +37,10 @@ def read(spec: AuditSpec) -> Corpus:
         f"{len(corpus.queries):,}",
         ", ".join(corpus.languages),
     )
-    return corpus
+    return corpus, read_fit_corpus(spec, corpus.languages)
 
 
-@task(name="resolve model", cache_policy=NO_CACHE, persist_result=False)
+@step("resolve model")
 def resolve_model(spec: AuditSpec) -> Checkpoint:
     """Find the checkpoint, check that it is safe to load, and fingerprint it."""
     checkpoint = resolve(spec.model, spec.encoding, spec.workspace / "models", "bfloat16" if has_gpu() else "float32")
@@ -52,22 +48,19 @@ def resolve_model(spec: AuditSpec) -> Checkpoint:
     return checkpoint
 
 
-@task(
-    name="embed corpus",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=2,
-    retry_delay_seconds=5,
-    retry_condition_fn=_retriable,
-)
-def embed(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint) -> tuple[Embedded, bool]:
+@step("embed corpus", retries=2)
+def embed(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit: Corpus | None = None) -> tuple[Embedded, bool]:
     """Encode with Ray what LanceDB lacks. Says whether it lacked nothing."""
-    embedded = embed_corpus(corpus, checkpoint, spec, lambda kind: Progress(f"embedding {kind} texts", f"embed-{kind}"))
+
+    def progress(kind: str) -> Progress:
+        return Progress(f"embedding {kind} texts", f"embed-{kind}")
+
+    embedded = embed_corpus(corpus, checkpoint, spec, progress, fit)
     get_run_logger().info("%s texts encoded, %s were there", f"{embedded.encoded:,}", f"{embedded.reused:,}")
     return embedded, not embedded.encoded
 
 
-@task(name="build pools", cache_policy=NO_CACHE, persist_result=False)
+@step("build pools")
 def build_pools(spec: AuditSpec, corpus: Corpus) -> Plan:
     """Number documents and queries, and settle which pool asks for what."""
     plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
@@ -75,8 +68,20 @@ def build_pools(spec: AuditSpec, corpus: Corpus) -> Plan:
     return plan
 
 
-def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint) -> Path:
+@step("fit correction")
+def fit_on(spec: AuditSpec, fit: Corpus, checkpoint: Checkpoint, embedded: Embedded) -> Correction:
+    """Fit the correction on stored vectors."""
+    assert embedded.fit
+    correction = fit_correction(spec, fit, open_read(embedded.fit), checkpoint.normalize)
+    get_run_logger().info(
+        "%s, fitted on %s documents of %s", spec.corrected("vectors"), f"{len(fit.documents):,}", fit.name
+    )
+    return correction
+
+
+def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit: Corpus | None = None) -> Path:
     """Where the ranks of this audit are kept."""
+    correction = [spec.correction, spec.correction_alpha, fit.fingerprint()] if fit else None
     return step_directory(
         spec.workspace,
         "ranks",
@@ -86,24 +91,20 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint) -> 
         scenarios=spec.scenarios,
         cutoff=max(spec.cutoffs),
         seed=spec.seed,
+        correction=correction,
     )
 
 
-@task(
-    name="rank golds",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=2,
-    retry_delay_seconds=5,
-    retry_condition_fn=_retriable,
-)
-def rank(directory: Path, plan: Plan, corpus: Corpus, embedded: Embedded) -> tuple[Ranked, bool]:
+@step("rank golds", retries=2)
+def rank(
+    directory: Path, plan: Plan, corpus: Corpus, embedded: Embedded, correction: Correction | None = None
+) -> tuple[Ranked, bool]:
     """Count with Ray what outranks each gold. Says whether that was done before."""
-    ranked, done_before = once(
-        directory,
-        Ranked,
-        lambda scratch: rank_corpus(plan, corpus, embedded, scratch, Progress("ranking blocks of documents", "rank")),
-    )
+
+    def count(scratch: Path) -> Ranked:
+        return rank_corpus(plan, corpus, embedded, scratch, Progress("ranking blocks of documents", "rank"), correction)
+
+    ranked, done_before = once(directory, Ranked, count)
     _say_reused(done_before)
     return ranked, done_before
 
@@ -115,7 +116,7 @@ def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
     )
 
 
-@task(name="compute metrics", cache_policy=NO_CACHE, persist_result=False)
+@step("compute metrics")
 def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tuple[Measured, bool]:
     """Metrics of every query, their means and intervals. Says whether that was done before."""
 
@@ -131,7 +132,7 @@ def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tu
     return measured, done_before
 
 
-@task(name="report", cache_policy=NO_CACHE, persist_result=False)
+@step("report")
 def report(
     spec: AuditSpec,
     corpus: Corpus,
@@ -141,14 +142,16 @@ def report(
     measured: Measured,
     directories: tuple[Path, Path],
     timings: dict[str, float],
+    fit: Corpus | None = None,
 ) -> tuple[AuditResult, Path]:
     """Write audit.json, report.html and the tables into the audit's directory."""
     others = [lang for lang in corpus.languages if lang != ENGLISH]
+    model = spec.corrected(checkpoint.name)
     result = AuditResult(
-        name=f"{checkpoint.name} on {corpus.name}",
+        name=f"{model} on {corpus.name}",
         spec=spec,
         languages=corpus.languages,
-        verdict=verdict(measured.metrics, checkpoint.name, others, spec.cutoffs[0]),
+        verdict=verdict(measured.metrics, model, others, spec.cutoffs[0]),
         provenance=Provenance(
             versions=versions(),
             git_commit=git_commit(),
@@ -156,6 +159,7 @@ def report(
             corpus_fingerprint=corpus.fingerprint(),
             documents_table=embedded.documents,
             queries_table=embedded.queries,
+            fitted=_fitted(spec, fit, embedded),
             ties=ranked.ties,
             near_ties=ranked.near_ties,
             timings=timings,
@@ -169,6 +173,12 @@ def report(
     write_outputs(result, *directories, corpus, out)
     get_run_logger().info("report: %s", out / "report.html")
     return result, out
+
+
+def _fitted(spec: AuditSpec, fit: Corpus | None, embedded: Embedded) -> Fitted | None:
+    if not (fit and embedded.fit):
+        return None
+    return Fitted(corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit)
 
 
 def slug(text: str) -> str:

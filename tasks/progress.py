@@ -16,17 +16,18 @@ class Progress:
     def __init__(self, doing: str, key: str) -> None:
         self._doing, self._key = doing, key
         self._started = self._told = time.monotonic()
+        self._ended = False
         self._logger = get_run_logger()
         self._artifact = cast(UUID, create_progress_artifact(progress=0.0, key=key, description=doing))
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if done < total and now - self._told < SECONDS_BETWEEN:
+        if now - self._told < SECONDS_BETWEEN and (done < total or self._ended):
             return
-        self._told = now
+        self._told, self._ended = now, done >= total
         spent = now - self._started
-        left = spent / done * (total - done) if done else float("nan")
-        self._logger.info(
-            "%s: %s of %s, %.0f s spent, %.0f s left", self._doing, f"{done:,}", f"{total:,}", spent, left
-        )
-        update_progress_artifact(self._artifact, progress=100.0 * done / max(1, total))
+        # nothing is known of the rest before the first unit, nor where there are none
+        amount = f"{done:,} of {total:,}, " if total else ""
+        left = f", {spent / done * (total - done):.0f} s left" if done else ""
+        self._logger.info("%s: %s%.0f s spent%s", self._doing, amount, spent, left)
+        update_progress_artifact(self._artifact, progress=100.0 * done / total if total else 100.0)

@@ -1,10 +1,10 @@
-"""The training loop: steps over batches of triples, and a state that another process can go on from.
+"""The training loop's one step, and a state that another process can go on from.
 
 One Trainer a worker. It knows nothing of Ray: gradients meet through torch.distributed where that is initialised.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +12,20 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from clir_core.align.batches import epoch_batches, share_of
-from clir_core.align.embeddings import Embeddings, numbers
+from clir_core.align.batches import Batches, share_of
+from clir_core.align.embeddings import Embeddings, numbers, spread
+from clir_core.align.gathering import gathered
 from clir_core.align.grad_cache import cached_step
 from clir_core.align.objective import needs, objective
+from clir_core.align.result import Progressed
 from clir_core.align.spec import AlignSpec
-from clir_core.align.state import load_state, save_state
+from clir_core.align.state import load_state, random_state, save_state, set_random_state
+from clir_core.align.teacher import KIND, Teacher, tokens
 from clir_core.align.trainable import Trainable
 from clir_core.errors import AlignError
 from clir_core.models import Checkpoint
 
-KIND = {"q_en": "query", "q_x": "query", "p_en": "document", "p_x": "document"}
-# frozen embeddings of the triples' texts by side, float32 [triples, H]; rows without a q_x are zeros
-Teacher = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step says of itself."""
-
-    step: int
-    loss: float
-    parts: dict[str, float]
-    rate: float
-    gradient: float
+_EVALUATION_BATCH = 64
 
 
 class Trainer:
@@ -51,113 +41,155 @@ class Trainer:
         worker: int = 0,
         prepare: Callable[[nn.Module], nn.Module] = lambda module: module,
     ) -> None:
-        torch.manual_seed(spec.seed)
-        self.step = 0
+        torch.manual_seed(spec.seed)  # parts that the checkpoint lacks are drawn
+        self.step, self.device, self.worker = 0, device, worker
         self._spec, self._triples, self._teacher = spec, triples, teacher
-        self._device, self._worker = device, worker
+        self._normalize = checkpoint.normalize
         self._trained = Trainable(checkpoint, device).train()
-        self._base = {name: value.clone() for name, value in self._trained.model.state_dict().items()}
-        self._lengths = triples.select(pl.col("p_en").str.len_bytes() + pl.col("p_x").str.len_bytes()).to_series()
+        merges = spec.optimiser.merge > 0
+        self._base = {name: value.clone() for name, value in self._trained.model.state_dict().items() if merges}
         groups = self._trained.groups(spec.optimiser)
         # DistributedDataParallel, where there are several workers
-        self._forward = prepare(self._trained)
-        self._optimiser = torch.optim.AdamW(groups)
+        self._prepared = prepare(self._trained)
+        self._optimiser = torch.optim.AdamW(groups, fused=True)
+        lengths = triples.select(pl.col("p_en").str.len_bytes() + pl.col("p_x").str.len_bytes()).to_series()
+        self._batches = Batches(lengths.to_numpy(), spec.optimiser.batch, spec.epochs, spec.seed)
+        self.steps = self._batches.steps
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
         self._labels = {name: numbers(triples[name].to_list()) for name in ("group_id", "query_group_id", "lang")}
-        self.best: float | None = None
-
-    @property
-    def steps(self) -> int:
-        """Steps of the whole run."""
-        return self._steps_an_epoch * self._spec.optimiser.epochs
+        self._needs = needs(spec.loss)
+        # other masks for each worker's rows
+        torch.manual_seed(int(np.random.SeedSequence([spec.seed, worker]).generate_state(1)[0]))
 
     @property
     def model(self) -> Trainable:
         """What is trained."""
         return self._trained
 
-    def run_step(self) -> Step:
-        """One step on this worker's share of the next batch. AlignError where the loss is no number."""
-        rows = self._next_rows()
+    def run_step(self) -> Progressed:
+        """One step on this worker's share of the next batch.
+
+        AlignError where the loss or its gradient is no number; the weights are then still those of the last step.
+        """
+        batch_N = self._batches.rows(self.step)
         self._optimiser.zero_grad(set_to_none=True)
-        total, parts = self._backward(rows)
-        if not torch.isfinite(total):
-            raise AlignError(
-                f"step {self.step + 1} of {self.steps}: the loss is {total.item()} ("
-                + ", ".join(f"{name} {value.item():.4g}" for name, value in parts.items())
-                + f"), on triples {', '.join(self._triples['triple_id'].gather(rows[:5]))}, ...; lower the learning "
-                "rate or look at these texts. The last saved state is kept"
-            )
+        total, parts = self._backward(share_of(batch_N, self.worker, self._spec.workers))
         gradient = nn.utils.clip_grad_norm_(self._trained.parameters(), self._spec.optimiser.clip)
+        self._check(total, gradient, parts, batch_N)
         rate = float(self._schedule.get_last_lr()[0])
         self._optimiser.step()
         self._schedule.step()
         self.step += 1
-        return Step(
-            self.step, total.item(), {name: value.item() for name, value in parts.items()}, rate, gradient.item()
+        return Progressed(
+            step=self.step,
+            loss=total.item(),
+            parts={name: value.item() for name, value in parts.items()},
+            rate=rate,
+            gradient=gradient.item(),
         )
 
-    def save(self, directory: Path) -> None:
-        """Write the state that `restore` goes on from."""
-        save_state(directory, self._trained, self._optimiser, self._schedule, self.step, self.best)
+    def save(self, folder: Path) -> None:
+        """Write the state that `restore` goes on from. Every worker must call it; the first one writes."""
+        random_WB = gathered(random_state(self.device).to(self.device)[None]).cpu()
+        if self.worker == 0:
+            save_state(folder, self._trained, self._optimiser, self._schedule, self.step, random_WB)
 
     def restore(self, directory: Path) -> None:
         """Go on from a saved state, to the same weights as if nothing had happened."""
-        self.step, self.best = load_state(directory, self._trained, self._optimiser, self._schedule)
+        self.step, random_WB = load_state(directory, self._trained, self._optimiser, self._schedule)
+        set_random_state(random_WB[self.worker], self.device)
+
+    def merged(self) -> AbstractContextManager[None]:
+        """Within it, `embed` and `export` use the weights of the checkpoint: those of the base are mixed in."""
+        return self._trained.merged(self._base, self._spec.optimiser.merge)
+
+    def embed(self, texts: Sequence[str], kind: str) -> Tensor:
+        """Vectors [texts, H] of `query` or `document` texts with the present weights, cut as in training."""
+        longest_first = sorted(range(len(texts)), key=lambda i: -len(texts[i].encode()))
+        found: list[Tensor] = []
+        with self._evaluating():
+            for start in range(0, len(texts), _EVALUATION_BATCH):
+                batch = [texts[i] for i in longest_first[start : start + _EVALUATION_BATCH]]
+                found.append(self._forward(self._inputs(batch, kind), self._trained).float())
+        vectors = torch.cat(found)[torch.tensor(longest_first).argsort()]
+        return nn.functional.normalize(vectors, dim=1) if self._normalize else vectors
 
     def export(self, directory: Path) -> None:
-        """Write the trained checkpoint as an ordinary sentence-transformers directory."""
-        self._trained.save(directory, self._base, self._spec.optimiser.merge)
+        """Write the present weights as an ordinary sentence-transformers directory."""
+        self._trained.save(directory)
 
     def _backward(self, rows: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
         sides = self._features(rows)
         micro = self._spec.optimiser.micro_batch
         if micro and micro < len(rows):
-            no_sync = getattr(self._forward, "no_sync", None)
+            no_sync = getattr(self._prepared, "no_sync", None)
             extra = {"no_sync": no_sync} if no_sync else {}
             return cached_step(self._forward, sides, lambda found: self._objective(found, rows), micro, **extra)
         total, parts = self._objective({side: self._forward(features) for side, features in sides.items()}, rows)
         total.backward()
         return total.detach(), parts
 
+    def _forward(self, features: Mapping[str, Tensor], module: nn.Module | None = None) -> Tensor:
+        # 16 bits where the device computes them faster; weights and the loss stay in 32
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.device.startswith("cuda")):
+            return (module or self._prepared)(features)
+
     def _objective(self, found: Mapping[str, Tensor], rows: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
-        has_q_x = torch.from_numpy(self._triples["q_x"].gather(rows).is_not_null().to_numpy().copy())
         student = dict(found)
+        has_q_x_N = torch.from_numpy(self._triples["q_x"].gather(rows).is_not_null().to_numpy().copy())
+        has_q_x_N = (has_q_x_N & ("q_x" in student)).to(self.device)
         if "q_x" in student:
-            whole = student["q_x"].new_zeros(len(rows), student["q_x"].shape[1])
-            whole[has_q_x.to(whole.device)] = student["q_x"]
-            student["q_x"] = whole
+            student["q_x"] = spread(student["q_x"], has_q_x_N)
+        negatives_PH = student.pop("negatives", None)
+        has_negative_NK = self._has_negative(rows).to(self.device)
         at = torch.from_numpy(rows)
         embeddings = Embeddings(
             student=student,
-            group_N=self._labels["group_id"][at].to(self._device),
-            query_group_N=self._labels["query_group_id"][at].to(self._device),
-            lang_N=self._labels["lang"][at].to(self._device),
-            teacher={side: torch.from_numpy(values[rows]).to(self._device) for side, values in self._teacher.items()},
-            has_q_x_N=has_q_x.to(self._device) if "q_x" in student else torch.zeros_like(has_q_x).to(self._device),
+            group_N=self._labels["group_id"][at].to(self.device),
+            query_group_N=self._labels["query_group_id"][at].to(self.device),
+            lang_N=self._labels["lang"][at].to(self.device),
+            teacher={side: torch.from_numpy(values[rows]).to(self.device) for side, values in self._teacher.items()},
+            has_q_x_N=has_q_x_N,
+            negatives_NKH=None if negatives_PH is None else spread(negatives_PH, has_negative_NK),
+            has_negative_NK=None if negatives_PH is None else has_negative_NK,
         )
         return objective(embeddings, self._spec.loss)
 
     def _features(self, rows: np.ndarray) -> dict[str, dict[str, Tensor]]:
         """Model inputs of the sides that the loss reads."""
-        spec, found = self._spec.optimiser, {}
-        for side in sorted(needs(self._spec.loss).student):
-            texts = self._triples[side].gather(rows).drop_nulls().to_list()
-            if texts:
-                kind = KIND[side]
-                tokens = spec.query_tokens if kind == "query" else spec.passage_tokens
-                features = self._trained.tokenised(texts, kind, tokens)
-                found[side] = {name: value.to(self._device) for name, value in features.items()}
-        return found
+        texts = {side: self._triples[side].gather(rows).drop_nulls().to_list() for side in sorted(self._needs.student)}
+        if self._needs.negatives:
+            texts["negatives"] = [text for of_row in self._triples["negatives"].gather(rows) for text in of_row]
+        return {side: self._inputs(found, KIND[side]) for side, found in texts.items() if found}
 
-    @property
-    def _steps_an_epoch(self) -> int:
-        return len(epoch_batches(self._lengths.to_numpy(), self._spec.optimiser.batch, 0, self._spec.seed))
+    def _has_negative(self, rows: np.ndarray) -> Tensor:
+        """Where a row's negatives are among as many places as the row with most of them has: [N, K]."""
+        counts_N = torch.tensor(self._triples["negatives"].gather(rows).list.len().to_list())
+        return torch.arange(int(counts_N.max())) < counts_N[:, None]
 
-    def _next_rows(self) -> np.ndarray:
-        epoch, at = divmod(self.step, self._steps_an_epoch)
-        batches = epoch_batches(self._lengths.to_numpy(), self._spec.optimiser.batch, epoch, self._spec.seed)
-        return share_of(batches[at], self._worker, self._spec.workers)
+    def _inputs(self, texts: list[str], kind: str) -> dict[str, Tensor]:
+        found = self._trained.tokenised(texts, kind, tokens(self._spec.optimiser, kind))
+        return {name: value.to(self.device) for name, value in found.items()}
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        self._trained.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self._trained.train()
+
+    def _check(self, total: Tensor, gradient: Tensor, parts: Mapping[str, Tensor], batch_N: np.ndarray) -> None:
+        if torch.isfinite(total) and torch.isfinite(gradient):
+            return
+        values = ", ".join(f"{name} {value.item():.4g}" for name, value in parts.items())
+        triples = ", ".join(self._triples["triple_id"].gather(batch_N[:5]))
+        raise AlignError(
+            f"step {self.step + 1} of {self.steps}: the loss is {total.item():.4g} ({values}) and its gradient "
+            f"{gradient.item():.4g}, on a batch of {len(batch_N)} triples, {triples}, ...; lower "
+            "optimiser.learning_rate or look at these texts"
+        )
 
     def _rate(self, step: int) -> float:
         """Linear warm-up, then linear decay to 0."""

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class Needs(NamedTuple):
-    """Sides that a loss reads. Without one of `required` a term means nothing; rows may lack a q_x that is not."""
+    """Sides that a loss reads. Without one of `required` a term means nothing; rows may lack a q_x that is not.
+
+    `negatives` says whether hard negatives change it.
+    """
 
     student: frozenset[str]
     teacher: frozenset[str]
     required: frozenset[str]
+    negatives: bool
 
 
 def objective(embeddings: Embeddings, loss: "LossSpec") -> tuple[Tensor, dict[str, Tensor]]:
@@ -48,6 +52,7 @@ def needs(loss: "LossSpec") -> Needs:
         student=frozenset(side for term in terms for side in term.student),
         teacher=frozenset(side for term in terms for side in term.teacher),
         required=frozenset(side for term in terms for side in term.student if side != "q_x" or term.needs_q_x),
+        negatives=any(term.negatives for term in terms),
     )
 
 
@@ -142,6 +147,7 @@ class _Term(NamedTuple):
     student: tuple[str, ...]
     teacher: tuple[str, ...] = ()
     needs_q_x: bool = False
+    negatives: bool = False
 
 
 _ALL = ("q_en", "p_en", "p_x", "q_x")
@@ -150,8 +156,8 @@ TERMS: dict[str, _Term] = {
     "info_nce": _Term(_info_nce, ("p_x", "q_en")),
     "jsd": _Term(_jsd, ("p_en", "p_x")),
     "passage_info_nce": _Term(_passage_info_nce, ("p_en", "p_x")),
-    "query_info_nce": _Term(_query_info_nce, _ALL),
-    "clear_forward": _Term(_clear_forward, ("q_en", "p_en")),
+    "query_info_nce": _Term(_query_info_nce, _ALL, negatives=True),
+    "clear_forward": _Term(_clear_forward, ("q_en", "p_en"), negatives=True),
     "clear_backward": _Term(_clear_backward, ("p_en", "q_x"), needs_q_x=True),
     "clear_kl": _Term(_clear_kl, ("q_en", "q_x", "p_en"), needs_q_x=True),
     "distill_passages": _Term(_distill_passages, ("p_en", "p_x"), ("p_en",)),

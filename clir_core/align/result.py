@@ -1,6 +1,6 @@
 """What an alignment run answers: Trained from the training alone, AlignResult with both audits and the verdict."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import Field
@@ -20,6 +20,7 @@ class Progressed(Spec):
     parts: dict[str, float] = Field(description="Each term of the loss, not weighted")
     rate: float = Field(description="Learning rate")
     gradient: float = Field(description="Length of the gradient before clipping")
+    seconds: float = Field(0.0, description="That the step took")
 
 
 class Evaluated(Spec):
@@ -30,6 +31,12 @@ class Evaluated(Spec):
     mono_acc: float = Field(description="Monolingual acc@1, English included, 0 to 1")
     score: float = Field(description="What the best checkpoint is chosen by: the mean of both, each 0 to 1")
 
+    @classmethod
+    def of(cls, step: int, max_at_r_norm: float, mono_acc: float) -> "Evaluated":
+        """Both figures and their score."""
+        score = (max_at_r_norm / 100 + mono_acc) / 2
+        return cls(step=step, max_at_r_norm=max_at_r_norm, mono_acc=mono_acc, score=score)
+
 
 class Trained(Spec):
     """A finished training: where its checkpoint is and how it went. Its directory is named by what it depends on."""
@@ -39,11 +46,15 @@ class Trained(Spec):
     steps: tuple[Progressed, ...]
     evaluations: tuple[Evaluated, ...]
     best_step: int = Field(description="The evaluation whose weights were kept")
+    with_head: Evaluated | None = Field(None, description="The weights that were kept, with their head")
     triples: int
     held_out: int = Field(description="Groups of passages that were kept from the training to evaluate it")
     languages: dict[str, int] = Field(description="Triples of each language")
     seconds: float = Field(description="In training steps, all sessions of this run together")
-    seconds_around: float = Field(description="Everything else in the job: starting workers, evaluations, saving")
+    seconds_around: float = Field(
+        description="Everything else in the session that finished it: starting workers, evaluations, saving"
+    )
+    finished: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
 class AlignResult(Spec):

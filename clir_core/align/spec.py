@@ -13,14 +13,17 @@ from clir_core.models import BUNDLED, EncodingSpec
 from clir_core.scenarios import ScenarioName
 from clir_core.spec import Spec, sha256_of
 
-PresetName = Literal["paper", "infonce", "passage", "jsd", "clear", "distil", "best"]
+PresetName = Literal["none", "paper", "infonce", "passage", "jsd", "clear", "distil", "best"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class LossSpec(Spec):
-    """A weighted sum of losses; weight 0 leaves a term out. A preset's name stands for its weights."""
+    """A weighted sum of losses; weight 0 leaves a term out, and without any term no weight of the base is moved.
+
+    A preset's name stands for its weights.
+    """
 
     temperature: Positive = Field(0.05, description="Scores are divided by it; CLEAR's scale 20 is 0.05")
     normalize: bool = Field(True, description="JSD compares embeddings of length 1; otherwise as pooling gives them")
@@ -59,22 +62,16 @@ class LossSpec(Spec):
             raise ValueError(f"loss {value!r} is no preset; write {', '.join(PRESETS)}, or weights of terms")
         return dict(PRESETS[value])
 
-    @model_validator(mode="after")
-    def _has_a_term(self) -> "LossSpec":
-        if not self.weights():
-            terms = ", ".join(name for name in type(self).model_fields if name not in ("temperature", "normalize"))
-            raise ValueError(f"every weight is 0, so there is nothing to learn; give one of {terms} more than 0")
-        return self
-
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "none": {},
     "paper": {"jsd": 1.0, "info_nce": 1.0, "normalize": False},
     "infonce": {"info_nce": 1.0},
     "passage": {"passage_info_nce": 1.0},
     "jsd": {"jsd": 1.0, "normalize": False},
     "clear": {"clear_forward": 0.4, "clear_backward": 0.4, "clear_kl": 0.2, "temperature": 0.05},
     "distil": {"distill_passages": 1.0, "distill_queries": 1.0},
-    "best": {"distill_passages": 10.0, "distill_queries": 10.0, "info_nce": 1.0},
+    "best": {"distill_passages": 10.0, "distill_queries": 10.0, "distill_scores": 1.0, "info_nce": 0.3},
 }
 assert set(PRESETS) == set(get_args(PresetName))
 
@@ -85,16 +82,16 @@ class OptimiserSpec(Spec):
     batch: int = Field(32, ge=2, description="Triples a step, over all workers: every other one is a negative")
     micro_batch: int = Field(0, ge=0, description="Triples in memory at once (gradient caching); 0 means the batch")
     epochs: int = Field(1, ge=1, description="Times that every triple is seen")
-    learning_rate: Positive = Field(2e-5, description="At the end of the warm-up")
+    learning_rate: Positive = Field(1e-5, description="At the end of the warm-up")
     embedding_rate_factor: Weight = Field(
-        1.0, description="Times the learning rate, for the embedding matrix; 0 freezes"
+        0.0, description="Times the learning rate, for the embedding matrix; 0 freezes"
     )
     warmup: Share = Field(0.1, description="Share of the steps in which the rate rises; it falls to 0 in the rest")
     weight_decay: Weight = Field(0.01, description="AdamW's, on matrices")
     clip: Positive = Field(1.0, description="Longest gradient")
     query_tokens: int = Field(64, ge=8, description="Queries are cut here in training")
     passage_tokens: int = Field(160, ge=8, description="Passages are cut here in training")
-    merge: Share = Field(0.0, description="Share of the base's weights in the saved checkpoint; 1 would be the base")
+    merge: Share = Field(0.5, description="Share of the base's weights in the saved checkpoint; 1 would be the base")
 
     @model_validator(mode="after")
     def _batch_is_divided(self) -> "OptimiserSpec":
@@ -121,25 +118,43 @@ class AlignSpec(Spec):
     train: str = Field("demo#train", description="A corpus or its split, such as xquad:DIR#train, or triples:FILE")
     evaluation: str = Field("demo#test", description="The corpus or split that both audits are made on")
     languages: tuple[str, ...] = Field((), description="Languages to train beside English; empty means all")
-    triples: int = Field(2800, ge=2, description="Most triples to train on, as many of every language")
+    triples: int = Field(1120, ge=2, description="Most triples to train on, as many of every language")
     loss: Annotated[LossSpec, NoDecode] = Field(
-        LossSpec(**PRESETS["best"]), description=f"Weights of terms, or a preset: {', '.join(PRESETS)}"
+        LossSpec(**PRESETS["best"]),
+        description=f"A preset, as in --loss paper ({', '.join(PRESETS)}), or weights of terms: those not given are 0. "
+        "Without any, the head alone is fitted",
     )
+    head: bool = Field(True, description="After the last step, fit a linear layer that takes the language out")
     optimiser: OptimiserSpec = OptimiserSpec()
     gate: GateSpec = GateSpec()
     allow_contamination: tuple[str, ...] = Field(
         (), description="Groups of the evaluation corpus that may be in the training set; * allows all"
     )
-    seed: int = Field(0, description="Of sampling, order, dropout and the audits")
+    seed: int = Field(0, ge=0, description="Of sampling, order, dropout and the audits")
+    held_out: Share = Field(
+        0.1, description="Share of the training passages kept apart to choose the best checkpoint by; 0 keeps the last"
+    )
     workers: int = Field(1, ge=1, description="Training processes; each takes an equal part of every batch")
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
     workspace: Path = Field(Path(".clir"), description="Where vectors, finished steps and checkpoints are kept")
     out: Path | None = Field(None, description="Where the result goes; empty means alignments/ in the workspace")
 
+    @property
+    def epochs(self) -> int:
+        """Of fine-tuning: none without a loss."""
+        return self.optimiser.epochs if self.loss.weights() else 0
+
     def identity(self) -> str:
         """Hex sha256 over all that can change a weight or a figure: not over where it runs."""
         return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+
+    @model_validator(mode="after")
+    def _does_something(self) -> "AlignSpec":
+        if not self.head and not self.loss.weights():
+            terms = ", ".join(name for name in LossSpec.model_fields if name not in ("temperature", "normalize"))
+            raise ValueError(f"there is nothing to learn without a head and a loss; give one of {terms} more than 0")
+        return self
 
     @model_validator(mode="after")
     def _batch_fits(self) -> "AlignSpec":

@@ -1,6 +1,7 @@
 """A checkpoint with gradients: what is trained, at which rates, and how it becomes an ordinary directory again."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -64,13 +65,20 @@ class Trainable(nn.Module):
             for (is_embedding, decays), weights in found.items()
         ]
 
-    def save(self, directory: Path, base: Mapping[str, Tensor], merge: float) -> None:
-        """Write an ordinary checkpoint: `merge` of the base's weights and the rest of the tuned ones, averaged."""
+    @contextmanager
+    def merged(self, base: Mapping[str, Tensor], merge: float) -> Iterator[None]:
+        """Within it the weights are those that are saved: `merge` of the base's, the rest of the tuned ones'."""
+        if not merge:
+            yield
+            return
         tuned = {name: weight.clone() for name, weight in self.model.state_dict().items()}
-        if merge:
-            mixed = {name: torch.lerp(weight, base[name], merge) for name, weight in tuned.items()}
-            self.model.load_state_dict(mixed)
+        self.model.load_state_dict({name: torch.lerp(weight, base[name], merge) for name, weight in tuned.items()})
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(tuned)
+
+    def save(self, directory: Path) -> None:
+        """Write an ordinary checkpoint with the weights as they are."""
         self.model.prompts = {"query": self._checkpoint.query_prompt, "document": self._checkpoint.document_prompt}
         self.model.save_pretrained(str(directory), create_model_card=False)
-        if merge:
-            self.model.load_state_dict(tuned)

@@ -8,16 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 import ray
 
+from clir_core.align.corrections import fit_reference
 from clir_core.audit import AuditSpec, Embedded, RuntimeSpec, TableRead
 from clir_core.corpus import Corpus
 from clir_core.jobs.cluster import has_gpu, n_cpus, unwrapped
 from clir_core.models import Checkpoint
+from clir_core.sources import splits
 from clir_core.spec import sha256_of
 from clir_core.store import VectorTable, rows, table_name
 from clir_core.texts import document_texts, query_texts
@@ -104,27 +107,51 @@ class EncoderPool:
 
 
 def embed_corpus(
-    corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec, progress: Callable[[str], Progress]
+    corpus: Corpus,
+    checkpoint: Checkpoint,
+    spec: AuditSpec,
+    progress: Callable[[str], Progress],
+    fit: Corpus | None = None,
 ) -> Embedded:
-    """Bring both vector tables of a corpus up to date, and tag the versions that this audit reads."""
+    """Bring both vector tables of a corpus up to date, and tag the versions that this audit reads.
+
+    Of `fit`, the corpus that a correction is fitted on, the documents are needed alone.
+    """
     uri = str((spec.workspace / "lancedb").resolve())
-    parts = (corpus.name, sha256_of(spec.corpus)[:8], checkpoint.name, checkpoint.sha256[:12])
-    # of the corpus, too: what an earlier audit of the same spec read must stay tagged when the corpus has grown
-    tag = f"audit-{sha256_of([spec.identity(), corpus.fingerprint()])[:16]}"
+    wanted = [(spec.corpus, corpus, "document"), (spec.corpus, corpus, "query")]
+    if fit:
+        wanted.append((str(fit_reference(spec)), fit, "document"))
     reads, encoded, total = [], 0, 0
     with ExitStack() as stack:
         pool: EncoderPool | None = None
-        for kind, texts in (("document", document_texts(corpus)), ("query", query_texts(corpus))):
-            name = table_name([*parts, kind])
+        for reference, part, kind in wanted:
+            texts = document_texts(part) if kind == "document" else query_texts(part)
+            place = place_of(reference)
+            name = table_name([Path(place).name, sha256_of(place)[:8], checkpoint.name, checkpoint.sha256[:12], kind])
+            # of the corpus, too: what an earlier audit of the same spec read must stay tagged when the corpus has grown
+            tag = f"{'fit' if part is fit else 'audit'}-{sha256_of([spec.identity(), part.fingerprint()])[:16]}"
             total += len(texts)
+            added = 0
             if not VectorTable.exists(uri, name) or missing_blocks(VectorTable(uri, name), texts, len(texts)):
                 pool = pool or stack.enter_context(EncoderPool(checkpoint, spec.runtime))
                 table = VectorTable.create(uri, name, pool.dim())
                 block = spec.runtime.block_documents
-                encoded += embed_missing(pool, table, texts, kind, block, progress(kind))
-            version = VectorTable(uri, name).tag(tag)
+                added = embed_missing(pool, table, texts, kind, block, progress(kind))
+            encoded += added
+            # what was encoded anew, after somebody deleted rows, is in the newest version only
+            version = VectorTable(uri, name).tag(tag, move=added > 0)
             reads.append(TableRead(uri=uri, table=name, version=version, tag=tag))
-    return Embedded(documents=reads[0], queries=reads[1], encoded=encoded, reused=total - encoded)
+    documents, queries, *fitted = reads
+    return Embedded(
+        documents=documents, queries=queries, fit=next(iter(fitted), None), encoded=encoded, reused=total - encoded
+    )
+
+
+def place_of(reference: str) -> str:
+    """Where a corpus lies, however its folder is written, and whichever split is asked for: what its tables share."""
+    whole, _ = splits.parse(reference)
+    kind, _, place = whole.partition(":")
+    return f"{kind}:{Path(place).expanduser().resolve()}" if place and kind != "hub" else whole
 
 
 def embed_missing(

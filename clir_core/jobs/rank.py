@@ -9,6 +9,7 @@ import polars as pl
 import ray
 import torch
 
+from clir_core.align.corrections import Correction
 from clir_core.audit import Embedded, Ranked, TableRead
 from clir_core.corpus import Corpus, Skipped, skip
 from clir_core.jobs.cluster import n_cpus, unwrapped
@@ -25,13 +26,28 @@ Progress = Callable[[int, int], None]
 RowIds = Mapping[str, np.ndarray]
 
 
-def rank_corpus(plan: Plan, corpus: Corpus, embedded: Embedded, directory: Path, progress: Progress) -> Ranked:
-    """Rank every gold in every pool of the plan. Writes ranks.parquet and topk.parquet into the directory."""
+def rank_corpus(
+    plan: Plan,
+    corpus: Corpus,
+    embedded: Embedded,
+    directory: Path,
+    progress: Progress,
+    correction: Correction | None = None,
+) -> Ranked:
+    """Rank every gold in every pool of the plan, by stored vectors as they are or corrected.
+
+    Writes ranks.parquet and topk.parquet into the directory.
+    """
     asked, document_rows, query_rows = _rows(plan, corpus, embedded)
     stored = open_read(embedded.documents)
-    vectors = {lang: padded(asked.vectors(row_ids)) for lang, row_ids in query_rows.items()}
-    score_related(plan, vectors, lambda lang, numbers: stored.vectors(document_rows[lang][numbers]))
-    counts = total(plan, _counted(plan, embedded.documents, document_rows, vectors, progress))
+    vectors = {lang: asked.vectors(row_ids) for lang, row_ids in query_rows.items()}
+    if correction:
+        vectors = {lang: correction.of_queries(lang, found) for lang, found in vectors.items()}
+    queries = {lang: padded(found) for lang, found in vectors.items()}
+    score_related(
+        plan, queries, lambda lang, numbers: _document_vectors(stored, lang, document_rows[lang][numbers], correction)
+    )
+    counts = total(plan, _counted(plan, embedded.documents, document_rows, queries, progress, correction))
     ranks, skipped = rank_golds(plan, counts)
     top = top_lists(plan, counts)
     with explained(directory):
@@ -75,10 +91,20 @@ def open_read(read: TableRead) -> VectorTable:
     return VectorTable(read.uri, read.table, read.version)
 
 
+def _document_vectors(stored: VectorTable, lang: str, row_ids: np.ndarray, correction: Correction | None) -> np.ndarray:
+    vectors_DH = stored.vectors(row_ids)
+    return correction.of_documents(lang, vectors_DH) if correction else vectors_DH
+
+
 def _counted(
-    plan: Plan, documents: TableRead, rows: RowIds, queries: Mapping[str, torch.Tensor], progress: Progress
+    plan: Plan,
+    documents: TableRead,
+    rows: RowIds,
+    queries: Mapping[str, torch.Tensor],
+    progress: Progress,
+    correction: Correction | None,
 ) -> Iterator[PairCounts]:
-    shared = ray.put((queries, sides(plan), plan.depth))
+    shared = ray.put((queries, sides(plan), plan.depth, correction))
     blocks = plan.blocks(BLOCK_DOCUMENTS)
     task = ray.remote(_count).options(num_cpus=1, max_retries=2)
     running: deque[ray.ObjectRef] = deque()
@@ -104,9 +130,9 @@ def _count(
     documents: TableRead,
     row_ids: np.ndarray,
     bucket_D: np.ndarray,
-    shared: tuple[Mapping[str, torch.Tensor], Sides, int],
+    shared: tuple[Mapping[str, torch.Tensor], Sides, int, Correction | None],
 ) -> PairCounts:
     torch.set_num_threads(1)
-    queries, pairs, depth = shared
-    vectors_DH = open_read(documents).vectors(row_ids)
+    queries, pairs, depth, correction = shared
+    vectors_DH = _document_vectors(open_read(documents), block.lang, row_ids, correction)
     return rank_block(block, bucket_D, vectors_DH, queries, pairs, depth)

@@ -6,6 +6,7 @@ Colours are CSS variables of the page, so that the chart follows its light and d
 import io
 import math
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,8 @@ from clir_core.lang import language_name
 METRIC = "acc@1"
 LINES = 8  # of the page's --line-0 ... --line-7; the eye tells no more apart
 # matplotlib knows no CSS: these colours stand for variables and are replaced in the finished SVG
-INK, RULE = "#010101", "#020202"
+INK, RULE, QUIET, PAPER = "#010101", "#020202", "#030303", "#040404"
+VARIABLES = {INK: "currentColor", RULE: "var(--rule)", QUIET: "var(--quiet)", PAPER: "var(--paper)"}
 COLOURS = tuple(f"#0{index}0{index}ff" for index in range(LINES))
 DASHES = ("solid", (0, (5, 2)), (0, (1.5, 1.5)))
 STYLE = {
@@ -88,7 +90,8 @@ def dose_response(result: AuditResult) -> Chart | None:
         for index, curve in enumerate(shown):
             _draw(axes, curve, index, band)
         _label_ends(axes, shown)
-        svg = _as_element(figure, shown)
+        names = ", ".join(language_name(curve.lang) for curve in shown)
+        svg = as_element(figure, f"{METRIC} against the English share: {names}")
     note = "Bands are 95 % intervals." if band else "The intervals are in the list of figures below."
     if len(shown) < len(found):
         note += f" Of {len(found)} languages these are the {len(shown)} that change most."
@@ -149,14 +152,16 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return [places[index] for index in range(len(wanted))]
 
 
-def _as_element(figure: Figure, shown: Sequence[Curve]) -> Markup:
+def as_element(figure: Figure, label: str) -> Markup:
+    """The figure as an <svg> in the page's colours, read aloud as `label`; figures of other labels share no id."""
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = out.getvalue()
-    svg = svg[svg.index("<svg") :].replace(INK, "currentColor").replace(RULE, "var(--rule)")
+    svg = svg[svg.index("<svg") :]
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, variable)
     for index, colour in enumerate(COLOURS):
         svg = svg.replace(colour, f"var(--line-{index})")
-    names = ", ".join(language_name(curve.lang) for curve in shown)
-    label = escape(f"{METRIC} against the English share: {names}")
+    svg = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>c{zlib.crc32(label.encode()):x}-", svg)
     # matplotlib escapes the texts that it draws
-    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1))

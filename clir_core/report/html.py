@@ -27,10 +27,10 @@ HERE = Path(__file__).parent
 def render_report(result: AuditResult, ranks: pl.DataFrame, topk: pl.DataFrame, corpus: Corpus) -> str:
     """The whole page."""
     table, heat = summary(result), heat_map(result)
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         result=result,
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
-        model=short_name(result.spec.model),
+        model=result.spec.corrected(short_name(result.spec.model)),
         corpus_name=short_name(result.spec.corpus),
         summary=table,
         summary_groups=_groups(table.columns),
@@ -69,7 +69,8 @@ def breakable(metric: str) -> Markup:
     return Markup(re.sub(r"_(?=[a-z]{4})|(?<=\w{7})(?=\()", r"\g<0><wbr>", str(escape(metric))))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Jinja for every page: escaping, strict, with the filters that the templates share."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -91,19 +92,24 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
         ("model", f"{result.spec.model}, fingerprint {made.model_fingerprint}"),
         ("corpus", f"{result.spec.corpus}, fingerprint {made.corpus_fingerprint}"),
     ]
-    for label, read in (("documents", made.documents_table), ("queries", made.queries_table)):
+    tables = [("documents", made.documents_table), ("queries", made.queries_table)]
+    if made.fitted:
+        rows.append(("correction", f"fitted on {made.fitted.corpus}, fingerprint {made.fitted.corpus_fingerprint}"))
+        tables.append(("fitted on", made.fitted.documents_table))
+    for label, read in tables:
         rows.append((label, f"table {read.table}, version {read.version}, tag {read.tag}, in {read.uri}"))
     rows += [
         ("git commit", made.git_commit or "unknown"),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))),
         ("exact ties", f"{made.ties:,} unrelated documents that score exactly as a gold; they count as above it"),
         ("near-ties", f"{made.near_ties:,} within 1e-6: another machine could rank these otherwise"),
-        ("timings", ", ".join(f"{step} {_seconds(taken)}" for step, taken in made.timings.items()) or "none"),
+        ("timings", ", ".join(f"{step} {seconds(taken)}" for step, taken in made.timings.items()) or "none"),
         ("bootstrap", f"{result.spec.resamples:,} resamples of the queries, seed {result.spec.seed}"),
         ("finished", made.finished.isoformat(timespec="seconds")),
     ]
     return rows
 
 
-def _seconds(taken: float) -> str:
+def seconds(taken: float) -> str:
+    """A step's time as it is printed."""
     return f"{taken:,.1f} s" if taken else "done before"

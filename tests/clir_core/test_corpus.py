@@ -71,3 +71,9 @@ def test_the_fingerprint_depends_on_every_row(corpus):
 
 def test_fingerprints_repeat():
     assert read_corpus("demo").fingerprint() == read_corpus("demo").fingerprint()
+
+
+def test_the_rows_are_hashed_once(corpus, monkeypatch):
+    first = corpus.fingerprint()
+    monkeypatch.setattr("clir_core.corpus._hash_rows", None)
+    assert corpus.fingerprint() == first

@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 
 from clir_core.align.spec import GateSpec
+from clir_core.audit import MetricRow
 from clir_core.compare import Difference, compare
 from clir_core.errors import SpecError
-from clir_core.gate import HIGHER, LOWER, check, decide
+from clir_core.gate import HIGHER, LOWER, check, check_measured, decide
 from clir_core.metrics import units
 
 
@@ -206,3 +207,14 @@ def test_audits_are_decided_as_they_were_made(mono: float, multi: float, n: int,
     )
     differences = compare(before, after, dict.fromkeys(("acc@1", "ndcg@10", "complete@10"), "rate"), 1000, 0)
     assert decide(differences, GateSpec()).status == status
+
+
+def test_the_audit_of_the_base_tells_whether_the_gate_can_be_answered() -> None:
+    kept = {"scenario", "query_lang", "lang", "metric", "n", "unit"}
+    measured = [MetricRow(value=0.5, low=0.4, high=0.6, **one.model_dump(include=kept)) for one in rows()]
+    check_measured(GateSpec(), measured)
+    check_measured(GateSpec(languages=("zh",)), measured)
+    with pytest.raises(SpecError, match="no complete@10 in multi for th/th, en/th"):
+        check_measured(GateSpec(languages=("th",)), measured)
+    with pytest.raises(SpecError, match=r"no monolingual acc@1 of zh"):
+        check_measured(GateSpec(), [one for one in measured if (one.scenario, one.lang) != ("mono", "zh")])

@@ -124,6 +124,12 @@ def test_a_model_of_the_hub_keeps_its_name_and_revision(ranks: pl.DataFrame, tmp
     assert folder == tmp_path / "intfloat__multilingual-e5-base" / "refs__pr__3"
 
 
+def test_a_corrected_model_has_a_folder_of_its_own(ranks: pl.DataFrame, tmp_path: Path) -> None:
+    spec = result().spec.model_copy(update={"correction": "shift", "correction_alpha": 0.6})
+    folder = write_mteb(result(spec=spec), ranks, tmp_path)[0].parent
+    assert folder.parent == tmp_path / "bundled__multilingual-e5-small-q4-SHIFT-0.6"
+
+
 def test_every_reference_has_an_organization() -> None:
     assert model_name("hf:intfloat/multilingual-e5-base@v1") == "intfloat/multilingual-e5-base"
     assert model_name("hf:LaBSE") == "hf/LaBSE"

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from report_case import HOSTILE, LANGS, QUESTIONS, corpus, metric, ranks, result, topk
 
+from clir_core.audit import Fitted
 from clir_core.report.charts import dose_response, spread
 from clir_core.report.heatmap import columns, heat_cell, heat_map
 from clir_core.report.html import absent, breakable, render_report, short_name
@@ -75,6 +76,18 @@ def test_every_figure_pool_and_skip_is_there(page: str) -> None:
     for printed in ("no gold in German", "de-q9", "2 en, 2 de", "13 unrelated", "238 within", "rank done before",
                     "embed 2.5 s", "version 3", "polars 2.1.0", "ab" * 32, "cd" * 32):  # fmt: skip
         assert printed in everything
+
+
+def test_a_correction_stands_in_the_title_and_where_it_was_fitted() -> None:
+    plain = result()
+    read = plain.provenance.documents_table.model_copy(update={"table": "documents-2"})
+    fitted = Fitted(corpus="xquad:/data/xquad#train", corpus_fingerprint="01" * 32, documents_table=read)
+    spec = plain.spec.model_copy(update={"correction": "lir"})
+    corrected = result(spec=spec, provenance=plain.provenance.model_copy(update={"fitted": fitted}))
+    page = render_report(corrected, ranks(), topk(), corpus())
+    assert "<h1>multilingual-e5-small-q4 + LIR</h1>" in page
+    for printed in ("xquad:/data/xquad#train", "01" * 32, "documents-2"):
+        assert printed in page[page.index('id="provenance"') :]
 
 
 def test_right_to_left_texts_say_so(page: str) -> None:

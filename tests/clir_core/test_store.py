@@ -127,10 +127,10 @@ def test_a_vector_with_nan_is_refused_and_its_shard_with_it(table: VectorTable, 
 
 def test_a_version_stays_as_it_was_read(table: VectorTable, uri: str) -> None:
     put(table, 0, 5)
-    table.tag("audit-1")
+    table.tag("audit-1", move=False)
     old = table.version
     put(table, 5, 10)
-    table.tag("audit-2")
+    table.tag("audit-2", move=False)
     then, now = VectorTable(uri, "t", old), VectorTable(uri, "t")
     assert then.version == old < now.version
     assert then.find(texts(0, 10))["row_id"].null_count() == 5
@@ -142,16 +142,24 @@ def test_a_version_stays_as_it_was_read(table: VectorTable, uri: str) -> None:
 
 def test_a_tag_stays_where_the_audits_first_run_read(table: VectorTable, uri: str) -> None:
     first = table.version
-    assert table.tag("audit") == first
+    assert table.tag("audit", move=False) == first
     put(table, 0, 5)
     assert table.version > first
-    assert table.tag("audit") == first
+    assert table.tag("audit", move=False) == first
     assert lancedb.connect(uri).open_table("t").tags.list()["audit"]["version"] == first
+
+
+def test_a_tag_moves_to_rows_that_were_written_for_it(table: VectorTable, uri: str) -> None:
+    table.tag("audit", move=True)
+    put(table, 0, 5)
+    assert table.tag("audit", move=True) == table.version
+    then = VectorTable(uri, "t", lancedb.connect(uri).open_table("t").tags.get_version("audit"))
+    assert then.find(texts(0, 5))["row_id"].null_count() == 0
 
 
 def test_a_tagged_version_outlives_a_cleanup(table: VectorTable, uri: str) -> None:
     put(table, 0, 5)
-    table.tag("audit")
+    table.tag("audit", move=False)
     put(table, 5, 10)
     with pytest.raises(RuntimeError, match="tagged version"), warnings.catch_warnings(action="ignore"):
         lancedb.connect(uri).open_table("t").optimize(cleanup_older_than=timedelta(0), delete_unverified=True)

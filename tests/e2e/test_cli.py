@@ -9,27 +9,33 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from clir_core.align.spec import AlignSpec, LossSpec
 from clir_core.audit import AuditSpec
 from flows import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def field_names() -> set[str]:
+Asked = AuditSpec | AlignSpec
+
+
+def field_names(spec: type[Asked]) -> set[str]:
     """Every field of the spec, those of its parts with a dot."""
-    names = set(AuditSpec.model_fields) - {"encoding", "runtime"}
-    for part in ("encoding", "runtime"):
-        names |= {f"{part}.{name}" for name in AuditSpec.model_fields[part].annotation.model_fields}
+    names = set()
+    for name, field in spec.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", None)
+        names |= {f"{name}.{part}" for part in inner} if inner else {name}
     return names
 
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """Run `clir` in this process up to the audit itself. Returns exit code, output, errors and the spec, if any."""
+    """Run `clir` in this process up to the flow itself. Returns exit code, output, errors and the spec, if any."""
 
-    def run(*arguments: str) -> tuple[int, str, str, AuditSpec | None]:
-        specs: list[AuditSpec] = []
+    def run(*arguments: str) -> tuple[int, str, str, Asked | None]:
+        specs: list[Asked] = []
         monkeypatch.setattr(cli, "run_audit", specs.append)
+        monkeypatch.setattr(cli, "run_align", specs.append)
         monkeypatch.setattr(sys, "argv", ["clir", *arguments])
         monkeypatch.setenv("COLUMNS", "100")
         code, said = 0, ""
@@ -44,20 +50,22 @@ def command(monkeypatch, capsys):
     return run
 
 
-def test_help_lists_every_field_of_the_spec(command):
-    code, out, _, _ = command("audit", "--help")
+@pytest.mark.parametrize(("name", "spec"), [("audit", AuditSpec), ("align", AlignSpec)])
+def test_help_lists_every_field_of_the_spec(command, name, spec):
+    code, out, _, _ = command(name, "--help")
     assert code == 0
     options = {found.replace("-", "_") for found in re.findall(r"^  --([a-z.-]+)", out, re.MULTILINE)}
-    assert options == field_names()
+    assert options == field_names(spec)
     words = " ".join(out.split())
-    for field in AuditSpec.model_fields.values():
+    for field in spec.model_fields.values():
         assert field.description is None or " ".join(field.description.split()) in words
 
 
-def test_the_module_has_the_same_options_as_the_command(command):
-    _, out, _, _ = command("audit", "--help")
+@pytest.mark.parametrize("name", ["audit", "align"])
+def test_the_module_has_the_same_options_as_the_command(command, name):
+    _, out, _, _ = command(name, "--help")
     module = subprocess.run(
-        [sys.executable, "-m", "flows.audit", "--help"], capture_output=True, text=True, cwd=ROOT, timeout=120
+        [sys.executable, "-m", f"flows.{name}", "--help"], capture_output=True, text=True, cwd=ROOT, timeout=120
     )
     assert module.returncode == 0, module.stderr
     assert module.stderr == ""
@@ -86,8 +94,36 @@ def test_options_become_the_spec(command):
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ("--correction lir", {"correction": "lir"}),
+        ("--correction centring --correction-fit demo", {"correction": "centring", "correction_fit": "demo"}),
+        ("--correction shift --correction-alpha 0.6", {"correction": "shift", "correction_alpha": 0.6}),
+    ],
+)
+def test_a_correction_is_an_option_with_two_beside_it(command, arguments, asked):
+    assert command("audit", *arguments.split())[3] == AuditSpec.model_validate(asked)
+
+
 def test_no_options_are_the_default_spec(command):
     assert command("audit")[3] == AuditSpec()
+    assert command("align")[3] == AlignSpec()
+
+
+@pytest.mark.parametrize(
+    ("loss", "meant"),
+    [
+        (["--loss", "paper"], "paper"),
+        (["--loss", '{"jsd": 1, "info_nce": 1, "normalize": false}'], "paper"),
+        (["--loss.jsd", "1", "--loss.info-nce", "1", "--loss.normalize", "false"], "paper"),
+        ([], "best"),
+    ],
+)
+def test_a_loss_is_a_preset_or_weights(command, loss, meant):
+    spec = command("align", *loss, "--optimiser.batch", "8", "--gate.languages", "zh,de", "--triples", "64")[3]
+    expected = {"loss": LossSpec.preset(meant), "optimiser": {"batch": 8}, "gate": {"languages": ("zh", "de")}}
+    assert spec == AlignSpec.model_validate({**expected, "triples": 64})
 
 
 @pytest.mark.parametrize(
@@ -98,8 +134,14 @@ def test_no_options_are_the_default_spec(command):
         (["audit", "--resamples", "3"], ["--resamples", "greater than or equal to 100"]),
         (["audit", "--runtime.workers", "-1"], ["--runtime.workers", "greater than or equal to 0"]),
         (["audit", "--encoding.max-tokens", "many"], ["--encoding.max", "tokens", "integer"]),
+        (["audit", "--correction", "pca"], ["--correction", "'centring', 'shift' or 'lir'"]),
+        (["audit", "--correction", "lir", "--correction-alpha", "2"], ["--correction_alpha", "for shift alone"]),
         (["audit", "--corpora", "demo"], ["unrecognized arguments: --corpora demo"]),
         (["audit", "--model"], ["--model", "expected"]),
+        (["align", "--loss", "papre"], ["--loss", "papre", "is no preset", "none, paper, infonce"]),
+        (["align", "--optimiser.batch", "1"], ["--optimiser.batch", "greater than or equal to 2"]),
+        (["align", "--triples", "8"], ["clir align:", "8 triples are fewer than a batch of 32"]),
+        (["align", "--workers", "3"], ["clir align:", "3 workers cannot share batches of 32"]),
         (["audti"], ["invalid choice: 'audti'", "audit"]),
         ([], ["subcommand", "audit"]),
     ],
@@ -123,12 +165,12 @@ def test_a_spec_that_cannot_be_carried_out_is_refused(asked):
         AuditSpec.model_validate(asked)
 
 
-def made(*variables: str) -> list[str]:
-    """What `make audit` would run, as words, without the way to the command."""
+def made(*variables: str, target: str = "audit") -> list[str]:
+    """What `make audit`, or another target, would run, as words, without the way to the command."""
     shown = subprocess.run(
-        ["make", "-n", "audit", *variables], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        ["make", "-n", target, *variables], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
-    (line,) = (line for line in shown.stdout.splitlines() if "/clir audit" in line)
+    (line,) = (line for line in shown.stdout.splitlines() if f"/clir {target}" in line)
     program, *arguments = shlex.split(line)
     assert program == ".venv/bin/clir"
     return arguments
@@ -149,3 +191,21 @@ def test_make_audit_passes_its_variables_on(command):
 def test_make_audit_takes_more_options_and_spaces(command):
     spec = command(*made("OUT=a folder", "ARGS=--seed 3 --encoding.max-tokens 64"))[3]
     assert (spec.out, spec.seed, spec.encoding.max_tokens) == (Path("a folder"), 3, 64)
+
+
+def test_make_align_is_the_command_with_its_defaults(command):
+    assert command(*made(target="align"))[3] == AlignSpec()
+
+
+def test_make_align_passes_its_variables_on(command):
+    variables = (
+        "BASE=m",
+        "TRAIN=xquad:DIR#train",
+        "EVAL=xquad:DIR#test",
+        "LANGS=zh,de",
+        "OUT=a folder",
+        "ARGS=--seed 3",
+    )
+    asked = {"base": "m", "train": "xquad:DIR#train", "evaluation": "xquad:DIR#test", "languages": ("zh", "de")}
+    expected = AlignSpec.model_validate(asked | {"out": Path("a folder"), "seed": 3})
+    assert command(*made(*variables, target="align"))[3] == expected

@@ -26,7 +26,7 @@ def test_a_presets_name_stands_for_its_weights(name: str) -> None:
     by_name, by_weights = AlignSpec(loss=name), AlignSpec(loss=LossSpec(**PRESETS[name]))
     assert by_name == by_weights and by_name.identity() == by_weights.identity()
     assert LossSpec.preset(name) == by_name.loss
-    assert by_name.loss.weights()
+    assert bool(by_name.loss.weights()) == (name != "none")
 
 
 def test_presets_are_the_published_ones() -> None:
@@ -47,12 +47,15 @@ def test_every_field_explains_itself() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LossSpec(), "every weight is 0.*give one of info_nce, jsd"),
+        (
+            lambda: AlignSpec(head=False, loss={"jsd": 0}),
+            "nothing to learn without a head and a loss; give one of info_nce, jsd",
+        ),
         (lambda: LossSpec(info_nce=-1), "info_nce"),
         (lambda: LossSpec(info_nce=float("nan")), "info_nce"),
         (lambda: LossSpec(info_nce=float("inf")), "info_nce"),
         (lambda: LossSpec(info_nce=1, temperature=0), "temperature"),
-        (lambda: AlignSpec(loss="bset"), "loss 'bset' is no preset; write paper, infonce"),
+        (lambda: AlignSpec(loss="bset"), "loss 'bset' is no preset; write none, paper, infonce"),
         (lambda: AlignSpec(loss="{"), "loss"),
         (lambda: OptimiserSpec(batch=1), "batch"),
         (lambda: OptimiserSpec(batch=32, micro_batch=12), "micro_batch 12 does not divide batch 32"),
@@ -84,7 +87,8 @@ def test_the_identity_follows_what_can_change_a_figure() -> None:
         AlignSpec(seed=1),
         AlignSpec(workers=2),
         AlignSpec(loss="paper"),
-        AlignSpec(optimiser={"merge": 0.5}),
+        AlignSpec(optimiser={"merge": 0.25}),
+        AlignSpec(head=False),
         AlignSpec(gate={"margin": 0.02}),
         AlignSpec(allow_contamination=("*",)),
         AlignSpec(train="demo#fit"),

@@ -1,7 +1,7 @@
 """Two processes with 8 rows each learn what one with 16 learns: same loss, same gradient after DDP's averaging."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,6 @@ CASES: dict[str, tuple[dict[str, float], str]] = {
     "no q_x": (dict.fromkeys(TERMS, 1.0), "none"),
     "cached": (dict.fromkeys(TERMS, 1.0), "some"),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other: twenty times as long on matrices this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def model() -> nn.Module:

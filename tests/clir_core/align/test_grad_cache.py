@@ -1,6 +1,5 @@
 """A step in micro-batches gives the gradient of the whole step, dropout included."""
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,15 +11,6 @@ from clir_core.align.grad_cache import cached_step
 from clir_core.align.losses import info_nce, sqrt_jsd
 
 N, MICRO = 7, 3
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other: twenty times as long on matrices this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def inputs() -> dict[str, dict[str, Tensor]]:

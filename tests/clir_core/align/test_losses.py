@@ -1,7 +1,6 @@
 """Losses against arithmetic by hand, SciPy's divergences, and finite differences."""
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,15 +16,6 @@ from clir_core.align import losses
 # rows 0 and 2 duplicate each other
 DUPLICATES = torch.tensor([[True, False, True, False], [False, True, False, False]] * 2)
 DUPLICATES[2], DUPLICATES[3] = DUPLICATES[0].clone(), torch.tensor([False, False, False, True])
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other: twenty times as long on matrices this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def rows(seed: int, n: int = 4, dim: int = 6) -> Tensor:

@@ -1,7 +1,6 @@
 """The weighted sum, and what each term makes of a batch, against the losses and SciPy row by row."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any, get_args
 
 import numpy as np
@@ -23,15 +22,6 @@ SIDES = ("q_en", "p_en", "p_x", "q_x")
 GROUPS = ["a", "b", "a", "c", "d", "e"]
 QUERY_GROUPS = ["q", "r", "s", "t", "r", "u"]
 LANGS = ["zh", "zh", "de", "de", "zh", "de"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other: twenty times as long on matrices this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def sides(seed: int, names: tuple[str, ...] = SIDES, n: int = 6, dim: int = 5) -> dict[str, Tensor]:
@@ -97,7 +87,7 @@ def test_every_weight_of_a_spec_is_a_term():
     assert set(TERMS) == set(LossSpec.model_fields) - {"temperature", "normalize"}
 
 
-@pytest.mark.parametrize("name", get_args(PresetName))
+@pytest.mark.parametrize("name", sorted(set(get_args(PresetName)) - {"none"}))
 def test_a_preset_reads_no_more_than_it_says(name: str):
     loss = LossSpec.preset(name)
     need = needs(loss)
@@ -109,8 +99,8 @@ def test_a_preset_reads_no_more_than_it_says(name: str):
 
 
 def test_what_is_read_and_what_is_required():
-    assert needs(LossSpec(info_nce=1)) == ({"p_x", "q_en"}, frozenset(), {"p_x", "q_en"})
-    assert needs(LossSpec(distill_queries=1)) == ({"q_en", "q_x"}, {"q_en"}, {"q_en"})
+    assert needs(LossSpec(info_nce=1))[:3] == ({"p_x", "q_en"}, frozenset(), {"p_x", "q_en"})
+    assert needs(LossSpec(distill_queries=1))[:3] == ({"q_en", "q_x"}, {"q_en"}, {"q_en"})
     assert needs(LossSpec(clear_kl=1)).required == {"q_en", "p_en", "q_x"}
 
 

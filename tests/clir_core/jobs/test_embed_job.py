@@ -19,8 +19,9 @@ from clir_core.audit import AuditSpec, Embedded, RuntimeSpec, TableRead
 from clir_core.corpus import Corpus
 from clir_core.errors import ModelError
 from clir_core.jobs import embed
-from clir_core.jobs.embed import EncoderPool, embed_corpus, embed_missing, missing_blocks
+from clir_core.jobs.embed import EncoderPool, embed_corpus, embed_missing, missing_blocks, place_of
 from clir_core.models import Checkpoint, EncodingSpec, resolve
+from clir_core.sources import read_corpus
 from clir_core.store import VectorTable, rows
 from clir_core.texts import document_texts, query_texts
 
@@ -176,6 +177,19 @@ class TestOnePool:
         left = n_missing(table, texts)
         assert embed_missing(pool, reopened(table), texts, "document", BLOCK, ignore) == left
 
+    def test_what_two_splits_share_is_encoded_once(
+        self, pool: EncoderPool, whole: VectorTable, texts: pl.DataFrame, tmp_path: Path
+    ) -> None:
+        """Documents are whole in `test` and a part in `train`, queries are apart: in either order, none is lost."""
+        table, parts = new_table(tmp_path), (texts[:90], texts[30:])
+        assert [embed_missing(pool, reopened(table), part, "document", BLOCK, ignore) for part in parts] == [
+            90,
+            len(texts) - 90,
+        ]
+        assert len(lancedb.connect(table.uri).open_table("t")) == len(texts)
+        # other texts beside it in its batch may change a vector's last bit
+        np.testing.assert_allclose(stored(table, texts), stored(whole, texts), atol=1e-6)
+
     @pytest.mark.slow
     def test_an_actor_that_is_lost_is_started_again(
         self, pool: EncoderPool, whole: VectorTable, texts: pl.DataFrame, tmp_path: Path
@@ -240,6 +254,42 @@ def test_a_second_audit_of_the_same_encodes_nothing(
     part = embed_corpus(corpus.restrict(("en", "de")), checkpoint, other, no_progress)
     assert part.encoded == 0 and part.reused < embedded.encoded
     assert part.documents.table == embedded.documents.table and part.documents.tag != embedded.documents.tag
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_a_split_reads_the_vectors_of_the_whole_corpus(
+    split: str, checkpoint: Checkpoint, embedded: Embedded, spec: AuditSpec
+) -> None:
+    part = read_corpus(f"demo#{split}", ("de", "zh"))
+    found = embed_corpus(part, checkpoint, spec.model_copy(update={"corpus": f"demo#{split}"}), lambda kind: ignore)
+    assert (found.documents.table, found.queries.table) == (embedded.documents.table, embedded.queries.table)
+    assert found.encoded == 0 and found.documents.tag != embedded.documents.tag
+
+
+def test_a_folder_is_one_place_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home" / "data#1").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("home")
+    monkeypatch.chdir(tmp_path / "home")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    written = ("data#1", "./data#1/", "~/data#1", "../link/data#1", f"{tmp_path}/home/data#1", "data#1#test")
+    assert {place_of(f"xquad:{place}") for place in written} == {f"xquad:{tmp_path}/home/data#1"}
+    assert place_of("beir:data#1") == f"beir:{tmp_path}/home/data#1"
+    assert [place_of(name) for name in ("demo", "demo#fit", "hub:google/xquad")] == ["demo", "demo", "hub:google/xquad"]
+
+
+def test_rows_that_were_deleted_are_encoded_anew_and_the_tag_moves_to_them(
+    corpus: Corpus, checkpoint: Checkpoint, embedded: Embedded, spec: AuditSpec, tmp_path: Path
+) -> None:
+    elsewhere = spec.model_copy(update={"workspace": shutil.copytree(spec.workspace, tmp_path / "copy")})
+    queries = lancedb.connect(f"{tmp_path}/copy/lancedb").open_table(embedded.queries.table)
+    queries.delete("lang = 'de'")
+    again = embed_corpus(corpus, checkpoint, elsewhere, lambda kind: ignore)
+    assert again.encoded == len(corpus.queries) / 3
+    # the documents' table did not change, and its tag stays
+    assert again.documents.version == embedded.documents.version
+    assert again.queries.tag == embedded.queries.tag and again.queries.version > embedded.queries.version
+    assert queries.tags.get_version(again.queries.tag) == again.queries.version
+    assert set(read(again.queries)["id"]) == set(query_texts(corpus)["id"])
 
 
 def test_a_checkpoint_that_does_not_load_is_the_users_error_not_rays(

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from clir_core.align.corrections import Correction, fit_correction
 from clir_core.audit import AuditSpec, Embedded, Ranked, RuntimeSpec, TableRead
 from clir_core.corpus import QUERIES, Corpus
 from clir_core.errors import StoreError
@@ -193,3 +194,49 @@ def test_a_table_that_is_gone_is_the_users_error_not_rays(
     gone = embedded.documents.model_copy(update={"uri": str(tmp_path)})
     with pytest.raises(StoreError, match=f"{tmp_path}: cannot be read"):
         ranked_in(tmp_path, corpus, embedded.model_copy(update={"documents": gone}))
+
+
+@pytest.fixture(scope="module")
+def correction(ray_cluster: None, corpus: Corpus, embedded: Embedded) -> Correction:
+    """LIR, fitted on the very documents."""
+    table = rank.open_read(embedded.documents)
+    return fit_correction(AuditSpec(correction="lir", correction_fit="demo"), corpus, table, unit=True)
+
+
+def test_corrected_ranks_are_those_of_a_full_sort_of_corrected_vectors(
+    corpus: Corpus, embedded: Embedded, correction: Correction, tmp_path: Path
+) -> None:
+    plan = make_plan(corpus, LANGUAGES, ("multi",), 10, 0)
+    rank_corpus(plan, corpus, embedded, tmp_path, lambda done, total: None, correction)
+    documents, queries = vectors_by_id(embedded.documents), vectors_by_id(embedded.queries)
+
+    def without_language(vectors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        found = {}
+        for lang in LANGUAGES:
+            direction = np.linalg.svd(np.stack([row for doc, row in documents.items() if doc.startswith(lang)]))[2][0]
+            for name, row in vectors.items():
+                if name.startswith(f"{lang}/"):
+                    left = row - direction * (row @ direction)
+                    found[name] = left / np.linalg.norm(left)
+        return found
+
+    docs, asked = without_language(documents), without_language(queries)
+    ranks = pl.read_parquet(tmp_path / "ranks.parquet").filter(query_lang="zh", lang="zh")
+    ids = [doc for doc in docs if doc.startswith(("en/", "zh/"))]
+    pool_DH = np.stack([docs[doc] for doc in ids])
+    for row in ranks.iter_rows(named=True):
+        scores_D = pool_DH @ asked[row["query_id"]]
+        gold = scores_D[ids.index(row["doc_id"])]
+        assert 1 + np.sum(scores_D > gold + 1e-5) <= row["rank"] <= np.sum(scores_D >= gold - 1e-5)
+    assert len(ranks) == 144
+
+
+def test_the_size_of_a_block_changes_no_bit_of_corrected_ranks(
+    corpus: Corpus, embedded: Embedded, correction: Correction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for block in (8192, 7):
+        monkeypatch.setattr(rank, "BLOCK_DOCUMENTS", block)
+        (tmp_path / str(block)).mkdir()
+        plan = make_plan(corpus, LANGUAGES, SCENARIOS, 10, 0)
+        rank_corpus(plan, corpus, embedded, tmp_path / str(block), lambda done, total: None, correction)
+    assert same_files(tmp_path / "8192", tmp_path / "7")

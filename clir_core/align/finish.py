@@ -1,0 +1,67 @@
+"""What follows the last step: the head is fitted to the weights that were kept, and measured on the held-out pool."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from clir_core.align.head import fit_head, save_with_head
+from clir_core.align.held_out import HeldOut
+from clir_core.align.result import Evaluated
+from clir_core.align.run import kept, write_whole
+from clir_core.align.spec import OptimiserSpec
+from clir_core.align.teacher import teacher, tokens
+from clir_core.encoder import Encoder
+from clir_core.models import Checkpoint
+from clir_core.steps import write_text
+
+_SIDES = frozenset({"p_en", "p_x", "q_en", "q_x"})
+_CHECKPOINT, _MEASURED = Path("checkpoints/head"), "head.json"
+
+
+def finish(
+    base: Checkpoint,
+    spec: OptimiserSpec,
+    triples: pl.DataFrame,
+    held: HeldOut | None,
+    directory: Path,
+    device: str = "cpu",
+    worker: int = 0,
+) -> None:
+    """Write the kept checkpoint, or the base where no step was made, with its head. Every worker must call it."""
+    tuned = base.model_copy(update={"path": kept(directory) or base.path})
+    # texts whole, as the head will meet them
+    whole = spec.model_copy(update={"query_tokens": base.max_tokens, "passage_tokens": base.max_tokens})
+    found = teacher(tuned, whole, triples, _SIDES, directory / "teacher" / "head", device, worker)
+    if worker:
+        return
+    head_HH = fit_head(found, triples["lang"].to_list())
+    write_whole(directory / _CHECKPOINT, lambda scratch: save_with_head(tuned, head_HH, scratch))
+    if held:
+        headed = base.model_copy(update={"path": directory / _CHECKPOINT})
+        write_text(directory / _MEASURED, _measured(headed, spec, held, device).model_dump_json())
+
+
+def finished(directory: Path) -> tuple[Path, Evaluated | None] | None:
+    """The checkpoint with its head and its figures on the held-out pool; None where no head was fitted."""
+    if not (directory / _CHECKPOINT).exists():
+        return None
+    file = directory / _MEASURED
+    return directory / _CHECKPOINT, Evaluated.model_validate_json(file.read_text("utf-8")) if file.exists() else None
+
+
+def _measured(checkpoint: Checkpoint, spec: OptimiserSpec, held: HeldOut, device: str) -> Evaluated:
+    """The held-out pool, its texts cut as in the evaluations before."""
+    encoders = {
+        kind: Encoder(
+            checkpoint.model_copy(update={"max_tokens": min(checkpoint.max_tokens, tokens(spec, kind))}), device
+        )
+        for kind in ("query", "document")
+    }
+
+    def embed(texts: Sequence[str], kind: str) -> Tensor:
+        return torch.from_numpy(encoders[kind].encode(texts, kind))
+
+    return Evaluated.of(0, *held.measure(embed))

@@ -1,0 +1,140 @@
+"""Before and after, side by side: which figures an alignment is judged by, for every language, and how they changed."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from clir_core.align.result import AlignResult
+from clir_core.audit import AuditResult, MetricRow
+from clir_core.compare import Difference
+from clir_core.corpus import ENGLISH
+from clir_core.gate import LEVEL, LOWER, TWO_SIDED
+from clir_core.report.table import NONE, Cell, Column, cutoff, figures_of, find, interval, number
+
+Kind = Literal["gain", "fall", "even"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of one language; None where an audit or the comparison lacks it."""
+
+    lang: str
+    column: Column
+    before: MetricRow | None
+    after: MetricRow | None
+    difference: Difference | None
+
+    @property
+    def kind(self) -> Kind:
+        """Better or worse beyond chance (p after Holm), or neither."""
+        found = self.difference
+        if found is None or not found.p_holm < LEVEL or not found.difference:
+            return "even"
+        return "gain" if (found.difference > 0) == (self.column.better == "higher") else "fall"
+
+    @property
+    def cells(self) -> tuple[Cell, Cell]:
+        """Before and after as they are printed."""
+        return _cell(self.before), _cell(self.after)
+
+    @property
+    def drawn(self) -> tuple[MetricRow, MetricRow] | None:
+        """Before and after where a chart can show both."""
+        if self.before is None or self.after is None:
+            return None
+        rows = (self.before, self.after)
+        return rows if all(math.isfinite(row.value + row.low + row.high) for row in rows) else None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """One table: its columns, each with the changes of every language in the same order."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[Change, ...]], ...]
+
+    def of(self, column: Column) -> tuple[Change, ...]:
+        """The changes of one column, down the languages."""
+        return tuple(cells[self.columns.index(column)] for _, cells in self.rows)
+
+
+def languages(result: AlignResult, before: AuditResult) -> tuple[str, ...]:
+    """English, then the audited languages that were trained, then those that were not."""
+    return tuple(sorted(before.languages, key=lambda lang: (lang != ENGLISH, not is_trained(result, lang))))
+
+
+def is_trained(result: AlignResult, lang: str) -> bool:
+    """English is one side of every triple."""
+    return lang == ENGLISH or lang in result.trained.languages
+
+
+def changes(result: AlignResult, before: AuditResult, after: AuditResult) -> tuple[Changes, ...]:
+    """The tables of the page, the gate's own metric among them; those without any figure are left out."""
+    figures = [figures_of(audit) for audit in (before, after)]
+    paired = {(row.scenario, row.query_lang, row.lang, row.metric): row for row in result.differences}
+
+    def change(column: Column, lang: str) -> Change:
+        query = lang if column.query == "x" else column.query
+        difference = paired.get((column.scenario, query, lang, column.metric))
+        return Change(lang, column, find(figures[0], column, lang), find(figures[1], column, lang), difference)
+
+    found = []
+    for title, columns in _tables(result, cutoff(before)):
+        rows = [(lang, tuple(change(column, lang) for column in columns)) for lang in languages(result, before)]
+        rows = [row for row in rows if any(one.before or one.after for one in row[1])]
+        if rows:
+            found.append(Changes(title, columns, tuple(rows)))
+    return tuple(found)
+
+
+def signed(metric: str, value: float) -> str:
+    """A difference as it is printed, with its sign unless it is 0 to the last digit."""
+    if not math.isfinite(value):
+        return NONE
+    text = number(metric, abs(value)).lstrip("+")
+    if not text.strip("0.,"):
+        return text
+    return f"{'−' if value < 0 else '+'}{text}"
+
+
+def p_value(p: float) -> str:
+    """A p as it is printed."""
+    if not math.isfinite(p):
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _tables(result: AlignResult, k: int) -> Iterable[tuple[str, tuple[Column, ...]]]:
+    gate = result.spec.gate
+    shown = [
+        (f"Both versions within the first {k}", _both_sides("multi", f"complete@{k}")),
+        ("How far down the later version is: 100 for both on top, 0 for last", _both_sides("multi", "max_at_r_norm")),
+        ("Monolingual retrieval", (_own("mono", "acc@1"), _own("mono", f"ndcg@{k}"))),
+    ]
+    there = {(column.scenario, column.metric) for _, columns in shown for column in columns}
+    if (gate.scenario, gate.metric) not in there:
+        columns = (
+            _both_sides(gate.scenario, gate.metric)
+            if gate.scenario in TWO_SIDED
+            else (_own(gate.scenario, gate.metric),)
+        )
+        shown.insert(0, ("What the gate asks for", columns))
+    return shown
+
+
+def _both_sides(scenario: str, metric: str) -> tuple[Column, ...]:
+    better: Literal["higher", "lower"] = "lower" if metric in LOWER else "higher"
+    return (
+        Column(f"{scenario}, X query", scenario, "x", metric, better),
+        Column(f"{scenario}, en query", scenario, "en", metric, better),
+    )
+
+
+def _own(scenario: str, metric: str) -> Column:
+    return Column(scenario, scenario, "x", metric, "lower" if metric in LOWER else "higher")
+
+
+def _cell(row: MetricRow | None) -> Cell:
+    return Cell(number(row.metric, row.value), interval(row), row.n) if row else Cell(NONE)

@@ -1,0 +1,73 @@
+"""The flow `audit` with a correction: from stored vectors, in a place of its own, and named in everything it writes."""
+
+import html
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from clir_core.audit import AuditResult, AuditSpec
+from clir_core.sources import read_corpus
+
+Runs = dict[str, tuple[AuditResult, Path, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def runs(
+    tiny_model: Path,
+    run_flow: Callable[..., Any],
+    task_log: Callable[[], AbstractContextManager],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Runs:
+    """The demo's test topics in German: as they are, with LIR, and with LIR once more."""
+    place = tmp_path_factory.mktemp("corrected")
+    found = {}
+    for name, correction in (("plain", None), ("lir", "lir"), ("again", "lir")):
+        asked = AuditSpec(
+            **{"model": str(tiny_model), "corpus": "demo#test", "languages": ("de",), "scenarios": ("mono", "multi")},
+            **{"resamples": 100, "workspace": place / "workspace", "out": place / name, "correction": correction},
+        )
+        with task_log() as log:
+            state = run_flow(asked)
+        assert state.is_completed(), state.message
+        text = (place / name / "audit.json").read_text("utf-8")
+        found[name] = AuditResult.model_validate_json(text), place / name, list(log)
+    return found
+
+
+def test_nothing_is_embedded_again(runs):
+    # the passages of #train are among those of #test's pools already
+    n_train = len(read_corpus("demo#train", ("de",)).documents)
+    corpus = read_corpus("demo#test", ("de",))
+    n_test = len(corpus.documents) + len(corpus.queries)
+    for name in ("lir", "again"):
+        _, _, log = runs[name]
+        assert f"0 texts encoded, {n_test + n_train} were there" in log
+        assert f"vectors + LIR, fitted on {n_train} documents of demo-train" in log
+
+
+def test_corrected_ranks_are_not_taken_for_the_plain_ones(runs):
+    plain, lir, again = (pl.read_parquet(runs[name][1] / "ranks.parquet") for name in ("plain", "lir", "again"))
+    assert not lir["score"].equals(plain["score"])
+    assert lir.drop("score", "rank", "ties", pl.selectors.starts_with("outranking")).equals(
+        plain.drop("score", "rank", "ties", pl.selectors.starts_with("outranking"))
+    )
+    assert again.equals(lir)
+    assert "done before: the finished result is used" not in runs["lir"][2]
+    assert runs["again"][2].count("done before: the finished result is used") == 2
+
+
+def test_the_result_says_what_was_done(runs):
+    result, out, _ = runs["lir"]
+    assert result.name == "tiny + LIR on demo-test" and runs["plain"][0].name == "tiny on demo-test"
+    assert (result.spec.correction, result.spec.correction_fit) == ("lir", None)
+    fitted = result.provenance.fitted
+    assert fitted.corpus == "demo#train" and runs["plain"][0].provenance.fitted is None
+    assert fitted.corpus_fingerprint == read_corpus("demo#train", ("de",)).fingerprint()
+    assert result.verdict[0].startswith("tiny + LIR ")
+    page = html.unescape((out / "report.html").read_text("utf-8"))
+    assert "<h1>tiny + LIR</h1>" in page and "fitted on demo#train" in page
+    assert list(result.provenance.timings)[4] == "fit correction"
