@@ -1,4 +1,7 @@
-"""Training with real Ray Train workers: killed it goes on, two are as good as one, and errors arrive as they were."""
+"""Training with real Ray Train workers: killed it goes on, two are as good as one, and errors arrive as they were.
+
+What is `slow` here is tested without Ray in test_loop (kill -9, resume) and test_gathering (two workers).
+"""
 
 import os
 import signal
@@ -132,6 +135,7 @@ def test_asking_again_returns_what_was_found(
     assert train(SPEC, checkpoint, triples, workspace / "undisturbed", never) == (undisturbed, True)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_nothing_changes(
     undisturbed: Trained, checkpoint: Checkpoint, triples: pa.Table, workspace: Path
 ) -> None:
@@ -172,6 +176,7 @@ DRIVER = """
 """
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_takes_all_with_it_and_another_goes_on(
     undisturbed: Trained, checkpoint: Checkpoint, triples: pa.Table, tmp_path: Path
 ) -> None:
@@ -188,6 +193,7 @@ def test_a_driver_that_is_killed_takes_all_with_it_and_another_goes_on(
     assert_same(trained, undisturbed)
 
 
+@pytest.mark.slow
 def test_two_workers_with_half_the_rows_learn_what_one_learns(
     ray_cluster: None, calm: Checkpoint, triples: pa.Table, workspace: Path
 ) -> None:
