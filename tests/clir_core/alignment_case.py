@@ -117,7 +117,7 @@ def training(steps: int = 88) -> Trained:
         )
     )
     return Trained(
-        name="align-3f2a9c41d07b", checkpoint=Path("/work/.clir/checkpoints/align-3f2a9c41d07b/checkpoint"),
+        name="align-3f2a9c41d07b", checkpoint=Path("/data/.clir/checkpoints/align-3f2a9c41d07b/checkpoint"),
         steps=progressed, evaluations=evaluations, best_step=66, triples=2800, held_out=18,
         languages=dict.fromkeys(TRAINED, 560), seconds=1624.2, seconds_around=141.0,
     )  # fmt: skip
@@ -153,7 +153,7 @@ def alignment(**changes: object) -> AlignResult:
         decision=decide(differences(), gate),
         differences=differences(), trained=training(), contamination=Contamination(found=(), pool_only=()),
         base_fingerprint="ab" * 32, model_fingerprint="9c" * 32,
-        audit_before=Path("/work/.clir/audits/base"), audit_after=Path("/work/.clir/audits/aligned"),
+        audit_before=Path("/data/.clir/audits/base"), audit_after=Path("/data/.clir/audits/aligned"),
         versions={"torch": "2.13.0", "ray": "2.60.0"}, git_commit="68e8f58",
         timings={"audit before": 212.4, "triples": 1.2, "train": 1765.2, "audit after": 0.0},
         finished=datetime(2026, 11, 22, 17, 9, tzinfo=UTC),

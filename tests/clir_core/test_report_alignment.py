@@ -207,7 +207,7 @@ def test_the_command_asks_for_the_same_again(spec: AlignSpec) -> None:
 
 
 def test_the_checkpoint_can_be_loaded_by_what_the_page_says(page: str) -> None:
-    assert "SentenceTransformer(&#34;/work/.clir/checkpoints/align-3f2a9c41d07b/checkpoint&#34;)" in page
+    assert "SentenceTransformer(&#34;/data/.clir/checkpoints/align-3f2a9c41d07b/checkpoint&#34;)" in page
 
 
 def test_audits_without_the_figures_of_the_page() -> None:
