@@ -1,9 +1,5 @@
 """The flow `align`: from a checkpoint and training data to a better-aligned checkpoint, and the proof."""
 
-import time
-from collections.abc import Callable
-from typing import TypeVar
-
 from prefect import flow
 
 from clir_core.align.audits import audit_spec
@@ -14,38 +10,28 @@ from clir_core.jobs.train import run_directory
 from flows.audit import audit
 from tasks import align as steps
 from tasks.artifacts import publish_alignment
-
-T = TypeVar("T")
+from tasks.timing import Timings
 
 
 @flow(name="align", persist_result=False)
 def align(spec: AlignSpec = AlignSpec()) -> AlignSummary:  # noqa: B008  frozen: one default is as good as many
     """Train a checkpoint against language inclination, prove on held-out data what that changed, and register it."""
-    timings: dict[str, float] = {}
-
-    def timed(name: str, step: Callable[..., T], *values: object) -> T:
-        started = time.monotonic()
-        found = step(*values)
-        timings[name] = round(time.monotonic() - started, 3)
-        return found
-
+    timings = Timings()
     audit_before, audit_after = (audit.with_options(flow_run_name=f"audit {when}") for when in ("before", "after"))
-    triples = timed("read training data", steps.read, spec)
-    shared = timed("check contamination", steps.check_contamination, spec, triples)
+    triples = timings.timed("read training data", steps.read, spec)
+    shared = timings.timed("check contamination", steps.check_contamination, spec, triples)
     with cluster(spec.runtime.ray_address):
-        base = timed("resolve base", steps.resolve_base, spec)
+        base = timings.timed("resolve base", steps.resolve_base, spec)
         run = run_directory(spec, base, triples)
         name = steps.name_of(base, run)
         out = steps.check_output(spec, name, run)
-        before = timed("audit before", audit_before, audit_spec(spec, spec.base))
+        before = timings.timed("audit before", audit_before, audit_spec(spec, spec.base))
         steps.check_gate(spec, before.out)
-        trained, done_before = timed("train", steps.train, spec, base, triples, run)
-        if done_before:
-            timings["train"] = 0.0
+        trained, _ = timings.kept("train", steps.train, spec, base, triples, run)
         made = steps.keep(spec, trained, name)
-        after = timed("audit after", audit_after, audit_spec(spec, made.ref))
+        after = timings.timed("audit after", audit_after, audit_spec(spec, made.ref))
     audits = (before.out, after.out)
-    compared = timed("compare and decide", steps.compare, spec, *audits)
+    compared = timings.timed("compare and decide", steps.compare, spec, *audits)
     result = steps.report(spec, base, triples, shared, trained, made, compared, audits, timings, out)
     entry = steps.register(result, made)
     publish_alignment(result, entry, out)

@@ -158,7 +158,7 @@ def main() -> None:
     results.mkdir(parents=True, exist_ok=True)
     corpus = f"xquad:{asked.xquad}"
     base = resolve(BUNDLED, EncodingSpec(), asked.out / "models", "float32")
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
 
     def keep(name: str, seconds: float, found: list[MetricRow]) -> None:
         text = json.dumps({"seconds": seconds, "rows": [row.model_dump() for row in found]})
