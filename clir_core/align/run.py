@@ -88,7 +88,8 @@ def _evaluate_if_due(trainer: Trainer, held: HeldOut | None, directory: Path) ->
     is_last = trainer.step == trainer.steps
     if held is None:
         if is_last:
-            _export(trainer, directory)
+            with trainer.merged():
+                _export(trainer, directory)
         return is_last
     due = {round(trainer.steps * i / EVALUATIONS) for i in range(EVALUATIONS + 1)}
     if trainer.step not in due:

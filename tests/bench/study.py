@@ -8,6 +8,7 @@ Trains in this process, without Ray and Prefect, and ranks with the audit's own 
 import argparse
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,6 +59,7 @@ TRAININGS: Mapping[str, dict[str, Any]] = {
     "distil": {"loss": "distil", "head": False},
     "distil-infonce": {"loss": {"distill_passages": 10.0, "distill_queries": 10.0, "info_nce": 1.0}, "head": False},
 }
+MERGES = (0.0, 0.3, 0.7)  # of the default recipe, beside its own
 PLAIN = {
     "learning_rate": 2e-5,
     "embedding_rate_factor": 1.0,
@@ -66,9 +68,11 @@ PLAIN = {
 Vectors = dict[str, np.ndarray]
 
 
-def trained(name: str, spec: AlignSpec, base: Checkpoint, directory: Path) -> tuple[Path, float]:
-    """The checkpoint of a method, and the seconds that it took."""
+def trained(name: str, spec: AlignSpec, base: Checkpoint, directory: Path, of: Path | None) -> tuple[Path, float]:
+    """The checkpoint of a method, and the seconds that it took; steps are those of another directory where given."""
     started = time.monotonic()
+    if of:
+        shutil.copytree(of / "states", directory / "states", dirs_exist_ok=True)
     triples = pl.DataFrame(pl.from_arrow(training_triples(spec.train, spec.languages, spec.triples, spec.seed)))
     frozen = teacher(base, spec.optimiser, triples, needs(spec.loss).teacher, directory / "teacher")
     trainer = Trainer(base, spec, triples, frozen)
@@ -176,11 +180,14 @@ def main() -> None:
             continue
         plain = {} if name in ("best", "head") else {"optimiser": PLAIN}
         fields = {"train": f"{corpus}#{asked.train}", "languages": TRAINED, "triples": asked.triples, **plain}
-        spec = AlignSpec.model_validate({**fields, **TRAININGS[name]})
-        directory = (asked.out / f"{name}-{spec.identity()[:8]}").resolve()
-        path, seconds = trained(name, spec, base, directory)
-        after = resolve(str(path), EncodingSpec(), asked.out / "models", "float32")
-        keep(name, seconds, measured(test, *embedded(after, test)))
+        steps = None
+        for label, more in [(name, {})] + [(f"best, merge {m}", {"merge": m}) for m in MERGES if name == "best"]:
+            spec = AlignSpec.model_validate({**fields, **TRAININGS[name], **({"optimiser": more} if more else {})})
+            directory = (asked.out / f"{name}-{spec.identity()[:8]}").resolve()
+            path, seconds = trained(label, spec, base, directory, steps)
+            steps = directory
+            after = resolve(str(path), EncodingSpec(), asked.out / "models", "float32")
+            keep(label, 0.0 if more else seconds, measured(test, *embedded(after, test)))
     if asked.table:
         for file in sorted(results.glob("*.json")):
             found = json.loads(file.read_text("utf-8"))

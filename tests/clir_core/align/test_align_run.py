@@ -181,6 +181,10 @@ def test_without_a_pool_the_last_weights_are_kept(trainer: Callable[[], Trainer]
     checkpoint = kept(tmp_path)
     assert checkpoint and checkpoint.name == f"step-{trained.steps:07d}"
     assert read(tmp_path, Evaluated) == []
+    weights = exported(tmp_path)
+    with trained.merged():
+        merged = {name: value.clone() for name, value in trained.model.model.state_dict().items()}
+    assert all(torch.equal(weights[name.removeprefix("0.model.")], value) for name, value in merged.items())
 
 
 @pytest.mark.parametrize(("bad_step", "left"), [(1, None), (2, "step-0000001"), (7, "step-0000004")])
