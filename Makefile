@@ -1,5 +1,6 @@
 # make audit   set up, then audit a checkpoint:  make audit CORPUS=xquad:DIR LANGS=zh,de MODEL=DIR OUT=DIR
 # make align   set up, then train one:  make align BASE=DIR TRAIN=xquad:DIR#train EVAL=xquad:DIR#test LANGS=zh,de OUT=DIR
+# make up      set up, then start the service: Prefect, Ray, a worker, every deployment;  make status, make down
 # make test    set up, then lint, type check and the test suite
 # make help    the other targets
 
@@ -19,13 +20,33 @@ ARGS ?=
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: audit align test test-slow check bench ui lock clean help
+.PHONY: audit align up down status finetune env test test-slow check bench ui lock clean help
 
 audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
 	@$(BIN)/clir audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
 
 align: $(READY)  ## train BASE on TRAIN in LANGS, audit it before and after on EVAL, result in OUT; more options in ARGS
 	@$(BIN)/clir align --base '$(BASE)' --train '$(TRAIN)' --evaluation '$(EVAL)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
+
+# The service reads CLIR_UI_PORT (4200), CLIR_RAY_PORT (6379), CLIR_DASHBOARD_PORT (8265), DATABASE_URL, CLIR_NOTIFY_URL,
+# CLIR_AUTO_FINETUNE and CLIR_WORKSPACE (.clir) from the environment.
+SERVICE = $(BIN)/python -m deployments.service
+
+up: $(READY)  ## start Prefect's server, Ray and a worker, and deploy everything; what runs already stays
+	@$(SERVICE) up
+
+down: $(READY)  ## end what `make up` started; runs that are going on start again after the next `make up`
+	@$(SERVICE) down
+
+status: $(READY)  ## what is up, what is deployed, what ran last; exit code 1 if anything is down
+	@$(SERVICE) status
+
+finetune: $(READY)  ## run the deployment align/finetune with its defaults, and watch it to its end
+	@settings="$$($(SERVICE) env)" && eval "$$settings" && $(BIN)/prefect deployment run align/finetune --watch
+
+env: $(READY)  ## what a shell has to eval so that its own `prefect` talks to the service
+	@$(SERVICE) env
+	@echo 'export PATH=$(CURDIR)/$(BIN):$$PATH'
 
 test: check  ## lint, types and the whole suite but the slow tests
 	$(BIN)/pytest

@@ -1,5 +1,6 @@
 """What an audit is asked and what it answers: AuditSpec in, AuditResult out. Both are JSON."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,9 +22,25 @@ class RuntimeSpec(Spec):
     """Where and how wide the Ray jobs run. Changes no figure, but for the last bit of a vector where batches differ."""
 
     ray_address: str | None = Field(None, description="A standing Ray cluster; empty starts a local one")
+    ray_jobs: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="The dashboard of a standing Ray cluster, such as http://127.0.0.1:8265, whose Jobs do the heavy "
+        "steps; empty takes the worker's CLIR_RAY_JOBS, or none",
+    )
     workers: int = Field(0, ge=0, description="Encoding actors; 0 means one a GPU, or one where there is none")
     block_documents: int = Field(512, ge=1, description="Texts a block of encoding: the unit of work and of resuming")
     batch_tokens: int = Field(0, ge=0, description="Tokens a batch; 0 means 2,048 on CPU and 32,768 on GPU")
+
+    @property
+    def jobs(self) -> str | None:
+        """Where heavy steps are submitted; None where they run from this process.
+
+        The environment is asked here: as a default it would stand in the forms and results of whoever deployed.
+        """
+        if self.ray_jobs or self.ray_address:
+            return self.ray_jobs
+        return os.environ.get("CLIR_RAY_JOBS") or None
 
 
 class AuditSpec(Spec):
@@ -80,6 +97,23 @@ class AuditSpec(Spec):
     def identity(self) -> str:
         """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
         return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+
+    def asked(self, corpus: str) -> str:
+        """Hex sha256 over what is asked of any model, on the corpus of this fingerprint."""
+        return sha256_of([self.model_copy(update={"model": BUNDLED}).identity(), corpus])
+
+
+class EmbedSpec(Spec):
+    """Which corpus to embed with which checkpoint. Each field is AuditSpec's of that name."""
+
+    model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
+    languages: tuple[str, ...] = Field(
+        (), description="BCP-47 codes beside English; empty means all that the corpus has"
+    )
+    encoding: EncodingSpec = EncodingSpec()
+    runtime: RuntimeSpec = RuntimeSpec()
+    workspace: Path = Field(Path(".clir"), description="Where vectors and checkpoints are kept")
 
 
 class MetricRow(Spec):

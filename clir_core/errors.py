@@ -38,3 +38,7 @@ class AlignError(ClirError):
 
 class StoreError(ClirError):
     """Vectors that cannot be written or read: no space, a dimension that does not fit, a damaged table."""
+
+
+class NightlyError(ClirError):
+    """Audits of a night that failed, or sources that were out of reach; the others are done."""

@@ -18,7 +18,7 @@ from clir_core.compare import Difference
 from clir_core.corpus import ENGLISH
 from clir_core.errors import SpecError
 from clir_core.lang import language_name
-from clir_core.registry import Status
+from clir_core.registry import Outcome, Status
 from clir_core.spec import Spec
 
 LEVEL = 0.05
@@ -72,6 +72,18 @@ def decide(differences: Sequence[Difference], gate: GateSpec) -> Decision:
         status, reason = "promoted", [gained, _kept(mono, margin)]
     sentences = " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in reason)
     return Decision(status=status, reason=sentences, primary=tuple(primary), mono=tuple(mono))
+
+
+def outcome(differences: Sequence[Difference], gate: GateSpec) -> Outcome:
+    """What became better or worse beyond chance; a monolingual loss counts from the margin on."""
+    sign = _direction(gate.metric)
+    primary = _primary(differences, gate)
+    mono = _mono(differences, [row.lang for row in primary])
+    moved = [sign * row.difference for row in primary if row.p_holm < LEVEL]
+    lost = any(row.high < 0 and row.difference < -gate.margin - _EXACT for row in mono)
+    if lost or any(change < 0 for change in moved):
+        return "regressed"
+    return "improved" if any(change > 0 for change in moved) else "unchanged"
 
 
 def check(gate: GateSpec) -> None:

@@ -18,6 +18,7 @@ BUNDLED = "bundled:multilingual-e5-small-q4"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 # folders of exports that are never loaded; OpenVINO's weights are named *.bin, too
 OTHER_BACKENDS = ("onnx", "openvino")
+STEP_FOLDER = re.compile(r"checkpoint-\d+")  # what a trainer saves on its way: none of the checkpoint above it
 # families whose checkpoints often come without prompts; from their model cards. The first match in the name wins
 FAMILY_PROMPTS: tuple[tuple[str, str, str], ...] = (
     (
@@ -95,8 +96,22 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
         "normalize": similarity == "cosine",
         "remote_code": remote_code,
     }
-    sha256 = sha256_of({"files": _file_hashes(path), **settings})
-    return Checkpoint(name=_name(ref), ref=ref, path=path, sha256=sha256, **settings)
+    return Checkpoint(name=_name(ref), ref=ref, path=path, sha256=_fingerprint(path, settings), **settings)
+
+
+def check_unchanged(checkpoint: Checkpoint) -> None:
+    """ModelError where the files are gone, or are no longer those of the fingerprint."""
+    settings = checkpoint.model_dump(exclude={"name", "ref", "path", "sha256"})
+    try:
+        now = _fingerprint(checkpoint.path, settings) if checkpoint.path.is_dir() else ""
+    except OSError:
+        now = ""  # it goes while it is read
+    if now != checkpoint.sha256:
+        what = f"changed (fingerprint {checkpoint.sha256[:12]} to {now[:12]})" if now else "vanished"
+        raise ModelError(
+            f"{checkpoint.ref}: {what} while it was being read; nothing is reported of it. Write checkpoints beside "
+            "their place and rename them, then run again"
+        )
 
 
 def _locate(ref: str, cache: Path, remote_code: bool) -> Path:
@@ -199,17 +214,17 @@ def _read_json(path: Path, kind: type = dict) -> Any:
     return found
 
 
+def _fingerprint(path: Path, settings: dict[str, Any]) -> str:
+    return sha256_of({"files": _file_hashes(path), **settings})
+
+
 def _file_hashes(path: Path) -> dict[str, str]:
-    """sha256 of every file that decides what a text's vector is; read-mes and hidden files do not."""
+    """sha256 of every file that decides what a vector is: not of read-mes, hidden files and a trainer's steps."""
     hashes = {}
     for file in sorted(path.rglob("*")):
         relative = file.relative_to(path)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if (
-            file.is_file()
-            and not hidden
-            and file.suffix in (".safetensors", ".json", ".txt", ".model", ".jinja", ".py")
-        ):
+        aside = any(part.startswith(".") or STEP_FOLDER.fullmatch(part) for part in relative.parts)
+        if file.is_file() and not aside and file.suffix in (".safetensors", ".json", ".txt", ".model", ".jinja", ".py"):
             with file.open("rb") as stream:
                 hashes[str(relative)] = hashlib.file_digest(stream, "sha256").hexdigest()
     return hashes

@@ -1,56 +1,117 @@
-"""The registry: which checkpoints were made, from what, how they fared, and what became of them.
+"""The registry: which checkpoints there are, what their audits said, and what became of them.
 
-One JSON file a checkpoint in the workspace, replaced whole or not at all. A status is never overwritten: it joins the
-history, with its reason, its audits and its time.
+Three append-only LanceDB tables of facts in the workspace; how things stand today is a query over them. Nothing is ever
+changed or taken away, so two writers cannot spoil each other's facts, and the history is whole.
 """
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+import lancedb
+import polars as pl
+import pyarrow as pa
+from pydantic import AfterValidator, Field
 
-from clir_core.errors import AlignError, SpecError, StoreError
+from clir_core.errors import SpecError
+from clir_core.locks import locked
 from clir_core.spec import Spec
-from clir_core.steps import write_text
 from clir_core.store import explained
 
 Status = Literal["candidate", "promoted", "rejected"]
+Outcome = Literal["measured", "improved", "unchanged", "regressed", "failed"]
 Place = Annotated[Path, AfterValidator(Path.absolute)]  # who reads it may stand elsewhere
 
 FOLDER = "registry"
+DTYPE = "float32"  # fingerprints here are of this one, whatever a machine computes with
 _SHOWN = 20
-_FINGERPRINT = 12  # hex digits shown of one
+_DIGITS = 12  # of a fingerprint that is shown
 
 
-class Change(Spec):
-    """A status that a checkpoint was given, and what it rests on."""
+class Fact(Spec):
+    """What is known of a checkpoint since a moment."""
 
+    table: ClassVar[str]
+    checkpoint: str = Field(description="Its fingerprint: sha256 over all that decides its vectors")
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    def says(self) -> dict[str, object]:
+        """All but when and by whom."""
+        return self.model_dump(mode="json", exclude={"at", "by"})
+
+
+class Found(Fact):
+    """A checkpoint is there."""
+
+    table = "checkpoints"
+    name: str
+    ref: str = Field(description="hf:org/name@commit, a directory, or bundled:name")
+    family: str = Field(description="Checkpoints that follow one another")
+    source: str = Field(description="Where it was found: a source of the watch list, align, or audit")
+    parent: str | None = Field(None, description="Fingerprint of the checkpoint that it was trained from")
+    run: str | None = Field(None, description="Fingerprint of the training that made it")
+
+
+class Audited(Fact):
+    """An audit of it ended."""
+
+    table = "audits"
+    asked: str = Field(description="sha256 over what was asked on which texts: equal for audits that can be compared")
+    corpus: str
+    outcome: Outcome = Field(description="Against the baseline; measured where there was none")
+    verdict: str = Field("", description="The audit's first sentence")
+    reason: str = Field("", description="Of the outcome, in sentences")
+    baseline: str | None = Field(None, description="Fingerprint of the checkpoint that it was held against")
+    out: Place | None = Field(None, description="The audit's directory; null where it failed")
+    by: str = Field("", description="Who or which flow run")
+
+
+class Decided(Fact):
+    """It was given a status."""
+
+    table = "statuses"
     status: Status
     reason: str
-    audit_before: Place | None
-    audit_after: Place | None
-    at: datetime
+    by: str = Field("", description="Who or which flow run")
+    audit_before: Place | None = Field(None, description="Output directory of its base's audit")
+    audit_after: Place | None = Field(None, description="Output directory of its own")
+
+
+F = TypeVar("F", Found, Audited, Decided)
 
 
 class Entry(Spec):
-    """A checkpoint as it stands today; how it got there is its history, oldest first."""
+    """A checkpoint as it stands today, and how it got there, oldest first."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Letters, digits, dots, - and _")
-    path: Place = Field(description="The checkpoint's directory")
-    model_fingerprint: str = Field(description="sha256 of the checkpoint")
-    base: str = Field(description="Reference of the model it was trained from")
-    base_fingerprint: str
-    align_fingerprint: str = Field(description="sha256 of the AlignSpec, which names the run")
-    audit_before: Place | None = Field(None, description="Output directory of the base's audit")
-    audit_after: Place | None = Field(None, description="Output directory of the checkpoint's audit")
-    status: Status
-    reason: str
-    created: datetime
-    history: tuple[Change, ...] = Field((), description="Kept by the registry")
+    found: Found = Field(description="As it was found last")
+    since: datetime
+    audits: tuple[Audited, ...]
+    history: tuple[Decided, ...]
+
+    @property
+    def checkpoint(self) -> str:
+        """Its fingerprint."""
+        return self.found.checkpoint
+
+    @property
+    def name(self) -> str:
+        """What people call it; others may be called the same."""
+        return self.found.name
+
+    @property
+    def status(self) -> Status | None:
+        """The last one given; None where nobody has decided."""
+        return self.history[-1].status if self.history else None
+
+    def audit(self, asked: str) -> Audited | None:
+        """The last audit of this question that did not fail and whose files are still there."""
+        found = [one for one in self.audits if one.asked == asked and one.out and (one.out / "audit.json").exists()]
+        return found[-1] if found else None
+
+    def is_there(self) -> bool:
+        """Whether it can still be loaded, as far as can be told without asking a hub."""
+        return self.found.ref.startswith(("hf:", "bundled:")) or Path(self.found.ref).is_dir()
 
 
 class Registry:
@@ -59,91 +120,91 @@ class Registry:
     def __init__(self, workspace: Path) -> None:
         self.directory = workspace / FOLDER
 
-    def register(self, entry: Entry) -> Entry:
-        """Add a checkpoint, or give one that is there a new status. Returns it with its whole history."""
-        path = self.directory / f"{entry.name}.json"
-        with self._locked():
-            known = _read(path) if path.exists() else None
-            if known:
-                _check_same_run(known, entry, path)
-            merged = _merged(known, entry)
-            if merged != known:
-                write_text(path, merged.model_dump_json(indent=1))
-        return merged
+    def add(self, fact: F) -> bool:
+        """Append a fact; False, and nothing is written, where the newest of its kind says the same."""
+        with locked(self.directory / ".lock"):
+            known = [one for one in self._facts(type(fact)) if _key(one) == _key(fact)]
+            if known and known[-1].says() == fact.says():
+                return False
+            with explained(self.directory):
+                table = lancedb.connect(self.directory).create_table(
+                    fact.table, schema=_schema(type(fact)), exist_ok=True
+                )
+                row = {**fact.model_dump(mode="json"), "at": fact.at}
+                table.add(pa.Table.from_pylist([row], schema=_schema(type(fact))))
+        return True
 
     def entries(self) -> tuple[Entry, ...]:
-        """Every checkpoint, oldest first."""
-        with explained(self.directory):
-            paths = list(self.directory.iterdir()) if self.directory.exists() else []
-        # scratch files end otherwise
-        found = [_read(path) for path in paths if path.suffix == ".json"]
-        return tuple(sorted(found, key=lambda entry: (entry.created, entry.name)))
+        """Every checkpoint as it stands today, oldest first."""
+        audits, decisions = _by_checkpoint(self._facts(Audited)), _by_checkpoint(self._facts(Decided))
+        entries = [
+            Entry(
+                found=facts[-1],
+                since=facts[0].at,
+                audits=tuple(audits.get(checkpoint, ())),
+                history=tuple(decisions.get(checkpoint, ())),
+            )
+            for checkpoint, facts in _by_checkpoint(self._facts(Found)).items()
+        ]
+        return tuple(sorted(entries, key=lambda entry: (entry.since, entry.name)))
+
+    def get(self, checkpoint: str) -> Entry | None:
+        """The checkpoint of this fingerprint."""
+        return next((entry for entry in self.entries() if entry.checkpoint == checkpoint), None)
 
     def find(self, ref: str) -> Entry:
-        """The checkpoint of this name or directory, or whose fingerprint, or run's, begins with these digits."""
+        """The checkpoint of this name or reference, or whose fingerprint, or run's, begins with these digits."""
         entries = self.entries()
-        named = [entry for entry in entries if ref == entry.name or Path(ref).resolve() == entry.path.resolve()]
+        named = [entry for entry in entries if ref in (entry.name, entry.found.ref) or _is_at(entry, ref)]
         found = named or [entry for entry in entries if _begins(entry, ref.lower())]
         if len(found) == 1:
             return found[0]
         if found:
-            raise SpecError(f"{ref!r} could be {_listed(found)}; write the name of one")
-        there = f"there are {_listed(entries)}" if entries else "it holds none yet: align a model first"
+            raise SpecError(f"{ref!r} could be {_listed(found)}; write the fingerprint of one")
+        there = f"there are {_listed(entries)}" if entries else "it holds none yet: audit or align a model first"
         raise SpecError(f"{self.directory}: no checkpoint is called {ref!r}; {there}")
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One writer at a time, over processes and threads; a killed one holds nothing back."""
+    def promoted(self, family: str) -> Entry | None:
+        """The checkpoint of a family that was promoted last and has not lost that since."""
+        standing = [one for one in self.entries() if one.found.family == family and one.status == "promoted"]
+        return max(standing, key=lambda entry: entry.history[-1].at, default=None)
+
+    def _facts(self, kind: type[F]) -> list[F]:
+        """All facts of a kind, oldest first."""
         with explained(self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
-            lock = (self.directory / ".lock").open("w")
-        with lock:
-            with explained(self.directory):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            if not (self.directory / f"{kind.table}.lance").exists():
+                return []
+            table = lancedb.connect(self.directory).open_table(kind.table).search().to_arrow()
+        frame = pl.DataFrame(pl.from_arrow(table)).sort("at", maintain_order=True)
+        return [kind.model_validate(row) for row in frame.iter_rows(named=True)]
 
 
-def _read(path: Path) -> Entry:
-    with explained(path):
-        text = path.read_text("utf-8")
-        try:
-            return Entry.model_validate_json(text)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            place = ".".join(map(str, problem["loc"])) or "the file"
-            raise StoreError(
-                f"{path}: is no registry entry ({place}: {problem['msg']}); move it away, then register the checkpoint "
-                "again by running its alignment once more: what is finished is not trained again"
-            ) from error
+def _schema(kind: type[Fact]) -> pa.Schema:
+    times = {"at": pa.timestamp("us", "UTC")}
+    return pa.schema([pa.field(name, times.get(name, pa.string())) for name in kind.model_fields])
+
+
+def _key(fact: Fact) -> tuple[str, ...]:
+    """Facts of one key replace one another."""
+    return (fact.checkpoint, fact.asked) if isinstance(fact, Audited) else (fact.checkpoint,)
+
+
+def _by_checkpoint(facts: Sequence[F]) -> dict[str, list[F]]:
+    found: dict[str, list[F]] = {}
+    for fact in facts:
+        found.setdefault(fact.checkpoint, []).append(fact)
+    return found
+
+
+def _is_at(entry: Entry, ref: str) -> bool:
+    return ":" not in entry.found.ref and Path(ref).resolve() == Path(entry.found.ref).resolve()
 
 
 def _begins(entry: Entry, digits: str) -> bool:
-    return bool(digits) and any(f.startswith(digits) for f in (entry.model_fingerprint, entry.align_fingerprint))
-
-
-def _check_same_run(known: Entry, entry: Entry, path: Path) -> None:
-    kinds = (("align_fingerprint", "run"), ("model_fingerprint", "checkpoint"))
-    other = [
-        f"{kind} {getattr(known, field)[:_FINGERPRINT]}, not {getattr(entry, field)[:_FINGERPRINT]}"
-        for field, kind in kinds
-        if getattr(known, field) != getattr(entry, field)
-    ]
-    if other:
-        raise AlignError(
-            f"{path}: the name {entry.name!r} belongs to {' and '.join(other)}; choose another name, or move that file "
-            "away if its checkpoint is no longer wanted"
-        )
-
-
-def _merged(known: Entry | None, entry: Entry) -> Entry:
-    """The newer entry, with a history that only grows."""
-    history = known.history if known else entry.history
-    given = {name: getattr(entry, name) for name in ("status", "reason", "audit_before", "audit_after")}
-    if not history or history[-1].model_dump(exclude={"at"}) != given:
-        history = (*history, Change(**given, at=datetime.now(UTC)))
-    return entry.model_copy(update={"history": history, "created": known.created if known else entry.created})
+    return bool(digits) and any((f or "").startswith(digits) for f in (entry.checkpoint, entry.found.run))
 
 
 def _listed(entries: Sequence[Entry]) -> str:
-    names = [f"{entry.name} ({entry.model_fingerprint[:_FINGERPRINT]}, {entry.status})" for entry in entries[:_SHOWN]]
-    return ", ".join([*names, *([f"and {len(entries) - _SHOWN} more"] if len(entries) > _SHOWN else [])])
+    names = [f"{one.name} ({one.checkpoint[:_DIGITS]}{f', {one.status}' if one.status else ''})" for one in entries]
+    more = [f"and {len(entries) - _SHOWN} more"] if len(entries) > _SHOWN else []
+    return ", ".join([*names[:_SHOWN], *more])

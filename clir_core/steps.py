@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from clir_core.locks import locked
 from clir_core.spec import Spec, sha256_of
 from clir_core.store import explained
 
-RESULT = "result.json"
+RESULT, LOCK = "result.json", ".lock"
 R = TypeVar("R", bound=Spec)
 
 
@@ -21,18 +22,29 @@ def step_directory(workspace: Path, name: str, **depends_on: object) -> Path:
 
 
 def once(directory: Path, result: type[R], compute: Callable[[Path], R]) -> tuple[R, bool]:
-    """The step's result, and whether it was there already. An unfinished step is computed again."""
+    """The step's result, and whether it was there already. An unfinished step is computed again.
+
+    One run at a time computes it: whoever comes second waits, and finds the result.
+    """
     done = directory / RESULT
-    if done.exists():
-        try:
-            return result.model_validate_json(done.read_text("utf-8")), True
-        except ValidationError:
-            pass  # written by another version: compute it again
-    with explained(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-    found = compute(directory)
-    write_text(done, found.model_dump_json(indent=1))
-    return found, False
+    if found := read_result(done, result):
+        return found, True
+    with locked(directory / LOCK):
+        if found := read_result(done, result):
+            return found, True
+        found = compute(directory)
+        write_text(done, found.model_dump_json(indent=1))
+        return found, False
+
+
+def read_result(path: Path, result: type[R]) -> R | None:
+    """The result in a file; None where there is none, or one of another version of the library."""
+    if not path.exists():
+        return None
+    try:
+        return result.model_validate_json(path.read_text("utf-8"))
+    except ValidationError:
+        return None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,11 +5,12 @@ from prefect import flow
 from clir_core.align.audits import audit_spec
 from clir_core.align.result import AlignSummary
 from clir_core.align.spec import AlignSpec
-from clir_core.jobs.cluster import cluster
+from clir_core.jobs.cluster import cluster_for
 from clir_core.jobs.train import run_directory
 from flows.audit import audit
 from tasks import align as steps
 from tasks.artifacts import publish_alignment
+from tasks.registry import register_alignment
 from tasks.timing import Timings
 
 
@@ -20,7 +21,7 @@ def align(spec: AlignSpec = AlignSpec()) -> AlignSummary:  # noqa: B008  frozen:
     audit_before, audit_after = (audit.with_options(flow_run_name=f"audit {when}") for when in ("before", "after"))
     triples = timings.timed("read training data", steps.read, spec)
     shared = timings.timed("check contamination", steps.check_contamination, spec, triples)
-    with cluster(spec.runtime.ray_address):
+    with cluster_for(spec.runtime):
         base = timings.timed("resolve base", steps.resolve_base, spec)
         run = run_directory(spec, base, triples)
         name = steps.name_of(base, run)
@@ -33,7 +34,7 @@ def align(spec: AlignSpec = AlignSpec()) -> AlignSummary:  # noqa: B008  frozen:
     audits = (before.out, after.out)
     compared = timings.timed("compare and decide", steps.compare, spec, *audits)
     result = steps.report(spec, base, triples, shared, trained, made, compared, audits, timings, out)
-    entry = steps.register(result, made)
+    entry = register_alignment(result, made)
     publish_alignment(result, entry, out)
     return AlignSummary(out=out, checkpoint=result.trained.checkpoint, verdict=result.verdict)
 

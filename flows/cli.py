@@ -4,17 +4,21 @@ import logging
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict, get_subcommand
 
 from clir_core.align.spec import AlignSpec
-from clir_core.audit import AuditResult, AuditSpec
+from clir_core.audit import AuditResult, AuditSpec, EmbedSpec
+from clir_core.comparison import CompareSpec
 from clir_core.errors import ClirError, StoreError
+from clir_core.nightly import NightlySpec
 from clir_core.report.table import as_text
+from flows.registry_cli import History, Promote, Show, Watch
 
 # what Prefect's history of a run may take: without it the temporary server does not start, and does not say why
 HISTORY_BYTES = 64 * 2**20
@@ -28,12 +32,31 @@ class Align(AlignSpec):
     """Train a checkpoint against language inclination, prove on held-out data what that changed, and register it."""
 
 
+class Nightly(NightlySpec):
+    """Audit every new checkpoint of the watch list against its baseline."""
+
+
+class Embed(EmbedSpec):
+    """Put a corpus's vectors into LanceDB, ahead of the audits that will rank them."""
+
+
+class Compare(CompareSpec):
+    """Hold two registered checkpoints against each other."""
+
+
 class Clir(BaseSettings):
     """Does this checkpoint favour English, and can it be mended before it ships?"""
 
     model_config = SettingsConfigDict(cli_prog_name="clir", cli_kebab_case=True, cli_avoid_json=True)
     audit: CliSubCommand[Audit]
     align: CliSubCommand[Align]
+    nightly: CliSubCommand[Nightly]
+    embed: CliSubCommand[Embed]
+    compare: CliSubCommand[Compare]
+    history: CliSubCommand[History]
+    show: CliSubCommand[Show]
+    promote: CliSubCommand[Promote]
+    watch: CliSubCommand[Watch]
 
 
 def main(before: Sequence[str] = ()) -> None:
@@ -42,11 +65,14 @@ def main(before: Sequence[str] = ()) -> None:
         asked = get_subcommand(CliApp.run(Clir, cli_args=[*before, *sys.argv[1:]], cli_exit_on_error=True))
     except ValidationError as error:
         sys.exit("\n".join(f"{_option(item['loc'])}: {item['msg']}" for item in error.errors()))
-    if isinstance(asked, Align):
-        run_align(AlignSpec(**asked.model_dump()))
-    else:
-        assert isinstance(asked, Audit)
-        run_audit(AuditSpec(**asked.model_dump()))
+    with one_message():
+        if isinstance(asked, History | Show | Promote | Watch):
+            asked.cli_cmd()
+            return
+        for command, spec, run in COMMANDS:
+            if isinstance(asked, command):
+                with prefect_server(asked.workspace):
+                    run(spec(**{name: getattr(asked, name) for name in spec.model_fields}))
 
 
 def _option(place: tuple[int | str, ...]) -> str:
@@ -56,12 +82,11 @@ def _option(place: tuple[int | str, ...]) -> str:
 
 
 def run_audit(spec: AuditSpec) -> None:
-    """Run the flow here, with a temporary Prefect server unless one is configured, and print what it found."""
-    with one_message(), prefect_server(spec.workspace):
-        from flows.audit import audit
+    """Run the flow here and print what it found."""
+    from flows.audit import audit
 
-        say_errors_once()
-        summary = audit(spec)
+    say_errors_once()
+    summary = audit(spec)
     result = AuditResult.model_validate_json((summary.out / "audit.json").read_text("utf-8"))
     print(f"\n{as_text(result)}\n")
     print("\n".join(summary.verdict))
@@ -70,20 +95,58 @@ def run_audit(spec: AuditSpec) -> None:
 
 def run_align(spec: AlignSpec) -> None:
     """The same for an alignment run."""
-    with one_message(), prefect_server(spec.workspace):
-        from clir_core.align.outputs import read_alignment
-        from clir_core.align.table import as_text
-        from clir_core.registry import Registry
-        from flows.align import align
+    from clir_core.align.outputs import read_alignment
+    from clir_core.align.table import as_text
+    from clir_core.registry import Registry
+    from flows.align import align
 
-        say_errors_once()
-        summary = align(spec)
+    say_errors_once()
+    summary = align(spec)
     result = read_alignment(summary.out)
     print(f"\n{as_text(result)}\n")
     print("\n".join(summary.verdict))
     print(f"\nReport: {summary.out / 'report.html'}")
     print(f"Checkpoint: {summary.checkpoint}")
     print(f"Registered in {Registry(spec.workspace).directory.resolve()} as {result.name}: {result.decision.status}")
+
+
+def run_nightly(spec: NightlySpec) -> None:
+    """The same for a night's audits."""
+    from flows.nightly import nightly
+
+    say_errors_once()
+    summary = nightly(spec)
+    for one in summary.judged:
+        print(f"{one.family}, {one.name}: {one.outcome}. {one.reason}")
+    print(f"{len(summary.judged)} audited, {summary.known} known before, {len(summary.waiting)} not complete yet")
+
+
+def run_embed(spec: EmbedSpec) -> None:
+    """The same for a corpus's vectors."""
+    from flows.embed import embed
+
+    say_errors_once()
+    embedded = embed(spec)
+    print(f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there: {embedded.documents.uri}")
+
+
+def run_compare(spec: CompareSpec) -> None:
+    """The same for a comparison."""
+    from flows.compare import compare
+
+    say_errors_once()
+    compared = compare(spec)
+    print(f"{compared.after} against {compared.before} on {compared.corpus}: {compared.outcome}")
+    print(compared.decision.reason)
+
+
+COMMANDS: tuple[tuple[type[Any], type[Any], Callable[[Any], None]], ...] = (
+    (Audit, AuditSpec, run_audit),
+    (Align, AlignSpec, run_align),
+    (Nightly, NightlySpec, run_nightly),
+    (Embed, EmbedSpec, run_embed),
+    (Compare, CompareSpec, run_compare),
+)
 
 
 @contextmanager

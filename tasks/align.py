@@ -19,12 +19,14 @@ from clir_core.align.spec import AlignSpec
 from clir_core.align.verdict import verdict
 from clir_core.compare import Difference, compare_audits
 from clir_core.gate import Decision
+from clir_core.jobs import submit
 from clir_core.jobs import train as job
+from clir_core.jobs.requests import TrainRequest
 from clir_core.models import Checkpoint, resolve
 from clir_core.provenance import git_commit, versions
-from clir_core.registry import Entry, Registry
 from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages
+from clir_core.steps import RESULT, read_result
 from tasks.audit import slug
 from tasks.progress import Progress
 from tasks.step import step
@@ -84,7 +86,16 @@ def train(spec: AlignSpec, base: Checkpoint, triples: pa.Table, run: Path) -> tu
     """Train with Ray Train, or go on where an earlier session ended. Says whether that was finished before."""
     # made when there is something to show: a finished run shows none
     bar = cache(lambda: Progress("training steps" if spec.loss.weights() else "fitting the head", "train"))
-    trained, done_before = job.train(spec, base, triples, run, lambda done, total: bar()(done, total))
+
+    def is_done() -> bool:
+        return read_result(run / RESULT, Trained) is not None
+
+    by_job = spec.runtime.jobs is not None and not is_done()
+    if spec.runtime.jobs and by_job:
+        request = TrainRequest(spec=spec, base=base, run=run)
+        submit.do_by_job(spec.runtime.jobs, request, is_done, lambda _: bar(), get_run_logger().info)
+    trained, found = job.train(spec, base, triples, run, lambda done, total: bar()(done, total))
+    done_before = found and not by_job
     if done_before:
         told = f"run {run.name} was finished on {trained.finished:%Y-%m-%d %H:%M} UTC; its result is used"
     elif trained.steps:
@@ -149,34 +160,6 @@ def report(
     return result
 
 
-@step("register")
-def register(result: AlignResult, made: Checkpoint) -> Entry:
-    """Enter the checkpoint into the workspace's registry, with what became of it and why."""
-    entry = Registry(result.spec.workspace).register(
-        Entry(
-            name=result.name,
-            path=made.path,
-            model_fingerprint=result.model_fingerprint,
-            base=result.spec.base,
-            base_fingerprint=result.base_fingerprint,
-            # not the spec's: the same weights may be held against another gate
-            align_fingerprint=fingerprint_of(result.trained.name),
-            audit_before=result.audit_before,
-            audit_after=result.audit_after,
-            status=result.decision.status,
-            reason=result.decision.reason,
-            created=result.finished,
-        )
-    )
-    get_run_logger().info("registered as %s: %s", entry.name, entry.status)
-    return entry
-
-
 def name_of(base: Checkpoint, run: Path) -> str:
     """What a trained checkpoint is called: after its base and the training."""
-    return f"{slug(base.name)}-aligned-{fingerprint_of(run.name)[:8]}"
-
-
-def fingerprint_of(run: str) -> str:
-    """The digits that a run's name ends with."""
-    return run.rpartition("-")[2]
+    return f"{slug(base.name)}-aligned-{run.name.rpartition('-')[2][:8]}"

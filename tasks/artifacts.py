@@ -24,7 +24,7 @@ def publish(result: AuditResult, out: Path) -> None:
         key=f"verdict-{key}",
         description=result.name,
     )
-    rows = [_rounded(row) for row in result.metrics if not row.scenario.startswith("share")]
+    rows = [rounded(row) for row in result.metrics if not row.scenario.startswith("share")]
     create_table_artifact(rows, key=f"metrics-{key}", description=f"{result.name}: means, 95 % intervals")
     create_link_artifact((out / "report.html").as_uri(), link_text="report.html", key=f"report-{key}")
 
@@ -38,19 +38,20 @@ def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
     sentences = "\n".join(f"- {sentence}" for sentence in others)
     create_markdown_artifact(
         f"## {first}\n\n{sentences}\n\n{table.as_markdown(result)}\n"
-        f"Registered as `{entry.name}`: **{entry.status}**\n\nCheckpoint: `{entry.path}`\n\nReport: `{report}`",
+        f"Registered as `{entry.name}`: **{entry.status}**\n\nCheckpoint: `{entry.found.ref}`\n\nReport: `{report}`",
         key=f"alignment-{key}",
         description=result.name,
     )
     create_table_artifact(
-        [_rounded(row) for row in (*result.decision.primary, *result.decision.mono)],
+        [rounded(row) for row in (*result.decision.primary, *result.decision.mono)],
         key=f"before-after-{key}",
         description=f"{result.name}: means before and after, 95 % intervals of the difference",
     )
     create_link_artifact(report.as_uri(), link_text="report.html", key=f"alignment-report-{key}")
 
 
-def _rounded(row: Spec) -> dict[str, Any]:
+def rounded(row: Spec) -> dict[str, Any]:
+    """A row for a table artifact: four digits, nothing where there is no value."""
     fields = row.model_dump()
     return {
         name: round(value, 4) if isinstance(value, float) else "" if value is None else value

@@ -1,5 +1,7 @@
 """The steps of an audit as Prefect tasks. Each hands its work to clir_core and says in the log what came of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,17 +11,19 @@ from prefect.logging import get_run_logger
 from clir_core.align.corrections import Correction, fit_correction, fit_reference, read_fit_corpus
 from clir_core.audit import AuditResult, AuditSpec, Embedded, Fitted, Measured, Provenance, Ranked
 from clir_core.corpus import ENGLISH, Corpus
+from clir_core.jobs import submit
 from clir_core.jobs.cluster import has_gpu
-from clir_core.jobs.embed import embed_corpus
+from clir_core.jobs.embed import count_missing, embed_corpus
 from clir_core.jobs.rank import open_read, rank_corpus
+from clir_core.jobs.requests import EmbedRequest, RankRequest
 from clir_core.metrics import per_query, units
-from clir_core.models import Checkpoint, resolve
+from clir_core.models import Checkpoint, check_unchanged, resolve
 from clir_core.outputs import write_outputs
 from clir_core.plan import Plan, make_plan
 from clir_core.provenance import git_commit, versions
 from clir_core.sources import read_corpus
 from clir_core.stats import aggregate
-from clir_core.steps import once, step_directory
+from clir_core.steps import RESULT, once, read_result, step_directory
 from clir_core.store import explained
 from clir_core.verdict import verdict
 from tasks.progress import Progress
@@ -43,20 +47,45 @@ def read(spec: AuditSpec) -> tuple[Corpus, Corpus | None]:
 @step("resolve model")
 def resolve_model(spec: AuditSpec) -> Checkpoint:
     """Find the checkpoint, check that it is safe to load, and fingerprint it."""
-    checkpoint = resolve(spec.model, spec.encoding, spec.workspace / "models", "bfloat16" if has_gpu() else "float32")
+    gpu = submit.has_gpu(spec.runtime.jobs) if spec.runtime.jobs else has_gpu()
+    checkpoint = resolve(spec.model, spec.encoding, spec.workspace / "models", "bfloat16" if gpu else "float32")
     get_run_logger().info("%s: fingerprint %s", checkpoint.name, checkpoint.sha256[:16])
     return checkpoint
+
+
+@contextmanager
+def unchanged(checkpoint: Checkpoint) -> Iterator[None]:
+    """Within it the checkpoint is read: ModelError where it vanished or changed meanwhile, whatever that led to."""
+    try:
+        yield
+    except Exception:
+        check_unchanged(checkpoint)
+        raise
+    check_unchanged(checkpoint)
 
 
 @step("embed corpus", retries=2)
 def embed(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit: Corpus | None = None) -> tuple[Embedded, bool]:
     """Encode with Ray what LanceDB lacks. Says whether it lacked nothing."""
+    logger = get_run_logger()
 
     def progress(kind: str) -> Progress:
         return Progress(f"embedding {kind} texts", f"embed-{kind}")
 
+    by_job = 0
+    if spec.runtime.jobs and (by_job := count_missing(corpus, checkpoint, spec, fit)):
+        request = EmbedRequest(
+            spec=spec, checkpoint=checkpoint, corpus=corpus.fingerprint(), fit=fit.fingerprint() if fit else None
+        )
+
+        def is_done() -> bool:
+            return not count_missing(corpus, checkpoint, spec, fit)
+
+        submit.do_by_job(spec.runtime.jobs, request, is_done, progress, logger.info)
     embedded = embed_corpus(corpus, checkpoint, spec, progress, fit)
-    get_run_logger().info("%s texts encoded, %s were there", f"{embedded.encoded:,}", f"{embedded.reused:,}")
+    if by_job:
+        embedded = embedded.model_copy(update={"encoded": by_job, "reused": embedded.reused - by_job})
+    logger.info("%s texts encoded, %s were there", f"{embedded.encoded:,}", f"{embedded.reused:,}")
     return embedded, not embedded.encoded
 
 
@@ -97,14 +126,36 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit
 
 @step("rank golds", retries=2)
 def rank(
-    directory: Path, plan: Plan, corpus: Corpus, embedded: Embedded, correction: Correction | None = None
+    spec: AuditSpec,
+    directory: Path,
+    plan: Plan,
+    corpus: Corpus,
+    checkpoint: Checkpoint,
+    embedded: Embedded,
+    correction: Correction | None = None,
 ) -> tuple[Ranked, bool]:
     """Count with Ray what outranks each gold. Says whether that was done before."""
 
-    def count(scratch: Path) -> Ranked:
-        return rank_corpus(plan, corpus, embedded, scratch, Progress("ranking blocks of documents", "rank"), correction)
+    def progress(_: str) -> Progress:
+        return Progress("ranking blocks of documents", "rank")
 
-    ranked, done_before = once(directory, Ranked, count)
+    def is_done() -> bool:
+        return read_result(directory / RESULT, Ranked) is not None
+
+    by_job = spec.runtime.jobs is not None and not is_done()
+    if spec.runtime.jobs and by_job:
+        request = RankRequest(
+            spec=spec,
+            normalize=checkpoint.normalize,
+            embedded=embedded,
+            corpus=corpus.fingerprint(),
+            ranks=directory,
+        )
+        submit.do_by_job(spec.runtime.jobs, request, is_done, progress, get_run_logger().info)
+    ranked, found = once(
+        directory, Ranked, lambda scratch: rank_corpus(plan, corpus, embedded, scratch, progress(""), correction)
+    )
+    done_before = found and not by_job
     _say_reused(done_before)
     return ranked, done_before
 

@@ -4,12 +4,18 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import ray
 
+from clir_core.audit import RuntimeSpec
 from clir_core.errors import SpecError
+
+
+def cluster_for(runtime: RuntimeSpec) -> AbstractContextManager[None]:
+    """The cluster that a run needs in this process: none where its heavy steps are jobs of a standing one."""
+    return nullcontext() if runtime.jobs else cluster(runtime.ray_address)
 
 
 @contextmanager
@@ -26,10 +32,11 @@ def cluster(address: str | None) -> Iterator[None]:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address:
-            _knock(address)
+            knock(address)
             ray.init(address, **quiet)
         else:
-            ray.init(include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            # by name: without one Ray would take any standing cluster of this machine
+            ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     except (OSError, ValueError) as error:
         raise SpecError(
             f"ray_address {address!r}: no Ray cluster answers there ({error}); empty starts a local one"
@@ -40,7 +47,7 @@ def cluster(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def knock(address: str) -> None:
     """OSError where nothing listens at host:port: Ray itself would go on trying for minutes."""
     host, colon, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
     if colon and port.isdecimal():
@@ -55,6 +62,18 @@ def has_gpu() -> bool:
 def n_cpus() -> int:
     """Processors of the cluster."""
     return int(ray.cluster_resources().get("CPU", 1))
+
+
+def threads_of_each(workers: int, gpu: bool) -> int | None:
+    """Processors for each worker, as many as all can have on the nodes that they fit on; None where they do not fit."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    slots = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes]
+
+    def fits(threads: int) -> bool:
+        return sum(min(cpus // threads, gpus) if gpu else cpus // threads for cpus, gpus in slots) >= workers
+
+    most = max((cpus for cpus, _ in slots), default=0)
+    return next((threads for threads in range(most, 0, -1) if fits(threads)), None)
 
 
 def unwrapped(ref: ray.ObjectRef) -> Any:

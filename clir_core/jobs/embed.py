@@ -18,7 +18,8 @@ import ray
 from clir_core.align.corrections import fit_reference
 from clir_core.audit import AuditSpec, Embedded, RuntimeSpec, TableRead
 from clir_core.corpus import Corpus
-from clir_core.jobs.cluster import has_gpu, n_cpus, unwrapped
+from clir_core.jobs.cluster import has_gpu, n_cpus, threads_of_each, unwrapped
+from clir_core.locks import locked
 from clir_core.models import Checkpoint
 from clir_core.sources import splits
 from clir_core.spec import sha256_of
@@ -70,7 +71,7 @@ class EncoderPool:
         most = min(n_cpus(), int(ray.cluster_resources()["GPU"])) if gpu else n_cpus()
         # an actor without a processor of its own would never start, and its blocks would wait for ever
         workers = min(runtime.workers or (most if gpu else 1), most)
-        threads = max(1, n_cpus() // workers)
+        threads = threads_of_each(workers, gpu) or 1
         # an actor that declares no num_cpus computes with one thread
         options = {"num_gpus": 1, "num_cpus": 1} if gpu else {"num_cpus": threads}
         actor = ray.remote(EncoderActor).options(max_restarts=2, max_task_retries=2, **options)
@@ -117,26 +118,21 @@ def embed_corpus(
 
     Of `fit`, the corpus that a correction is fitted on, the documents are needed alone.
     """
-    uri = str((spec.workspace / "lancedb").resolve())
-    wanted = [(spec.corpus, corpus, "document"), (spec.corpus, corpus, "query")]
-    if fit:
-        wanted.append((str(fit_reference(spec)), fit, "document"))
+    uri = _uri(spec)
     reads, encoded, total = [], 0, 0
     with ExitStack() as stack:
         pool: EncoderPool | None = None
-        for reference, part, kind in wanted:
-            texts = document_texts(part) if kind == "document" else query_texts(part)
-            place = place_of(reference)
-            name = table_name([Path(place).name, sha256_of(place)[:8], checkpoint.name, checkpoint.sha256[:12], kind])
+        for part, kind, texts, name in _tables(corpus, checkpoint, spec, fit):
             # of the corpus, too: what an earlier audit of the same spec read must stay tagged when the corpus has grown
             tag = f"{'fit' if part is fit else 'audit'}-{sha256_of([spec.identity(), part.fingerprint()])[:16]}"
             total += len(texts)
             added = 0
-            if not VectorTable.exists(uri, name) or missing_blocks(VectorTable(uri, name), texts, len(texts)):
-                pool = pool or stack.enter_context(EncoderPool(checkpoint, spec.runtime))
-                table = VectorTable.create(uri, name, pool.dim())
-                block = spec.runtime.block_documents
-                added = embed_missing(pool, table, texts, kind, block, progress(kind))
+            # one run at a time embeds into a table; the next finds what it did
+            with locked(Path(uri) / f".{name}.lock"):
+                if not VectorTable.exists(uri, name) or missing_blocks(VectorTable(uri, name), texts, len(texts)):
+                    pool = pool or stack.enter_context(EncoderPool(checkpoint, spec.runtime))
+                    table = VectorTable.create(uri, name, pool.dim())
+                    added = embed_missing(pool, table, texts, kind, spec.runtime.block_documents, progress(kind))
             encoded += added
             # what was encoded anew, after somebody deleted rows, is in the newest version only
             version = VectorTable(uri, name).tag(tag, move=added > 0)
@@ -145,6 +141,33 @@ def embed_corpus(
     return Embedded(
         documents=documents, queries=queries, fit=next(iter(fitted), None), encoded=encoded, reused=total - encoded
     )
+
+
+def count_missing(corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec, fit: Corpus | None = None) -> int:
+    """How many texts `embed_corpus` would have to encode. Without them it needs no cluster."""
+    found = 0
+    for _, _, texts, name in _tables(corpus, checkpoint, spec, fit):
+        exists = VectorTable.exists(_uri(spec), name)
+        found += VectorTable(_uri(spec), name).find(texts)["row_id"].null_count() if exists else len(texts)
+    return found
+
+
+def _uri(spec: AuditSpec) -> str:
+    return str((spec.workspace / "lancedb").resolve())
+
+
+def _tables(
+    corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec, fit: Corpus | None
+) -> Iterator[tuple[Corpus, str, pl.DataFrame, str]]:
+    """What an audit reads: a corpus, a kind of text, those texts, and the name of their table."""
+    wanted = [(spec.corpus, corpus, "document"), (spec.corpus, corpus, "query")]
+    if fit:
+        wanted.append((str(fit_reference(spec)), fit, "document"))
+    for reference, part, kind in wanted:
+        texts = document_texts(part) if kind == "document" else query_texts(part)
+        place = place_of(reference)
+        name = table_name([Path(place).name, sha256_of(place)[:8], checkpoint.name, checkpoint.sha256[:12], kind])
+        yield part, kind, texts, name
 
 
 def place_of(reference: str) -> str:

@@ -33,7 +33,7 @@ from clir_core.align.run import clear, kept, run
 from clir_core.align.spec import AlignSpec
 from clir_core.align.teacher import teacher
 from clir_core.errors import AlignError, ClirError
-from clir_core.jobs.cluster import has_gpu
+from clir_core.jobs.cluster import has_gpu, threads_of_each
 from clir_core.models import Checkpoint
 from clir_core.spec import sha256_of
 from clir_core.steps import once, step_directory, write_text
@@ -192,16 +192,10 @@ def _explained_loss(error: BaseException) -> BaseException:
 
 def _threads(workers: int, gpu: bool) -> int:
     """Processors for each worker: as many as all workers can have on the cluster's nodes."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    slots = [(int(node.get("CPU", 0)), int(node.get("GPU", 0))) for node in nodes]
-
-    def fits(threads: int) -> bool:
-        return sum(min(cpus // threads, gpus) if gpu else cpus // threads for cpus, gpus in slots) >= workers
-
-    most = max((cpus for cpus, _ in slots), default=0)
-    found = next((threads for threads in range(most, 0, -1) if fits(threads)), None)
+    found = threads_of_each(workers, gpu)
     if found is None:
-        has = f"{sum(gpus for _, gpus in slots)} GPUs" if gpu else f"{sum(cpus for cpus, _ in slots)} processors"
+        resources = ray.cluster_resources()
+        has = f"{resources.get('GPU', 0):.0f} GPUs" if gpu else f"{resources.get('CPU', 0):.0f} processors"
         raise AlignError(f"{workers} workers cannot start on a cluster with {has}; lower `workers`")
     return found
 

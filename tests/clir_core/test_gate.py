@@ -8,7 +8,7 @@ from clir_core.align.spec import GateSpec
 from clir_core.audit import MetricRow
 from clir_core.compare import Difference, compare
 from clir_core.errors import SpecError
-from clir_core.gate import HIGHER, LOWER, check, check_measured, decide
+from clir_core.gate import HIGHER, LOWER, check, check_measured, decide, outcome
 from clir_core.metrics import units
 
 
@@ -218,3 +218,31 @@ def test_the_audit_of_the_base_tells_whether_the_gate_can_be_answered() -> None:
         check_measured(GateSpec(languages=("th",)), measured)
     with pytest.raises(SpecError, match=r"no monolingual acc@1 of zh"):
         check_measured(GateSpec(), [one for one in measured if (one.scenario, one.lang) != ("mono", "zh")])
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ((), "improved"),
+        ((row("mono", "de", "de", "acc@1", -0.02, wide=0.015),), "regressed"),  # below the margin, and beyond chance
+        ((row("mono", "en", "en", "ndcg@10", -0.02, wide=0.03),), "improved"),  # could be chance
+        ((row("mono", "en", "en", "ndcg@10", -0.009, wide=0.001),), "improved"),  # within the margin
+        ((row("multi", "en", "de", "complete@10", -0.1),), "regressed"),
+        ((row("multi", "en", "de", "complete@10", -0.1, p=0.06),), "improved"),
+        (
+            tuple(row("multi", query, x, "complete@10", 0.1, p=0.06) for x in ("de", "zh") for query in (x, "en")),
+            "unchanged",
+        ),
+        (tuple(row("multi", query, x, "complete@10", 0.0) for x in ("de", "zh") for query in (x, "en")), "unchanged"),
+    ],
+)
+def test_an_outcome_counts_only_what_is_beyond_chance(changed: tuple[Difference, ...], expected: str) -> None:
+    assert outcome(rows(*changed), GateSpec()) == expected
+
+
+def test_an_outcome_knows_what_is_better_when_lower() -> None:
+    lower = [row("distractor", x, x, "inclination_rate", 0.2) for x in ("de", "zh")]
+    gate = GateSpec(metric="inclination_rate", scenario="distractor")
+    assert outcome(rows(*lower), gate) == "regressed"
+    lower = [row("distractor", x, x, "inclination_rate", -0.2) for x in ("de", "zh")]
+    assert outcome(rows(*lower), gate) == "improved"

@@ -4,6 +4,7 @@ Checkpoints here are written by hand, in the layout that the hub serves; test_en
 """
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from safetensors.numpy import save_file
 
 from clir_core.bundled import unpack
 from clir_core.errors import ModelError, StoreError
-from clir_core.models import BUNDLED, Checkpoint, EncodingSpec, resolve
+from clir_core.models import BUNDLED, Checkpoint, EncodingSpec, check_unchanged, resolve
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ST = "sentence_transformers.models"
@@ -370,6 +371,9 @@ def test_the_fingerprint_stays_with_what_decides_nothing(make: Make, tmp_path: P
     (path / ".cache").mkdir()
     (path / ".cache" / "state.json").write_text("{}")
     assert load(path).sha256 == before
+    # what a trainer saved on its way, and takes away again
+    save(path / "checkpoint-500")
+    assert load(path).sha256 == before
     (path / "model.safetensors").touch()
     assert load(path).sha256 == before
     (tmp_path / "elsewhere").mkdir()
@@ -387,3 +391,80 @@ def test_the_fingerprint_stays_with_what_decides_nothing(make: Make, tmp_path: P
 def test_a_prompt_that_the_spec_repeats_changes_nothing(make: Make) -> None:
     path = make("e5-small")
     assert load(path).sha256 == load(path, query_prompt="query: ").sha256
+
+
+# a checkpoint that changes while it is read
+
+
+def test_a_checkpoint_that_stayed_as_it_was_is_unchanged(make: Make) -> None:
+    path = make()
+    settings = {"query_prompt": "q: ", "max_tokens": 64, "truncate_dim": 8}
+    for found in (load(path), load(path, dtype="bfloat16", **settings), load(make("dot", similarity_fn_name="dot"))):
+        check_unchanged(found)
+    (path / "README.md").write_text("# A model")
+    (path / ".cache").mkdir()
+    (path / "model.safetensors").touch()
+    check_unchanged(load(path))
+
+
+def file_gone(path: Path) -> None:
+    (path / "2_Dense" / "model.safetensors").unlink()
+
+
+def other_weights_of_the_same_size_and_time(path: Path) -> None:
+    file = path / "model.safetensors"
+    before = file.stat()
+    save_weights(file, 3.0)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+
+
+def all_files_gone(path: Path) -> None:
+    for file in path.rglob("*"):
+        if file.is_file():
+            file.unlink()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        weights_changed,
+        other_weights_of_the_same_size_and_time,
+        prompts_changed,
+        vocabulary_added,
+        file_gone,
+        all_files_gone,
+    ],
+)
+def test_a_checkpoint_whose_files_changed_is_named_with_both_fingerprints(
+    change: Callable[[Path], None], make: Make
+) -> None:
+    path = make()
+    found = load(path)
+    change(path)
+    with pytest.raises(ModelError, match=f"^{path}: changed .*rename") as caught:
+        check_unchanged(found)
+    assert found.sha256[:12] in str(caught.value)
+
+
+def test_a_checkpoint_that_is_gone_has_vanished(make: Make, tmp_path: Path) -> None:
+    path = make()
+    found = load(path)
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match=f"^{path}: vanished while it was being read"):
+        check_unchanged(found)
+    path.write_text("a file now")
+    with pytest.raises(ModelError, match="vanished"):
+        check_unchanged(found)
+
+
+def test_a_file_that_goes_while_it_is_looked_for_is_no_crash(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make()
+    found = load(path)
+
+    def gone(*args: object, **kwargs: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "open", gone)
+    with pytest.raises(ModelError, match="vanished"):
+        check_unchanged(found)

@@ -1,14 +1,17 @@
 """A step is computed once: its result is there whole or not at all, and an unfinished one is computed again."""
 
 import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from clir_core.errors import StoreError
 from clir_core.spec import Spec
-from clir_core.steps import RESULT, once, step_directory, write_text
+from clir_core.steps import LOCK, RESULT, once, step_directory, write_text
 
 
 class Found(Spec):
@@ -23,6 +26,9 @@ class FoundLater(Spec):
     unit: str
 
 
+FOUND = Found(value=1, words=("ein", "二"))
+
+
 def computed(value: int, calls: list[Path]) -> Callable[[Path], Found]:
     def compute(directory: Path) -> Found:
         calls.append(directory)
@@ -35,8 +41,8 @@ def computed(value: int, calls: list[Path]) -> Callable[[Path], Found]:
 def test_a_step_is_computed_the_first_time_only(tmp_path: Path) -> None:
     calls: list[Path] = []
     directory = tmp_path / "deep" / "below"
-    assert once(directory, Found, computed(1, calls)) == (Found(value=1, words=("ein", "二")), False)
-    assert once(directory, Found, computed(2, calls)) == (Found(value=1, words=("ein", "二")), True)
+    assert once(directory, Found, computed(1, calls)) == (FOUND, False)
+    assert once(directory, Found, computed(2, calls)) == (FOUND, True)
     assert calls == [directory]
     assert (directory / "ranks.parquet").read_text() == "1"
 
@@ -48,8 +54,8 @@ def test_a_step_that_failed_is_computed_again(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         once(tmp_path / "step", Found, fails)
-    assert [path.name for path in (tmp_path / "step").iterdir()] == ["ranks.parquet"]
-    assert once(tmp_path / "step", Found, computed(1, [])) == (Found(value=1, words=("ein", "二")), False)
+    assert {path.name for path in (tmp_path / "step").iterdir()} == {LOCK, "ranks.parquet"}
+    assert once(tmp_path / "step", Found, computed(1, [])) == (FOUND, False)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +75,39 @@ def test_a_result_is_written_after_the_steps_files(tmp_path: Path) -> None:
 
     once(tmp_path, Found, compute)
     assert Found.model_validate_json((tmp_path / RESULT).read_text("utf-8")) == Found(value=1)
-    assert [path.name for path in tmp_path.iterdir()] == [RESULT]
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK, RESULT}
+
+
+def test_who_comes_while_it_is_computed_waits_and_finds_it(tmp_path: Path) -> None:
+    began, calls = Event(), []
+
+    def slow(directory: Path) -> Found:
+        began.set()
+        # until the other one is at the lock
+        while not waiting():
+            pass
+        return computed(1, calls)(directory)
+
+    def waiting() -> bool:
+        return any(" FLOCK " in line and "->" in line for line in Path("/proc/locks").read_text().splitlines())
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(once, tmp_path, Found, slow)
+        assert began.wait(10)
+        second = threads.submit(once, tmp_path, Found, computed(2, calls))
+        assert (first.result(10), second.result(10)) == ((FOUND, False), (FOUND, True))
+    assert len(calls) == 1
+
+
+def test_a_run_killed_while_it_computes_holds_nothing_back(tmp_path: Path) -> None:
+    program = (
+        "import os, signal; from pathlib import Path\n"
+        "from clir_core.spec import Spec; from clir_core.steps import once\n"
+        f"once(Path({str(tmp_path)!r}), Spec, lambda _: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == -9
+    assert (tmp_path / LOCK).exists()
+    assert once(tmp_path, Found, computed(1, [])) == (FOUND, False)
 
 
 def test_a_directory_is_named_by_all_that_the_step_depends_on(tmp_path: Path) -> None:

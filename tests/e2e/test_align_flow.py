@@ -176,14 +176,18 @@ def test_the_report_holds_the_verdict(first):
 
 
 def test_the_registry_has_the_checkpoint_with_the_reason(first):
-    (entry,) = Registry(first.spec.workspace).entries()
+    base, entry = Registry(first.spec.workspace).entries()
     assert (entry.name, entry.status) == (first.result.name, entry.history[0].status)
     assert entry.history[0].reason == first.result.decision.reason
-    assert entry.model_fingerprint == first.result.model_fingerprint
-    assert entry.path.name == entry.name and (entry.path / "README.md").exists()
-    assert (
-        resolve(str(entry.path), first.spec.encoding, first.spec.workspace, "float32").sha256 == entry.model_fingerprint
-    )
+    assert entry.checkpoint == first.result.model_fingerprint
+    place = Path(entry.found.ref)
+    assert place.name == entry.name and (place / "README.md").exists()
+    assert resolve(str(place), first.spec.encoding, first.spec.workspace, "float32").sha256 == entry.checkpoint
+    # both audits are registered, and what it was made from
+    assert entry.found.parent == base.checkpoint == first.result.base_fingerprint
+    assert entry.found.family == base.found.family == "tiny"
+    assert [len(one.audits) for one in (base, entry)] == [1, 1]
+    assert entry.audits[0].asked == base.audits[0].asked
 
 
 def test_asking_again_trains_nothing_and_says_so(first, again):
@@ -198,7 +202,7 @@ def test_asking_again_trains_nothing_and_says_so(first, again):
 def test_another_gate_gives_the_same_weights_another_status(again, looser):
     assert looser.result.trained.name == again.result.trained.name
     assert len([line for line in looser.log if FINISHED in line]) == 1
-    (entry,) = Registry(looser.spec.workspace).entries()
+    _, entry = Registry(looser.spec.workspace).entries()
     assert [change.reason for change in entry.history] == [again.result.decision.reason, looser.result.decision.reason]
 
 

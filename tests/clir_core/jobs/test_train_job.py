@@ -315,5 +315,6 @@ def test_processors_are_shared_out(
 
 def test_more_workers_than_processors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}])
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 2.0})
     with pytest.raises(AlignError, match="3 workers cannot start on a cluster with 2 processors; lower `workers`"):
         _threads(3, False)

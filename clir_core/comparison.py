@@ -1,0 +1,85 @@
+"""Two checkpoints of the registry held against each other: which audits they share, and what these say."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from clir_core.align.spec import GateSpec
+from clir_core.compare import compare_audits
+from clir_core.errors import SpecError
+from clir_core.gate import Decision, decide, outcome
+from clir_core.registry import Audited, Entry, Outcome, Registry
+from clir_core.spec import Spec
+
+
+class CompareSpec(Spec):
+    """Which two checkpoints, and what counts."""
+
+    after: str | None = Field(
+        None, description="Name, directory or fingerprint of a registered checkpoint; empty means the one audited last"
+    )
+    before: str | None = Field(
+        None, description="The one to hold it against; empty means its parent, or the one before it in its family"
+    )
+    gate: GateSpec = GateSpec()
+    workspace: Path = Field(Path(".clir"), description="Where the registry is kept")
+
+
+class Compared(Spec):
+    """What became better or worse."""
+
+    before: str
+    after: str
+    corpus: str
+    audits: tuple[Path, Path]
+    outcome: Outcome
+    decision: Decision = Field(description="What a gate would decide, and the differences that it rests on")
+
+
+def compare_checkpoints(spec: CompareSpec) -> Compared:
+    """Compare the newest audits that asked both checkpoints the same."""
+    registry = Registry(spec.workspace)
+    after = registry.find(spec.after) if spec.after else _newest(registry)
+    before = registry.find(spec.before) if spec.before else _predecessor(registry, after)
+    old, new = _shared(before, after)
+    assert old.out and new.out
+    differences = compare_audits(old.out, new.out)
+    return Compared(
+        before=before.name,
+        after=after.name,
+        corpus=new.corpus,
+        audits=(old.out, new.out),
+        outcome=outcome(differences, spec.gate),
+        decision=decide(differences, spec.gate),
+    )
+
+
+def _newest(registry: Registry) -> Entry:
+    audited = [entry for entry in registry.entries() if entry.audits]
+    if not audited:
+        raise SpecError(f"{registry.directory}: nothing was audited yet; run `clir audit` or the nightly first")
+    return max(audited, key=lambda entry: entry.audits[-1].at)
+
+
+def _predecessor(registry: Registry, after: Entry) -> Entry:
+    if after.found.parent and (parent := registry.get(after.found.parent)):
+        return parent
+    family = [one for one in registry.entries() if one.found.family == after.found.family and one.since < after.since]
+    if not family:
+        raise SpecError(f"{after.name} is the first of the family {after.found.family}; say what to hold it against")
+    return family[-1]
+
+
+def _shared(before: Entry, after: Entry) -> tuple[Audited, Audited]:
+    for one in reversed(after.audits):
+        new, old = after.audit(one.asked), before.audit(one.asked)
+        if new and old:
+            return old, new
+    asked = [
+        f"{entry.name} on {', '.join(sorted({one.corpus for one in entry.audits})) or 'nothing'}"
+        for entry in (before, after)
+    ]
+    raise SpecError(
+        f"no audit asked both the same ({'; '.join(asked)}); audit them with the same corpus, languages and options, "
+        "as the nightly run does"
+    )

@@ -1,0 +1,85 @@
+"""A family's history: its checkpoints, oldest first, with their main figures, for people and for code."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from clir_core.audit import AuditResult
+from clir_core.corpus import ENGLISH
+from clir_core.registry import Audited, Entry
+from clir_core.report.table import NONE
+from clir_core.spec import Spec
+from clir_core.steps import read_result
+
+HEAD = ("found", "checkpoint", "fingerprint", "status", "outcome", "complete@10 X", "complete@10 en", "mono acc@1")
+
+
+class History(Spec):
+    """A family's checkpoints."""
+
+    family: str
+    entries: tuple[Entry, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a checkpoint and corpus that it was audited on; means over languages, English's own apart."""
+        return [_row(entry, audit) for entry in self.entries for audit in _latest(entry) or [None]]
+
+    def as_markdown(self) -> str:
+        """The rows as a table, and the newest reason."""
+        rows = self.rows()
+        lines = ["| " + " | ".join(shown(row[name]) for name in HEAD) + " |" for row in rows]
+        table = "\n".join(["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD), *lines])
+        reasons = [audit for entry in self.entries for audit in entry.audits if audit.reason]
+        newest = max(reasons, key=lambda audit: audit.at, default=None)
+        return f"## {self.family}\n\n{table}\n" + (f"\n{newest.reason}\n" if newest else "")
+
+
+def of_family(entries: Sequence[Entry], family: str) -> History:
+    """The history of one family."""
+    return History(family=family, entries=tuple(entry for entry in entries if entry.found.family == family))
+
+
+def _latest(entry: Entry) -> list[Audited | None]:
+    """The newest audit of every question."""
+    return list({audit.asked: audit for audit in entry.audits}.values())
+
+
+def _row(entry: Entry, audit: Audited | None) -> dict[str, Any]:
+    figures = _figures(audit.out) if audit and audit.out else {}
+    return {
+        "found": f"{entry.since:%Y-%m-%d}",
+        "checkpoint": entry.name,
+        "fingerprint": entry.checkpoint[:12],
+        "status": entry.status or "",
+        "outcome": audit.outcome if audit else "",
+        **{name: figures.get(name) for name in HEAD[5:]},
+        "corpus": audit.corpus if audit else "",
+        "reason": audit.reason if audit else "",
+        "report": str(audit.out / "report.html") if audit and audit.out else "",
+    }
+
+
+def _figures(out: Path) -> dict[str, float]:
+    """Means over the languages beside English."""
+    result = read_result(out / "audit.json", AuditResult)
+    if not result:
+        return {}
+    wanted = {
+        HEAD[5]: [
+            row.value for row in result.metrics if _is(row, "multi", "complete@10") and row.query_lang != ENGLISH
+        ],
+        HEAD[6]: [
+            row.value for row in result.metrics if _is(row, "multi", "complete@10") and row.query_lang == ENGLISH
+        ],
+        HEAD[7]: [row.value for row in result.metrics if _is(row, "mono", "acc@1")],
+    }
+    return {name: round(sum(values) / len(values), 4) for name, values in wanted.items() if values}
+
+
+def _is(row: Any, scenario: str, metric: str) -> bool:
+    return (row.scenario, row.metric) == (scenario, metric)
+
+
+def shown(value: Any) -> str:
+    """A value as a table shows it."""
+    return NONE if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,147 @@
+"""What a job of a standing cluster is asked to do: one heavy step of a run, by the functions that a run calls itself.
+
+A job hands nothing back: it leaves what its step always leaves, in the workspace, where the run that asked finds the
+step done. So workspace, corpus and checkpoint lie where cluster and run see them under the same paths.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from clir_core.align.spec import AlignSpec
+from clir_core.audit import AuditSpec, Embedded, Ranked
+from clir_core.errors import AlignError, ClirError, CorpusError, ModelError
+from clir_core.models import Checkpoint, EncodingSpec, resolve
+from clir_core.spec import Spec, sha256_of
+
+# of what is named, units done and units to do
+Progress = Callable[[str], Callable[[int, int], None]]
+
+
+class Request(Spec):
+    """A step and all that it needs. Equal identities are one job, whoever asks."""
+
+    step: ClassVar[str]
+    spec: AuditSpec | AlignSpec
+    started_in: Path = Field(default_factory=Path.cwd, description="Where relative paths of the spec start from")
+
+    def identity(self) -> list[Any]:
+        """What the step's outcome is named by, and where it is left."""
+        raise NotImplementedError
+
+    def work(self, progress: Progress) -> None:
+        """Do the step. Within `cluster`, in the directory `started_in`."""
+        raise NotImplementedError
+
+    @property
+    def job(self) -> str:
+        """What its job is called: the step and its fingerprint."""
+        return f"{self.step}-{sha256_of(self.identity())[:16]}"
+
+
+class EmbedRequest(Request):
+    """Encode what the vector tables of a corpus lack."""
+
+    step = "embed"
+    spec: AuditSpec
+    checkpoint: Checkpoint
+    corpus: str = Field(description="Fingerprint")
+    fit: str | None = Field(description="Fingerprint of the corpus that a correction is fitted on")
+
+    def identity(self) -> list[Any]:
+        """Audits that ask other things of the same vectors share them."""
+        place = str(self.spec.workspace.resolve())
+        return [place, self.spec.corpus, self.corpus, self.fit, self.checkpoint.name, self.checkpoint.sha256]
+
+    def work(self, progress: Progress) -> None:
+        """Bring the tables up to date."""
+        from clir_core.align.corrections import read_fit_corpus
+        from clir_core.jobs.embed import embed_corpus
+        from clir_core.sources import read_corpus
+
+        corpus = read_corpus(self.spec.corpus, self.spec.languages)
+        _check(CorpusError, self.spec.corpus, corpus.fingerprint(), self.corpus)
+        fit = read_fit_corpus(self.spec, corpus.languages)
+        if fit:
+            _check(CorpusError, fit.name, fit.fingerprint(), str(self.fit))
+        checkpoint = _found_again(self.checkpoint, self.spec.encoding, self.spec.workspace)
+        embed_corpus(corpus, checkpoint, self.spec, progress, fit)
+
+
+class RankRequest(Request):
+    """Rank every gold in every pool of an audit, by stored vectors."""
+
+    step = "rank"
+    spec: AuditSpec
+    normalize: bool = Field(description="As the checkpoint's")
+    embedded: Embedded
+    corpus: str = Field(description="Fingerprint")
+    ranks: Path = Field(description="The step's directory")
+
+    def identity(self) -> list[Any]:
+        """The directory is named by all that can change a rank."""
+        return [str(self.ranks.resolve())]
+
+    def work(self, progress: Progress) -> None:
+        """Write the step's files and its result."""
+        from clir_core.align.corrections import fit_correction, read_fit_corpus
+        from clir_core.jobs.rank import open_read, rank_corpus
+        from clir_core.plan import make_plan
+        from clir_core.sources import read_corpus
+        from clir_core.steps import once
+
+        spec, embedded = self.spec, self.embedded
+        corpus = read_corpus(spec.corpus, spec.languages)
+        _check(CorpusError, spec.corpus, corpus.fingerprint(), self.corpus)
+        plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
+        fit = read_fit_corpus(spec, corpus.languages)
+        correction = (
+            fit_correction(spec, fit, open_read(embedded.fit), self.normalize) if fit and embedded.fit else None
+        )
+        once(
+            self.ranks,
+            Ranked,
+            lambda scratch: rank_corpus(plan, corpus, embedded, scratch, progress("rank"), correction),
+        )
+
+
+class TrainRequest(Request):
+    """Train a checkpoint."""
+
+    step = "train"
+    spec: AlignSpec
+    base: Checkpoint
+    run: Path = Field(description="The run's directory")
+
+    def identity(self) -> list[Any]:
+        """The directory is named by all that can change a weight."""
+        return [str(self.run.resolve())]
+
+    def work(self, progress: Progress) -> None:
+        """Train to the end, from the run's last state."""
+        from clir_core.align.data import training_triples
+        from clir_core.jobs.train import run_directory, train
+
+        spec = self.spec
+        base = _found_again(self.base, spec.encoding, spec.workspace)
+        triples = training_triples(spec.train, spec.languages, spec.triples, spec.seed)
+        _check(AlignError, spec.train, run_directory(spec, base, triples).name, self.run.name)
+        train(spec, base, triples, self.run, progress("train"))
+
+
+def _found_again(checkpoint: Checkpoint, encoding: EncodingSpec, workspace: Path) -> Checkpoint:
+    """The checkpoint of a run as this machine sees it, at an absolute path: Ray's workers start elsewhere."""
+    # of the dtype that the run settled on, whatever processors this machine has
+    found = resolve(checkpoint.ref, encoding, (workspace / "models").resolve(), checkpoint.dtype)
+    _check(ModelError, checkpoint.ref, found.sha256, checkpoint.sha256)
+    return found.model_copy(update={"path": found.path.resolve()})
+
+
+def _check(kind: type[ClirError], what: str, found: str, asked: str) -> None:
+    if found != asked:
+        raise kind(
+            f"{what}: is {found[:16]} on the cluster and was {asked[:16]} when the run read it; it changed meanwhile, "
+            "or cluster and run see different files under this name: mend that and run again"
+        )

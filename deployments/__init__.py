@@ -1,0 +1,1 @@
+"""How the flows become a service: what is deployed, which processes serve it, what happens when a run goes wrong."""

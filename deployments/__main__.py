@@ -1,0 +1,29 @@
+"""`python -m deployments`: bring the Prefect server that PREFECT_API_URL names up to date with deployments/.
+
+For a server that `make up` did not start: infra/ runs it once, as its service `deploy`.
+"""
+
+import sys
+
+from clir_core.errors import ClirError
+from deployments.automations import make_automations
+from deployments.deploy import deploy, make_pool
+from deployments.settings import Settings
+
+
+def main() -> None:
+    """The pool and its queues, every deployment, the automations. Exit code 1 and the reason where that fails."""
+    settings = Settings()
+    settings.state.mkdir(parents=True, exist_ok=True)
+    try:
+        make_pool()
+        deployed = deploy(settings.state / "deploy.log")
+        automations = make_automations(settings)
+    except ClirError as error:
+        sys.exit(str(error))
+    print("\n".join(f"deployed {name}" for name in deployed))
+    print("\n".join(f"{'made' if on else 'left out'} {name}" for name, on in automations.items()))
+
+
+if __name__ == "__main__":
+    main()

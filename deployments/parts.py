@@ -1,0 +1,169 @@
+"""The three processes of the service, Prefect's server, the standing Ray head, the worker: how each starts, answers."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from deployments.process import Running
+from deployments.settings import Settings
+
+POOL = "clir"
+# two runs at a time: each has processes of its own, and SQLite one writer
+AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process: its command, the ports it takes (by the setting that moves them), and whether it answers."""
+
+    name: str
+    address: str
+    command: Callable[[], tuple[str, ...]]
+    environment: Mapping[str, str]
+    answers: Callable[[Running], bool]
+    ports: Mapping[str, int] = field(default_factory=dict)
+    patience: float = 90  # seconds until it answers
+    grace: float = 30  # seconds to end by itself
+
+
+def server(settings: Settings, secret: str) -> Part:
+    """Prefect's API, UI and services."""
+    prefect = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1")
+    return Part(
+        name="server",
+        address=settings.ui,
+        command=lambda: (*prefect, "--port", str(settings.ui_port)),
+        environment=settings.server(secret),
+        answers=lambda _: call(f"{settings.ui}/api/admin/version", basic(secret)) is not None,
+        ports={"CLIR_UI_PORT": settings.ui_port},
+        patience=180,  # the first start writes the database's schema
+    )
+
+
+def ray(settings: Settings, _: str) -> Part:
+    """A Ray head that stays, on this machine alone, for the jobs of the flows."""
+    return Part(
+        name="ray",
+        address=settings.dashboard,
+        command=lambda: _ray_command(settings),
+        environment=settings.ray(),
+        answers=lambda _: call(f"{settings.dashboard}/api/jobs/", f"Bearer {_ray_token()}") is not None,
+        ports={"CLIR_RAY_PORT": settings.ray_port, "CLIR_DASHBOARD_PORT": settings.dashboard_port},
+    )
+
+
+def worker(settings: Settings, secret: str) -> Part:
+    """What takes runs from the work pool and starts a process for each."""
+    prefect = (sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--type", "process")
+    return Part(
+        name="worker",
+        address=f"work pool {POOL}",
+        command=lambda: (*prefect, "--pool", POOL, "--name", POOL, "--limit", str(AT_ONCE)),
+        environment=settings.service(secret),
+        answers=lambda running: _polls(settings, secret, running.since),
+    )
+
+
+# in the order of their start
+ALL = (server, ray, worker)
+
+
+def taken(port: int) -> bool:
+    """Whether somebody listens at this port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The end of a log."""
+    return "\n".join(f"    {line}" for line in log.read_text("utf-8", errors="replace").splitlines()[-lines:])
+
+
+def scratch(settings: Settings) -> Path:
+    """A link to where Ray keeps sockets and logs: its own folder, so that no other program's ray.init() joins it."""
+    return settings.state / "ray.scratch"
+
+
+def _ray_command(settings: Settings) -> tuple[str, ...]:
+    if not _ray_token():
+        # Ray's own command makes it: ~/.ray/auth_token, which every Ray program of this user then presents
+        subprocess.run(
+            [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    link = scratch(settings)
+    link.unlink(missing_ok=True)
+    # short: a socket's path may have 107 characters
+    link.symlink_to(tempfile.mkdtemp(prefix="clir-ray-"))
+    options = {
+        "node-ip-address": "127.0.0.1",
+        "port": settings.ray_port,
+        "dashboard-host": "127.0.0.1",
+        "dashboard-port": settings.dashboard_port,
+        # free ones: the defaults are taken where another Ray runs on this machine
+        "dashboard-agent-listen-port": 0,
+        "min-worker-port": 0,
+        "max-worker-port": 0,
+        "ray-client-server-port": _free_port(),
+        "temp-dir": link.readlink(),
+    }
+    head = (sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats")
+    return (*head, *(f"--{name}={value}" for name, value in options.items()))
+
+
+def _ray_token() -> str:
+    """As Ray looks for it."""
+    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        return token
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    return path.read_text("utf-8").strip() if path.exists() else ""
+
+
+def basic(secret: str) -> str:
+    return f"Basic {b64encode(secret.encode()).decode()}"
+
+
+def _polls(settings: Settings, secret: str, since: datetime) -> bool:
+    """Whether the worker has reported since it was started and has not been given up."""
+    found = call(f"{settings.ui}/api/work_pools/{POOL}/workers/filter", basic(secret), {}, "POST")
+    return any(
+        each["name"] == POOL
+        and each["status"] == "ONLINE"
+        and datetime.fromisoformat(each["last_heartbeat_time"]) >= since
+        for each in found or []
+    )
+
+
+def call(url: str, authorization: str, body: Any = None, method: str = "GET") -> Any:
+    """The JSON that the address answers; None where it does not answer, refuses, or has nothing to say."""
+    headers = {"Authorization": authorization, "Content-Type": "application/json"}
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode(), headers, method=method)
+    # straight to the loopback address: a proxy of the environment is not for it
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=5) as answer:
+            return json.load(answer)
+    except (OSError, ValueError):
+        return None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

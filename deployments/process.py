@@ -1,0 +1,164 @@
+"""A detached process that a later command knows again, with all its descendants, and never mistakes for a stranger.
+
+Linux only: it reads /proc.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from clir_core.spec import Spec
+
+# in the environment of the process, hence in that of everything it starts, whatever session or parent that ends up in
+MARK = "CLIR_SERVICE_MARK"
+
+
+class Running(Spec):
+    """What was started. Pids are used again; a pid with its start time and boot is not."""
+
+    pid: int
+    ticks: int  # since boot, as in /proc/PID/stat
+    boot: str
+    mark: str
+    command: tuple[str, ...]
+    since: datetime
+    log: Path
+
+
+def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path) -> Running:
+    """Start a process in a session of its own, its output in `log`, which begins anew."""
+    mark = uuid.uuid4().hex
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            env={**environment, MARK: mark},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    since = datetime.now(UTC).replace(microsecond=0)
+    # a process that is gone already has no start time; 0 is nobody's
+    return Running(
+        pid=process.pid,
+        ticks=_ticks(process.pid) or 0,
+        boot=_boot(),
+        mark=mark,
+        command=tuple(command),
+        since=since,
+        log=log,
+    )
+
+
+def alive(running: Running) -> bool:
+    """Whether that very process still runs."""
+    return running.boot == _boot() and _ticks(running.pid) == running.ticks
+
+
+def kin(running: Running) -> dict[int, int]:
+    """The process, its session and its descendants, orphans among them: pid to start time.
+
+    The mark finds whoever left the session; the session, while its leader lives, whoever wrote over its environment.
+    """
+    if running.boot != _boot():
+        return {}
+    sign, session = f"{MARK}={running.mark}".encode(), running.pid if alive(running) else None
+    pids = [int(directory.name) for directory in Path("/proc").iterdir() if directory.name.isdecimal()]
+    ours = [pid for pid in pids if sign in _environment(pid) or (session and _session(pid) == session)]
+    return {pid: ticks for pid in ours if (ticks := _ticks(pid)) is not None}
+
+
+def children(running: Running) -> dict[int, int]:
+    """The topmost of its descendants, as in kin: a worker's flow runs, also those that outlived it."""
+    family = kin(running)
+    return {
+        pid: ticks
+        for pid, ticks in family.items()
+        if pid != running.pid and _parent(pid) not in {*family} - {running.pid}
+    }
+
+
+def end(processes: Mapping[int, int], grace: float) -> int:
+    """Ask processes (pid to start time) to end, wait up to `grace` seconds, kill who is left. Returns their number."""
+    for pid, ticks in processes.items():
+        _send(pid, ticks, signal.SIGTERM)
+    left = _await_end(processes, grace)
+    for pid, ticks in left.items():
+        _send(pid, ticks, signal.SIGKILL)
+    _await_end(left, 10)
+    return len(left)
+
+
+def stop(running: Running, grace: float) -> int:
+    """End the process, then what it left behind: returns how many of its children went on without it."""
+    family = kin(running)
+    if alive(running):
+        end({running.pid: running.ticks}, grace)
+    orphans = children(running)
+    end(orphans, grace)
+    end({**family, **kin(running)}, 5)
+    return len(orphans)
+
+
+def _await_end(processes: Mapping[int, int], seconds: float) -> dict[int, int]:
+    """Those that still run after that time at the latest."""
+    deadline = time.monotonic() + seconds
+    while left := {pid: ticks for pid, ticks in processes.items() if _ticks(pid) == ticks}:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return left
+
+
+def _send(pid: int, ticks: int, number: signal.Signals) -> None:
+    """Signal that very process: the handle is taken before the start time is compared, so no stranger can get it."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            if _ticks(pid) == ticks:
+                signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+
+
+def _environment(pid: int) -> list[bytes]:
+    """Empty for other users' processes and for those that are gone."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on; the name before them may hold spaces and brackets."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _ticks(pid: int) -> int | None:
+    """Start time; None where there is no such process, or only its unread exit status."""
+    fields = _stat(pid)
+    return int(fields[19]) if fields and fields[0] not in "ZX" else None
+
+
+def _session(pid: int) -> int | None:
+    fields = _stat(pid)
+    return int(fields[3]) if fields else None
+
+
+def _parent(pid: int) -> int | None:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()

@@ -1,0 +1,154 @@
+"""Where the service listens and keeps its state, and the environment that its processes and its users need."""
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from clir_core.errors import SpecError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
+
+
+class Settings(BaseSettings):
+    """Each field is an environment variable."""
+
+    model_config = SettingsConfigDict(env_prefix="CLIR_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    workspace: Path = Field(Path(".clir"), description="Everything that is kept; relative to the project")
+    ui_port: int = Field(4200, ge=1, le=65535, description="Prefect's UI and API")
+    ray_port: int = Field(6379, ge=1, le=65535, description="Where programs attach to the standing Ray")
+    dashboard_port: int = Field(8265, ge=1, le=65535, description="Ray's dashboard and Jobs API")
+    database_url: str = Field(
+        "",
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        pattern=r"^($|postgres(ql)?(\+asyncpg)?://)",
+        description="postgresql://USER:PASSWORD@HOST/NAME for Prefect's server; empty means SQLite",
+    )
+    notify_url: str = Field(
+        "", pattern=r"^($|https?://)", description="Gets a POST with JSON when a checkpoint regressed"
+    )
+    auto_finetune: bool = Field(False, description="A regression starts align/finetune from the regressed checkpoint")
+
+    @property
+    def home(self) -> Path:
+        """The workspace, absolute."""
+        return (ROOT / self.workspace).resolve()
+
+    @property
+    def state(self) -> Path:
+        """Records, logs and the lock of the service."""
+        return self.home / "service"
+
+    @property
+    def login(self) -> Path:
+        """The file with what the UI and the API ask for; `make ui` and `clir` read it as well."""
+        return self.home / "prefect" / "auth"
+
+    @property
+    def ui(self) -> str:
+        return f"http://127.0.0.1:{self.ui_port}"
+
+    @property
+    def dashboard(self) -> str:
+        return f"http://127.0.0.1:{self.dashboard_port}"
+
+    @property
+    def database(self) -> str:
+        """The database without its password."""
+        url = urlsplit(self.database_url)
+        return (
+            f"{url.hostname}:{url.port or 5432}{url.path}" if self.database_url else f"{self.home}/prefect/prefect.db"
+        )
+
+    def client(self, secret: str) -> dict[str, str]:
+        """What a program needs to talk to the service: to be set before Prefect is imported."""
+        return {
+            **QUIET,
+            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_API_URL": f"{self.ui}/api",
+            "PREFECT_API_AUTH_STRING": secret,
+        }
+
+    def ray(self) -> dict[str, str]:
+        """The environment of the standing Ray and its jobs: the caller's, without login or Ray to submit to."""
+        own = ("PREFECT_", "DATABASE_", "CLIR_RAY_JOBS")
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(own)},
+            **QUIET,
+            "RAY_AUTH_MODE": "token",
+            # Ray takes another address for 127.0.0.1 and listens everywhere, unless clusters of several hosts are off
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+            "CLIR_WORKSPACE": str(self.home),
+            "CLIR_ROOT": str(ROOT),
+        }
+
+    def service(self, secret: str) -> dict[str, str]:
+        """The environment of the worker and of every run: on top, the login and the standing Ray."""
+        return {
+            **self.ray(),
+            **self.client(secret),
+            "PREFECT_SERVER_API_AUTH_STRING": secret,
+            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # the shortest there is; automations.yaml counts on it
+            "PREFECT_WORKER_QUERY_SECONDS": "5",
+            "PREFECT_LOGGING_COLORS": "false",
+            "CLIR_RAY_JOBS": self.dashboard,
+        }
+
+    def server(self, secret: str) -> dict[str, str]:
+        """What Prefect's server needs on top: nobody else gets the database's password."""
+        scheme, _, rest = self.database_url.partition("://")
+        url = {"PREFECT_API_DATABASE_CONNECTION_URL": f"{DRIVERS.get(scheme, scheme)}://{rest}"} if rest else {}
+        # SQLite has one writer at a time: wait for it rather than fail
+        return {**self.service(secret), "PREFECT_API_DATABASE_TIMEOUT": "60", **url}
+
+
+KEPT = ("ui_port", "ray_port", "dashboard_port", "database")
+
+
+def chosen(strict: bool) -> Settings:
+    """The environment's settings; what a service runs with stands. SpecError, if strict, where the two differ."""
+    asked = Settings()
+    if not _file(asked).exists():
+        return asked
+    kept = json.loads(_file(asked).read_text("utf-8"))
+    given = asked.model_fields_set | {"database"}
+    for name in KEPT if strict else ():
+        if name in given and getattr(asked, name) != kept[name]:
+            raise SpecError(
+                f"{variable((name,))}: {getattr(asked, name)} is asked for, but the service runs with {kept[name]}; "
+                "`make down` first, or set it as it was"
+            )
+    return asked.model_copy(update={name: kept[name] for name in KEPT if name != "database"})
+
+
+def remember(settings: Settings) -> None:
+    """Keep what a later command has to know without its being set again."""
+    settings.state.mkdir(parents=True, exist_ok=True)
+    _file(settings).write_text(json.dumps({name: getattr(settings, name) for name in KEPT}), "utf-8")
+
+
+def forget(settings: Settings) -> None:
+    """The next `up` may choose anew."""
+    _file(settings).unlink(missing_ok=True)
+
+
+def variable(place: tuple[int | str, ...]) -> str:
+    """The environment variable of a field."""
+    name = str(place[0])
+    return "DATABASE_URL" if name.lower().startswith("database") else f"CLIR_{name.upper()}"
+
+
+def _file(settings: Settings) -> Path:
+    return settings.state / "settings.json"

@@ -1,0 +1,132 @@
+"""The registry from the shell: `clir history`, `show`, `promote` and `watch`, as tables or JSON."""
+
+import getpass
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+from rich.console import Console
+from rich.table import Table
+
+from clir_core.discovery import discover
+from clir_core.history import HEAD, of_family, shown
+from clir_core.nightly import WATCH_LIST
+from clir_core.registry import Decided, Entry, Registry, Status
+from clir_core.spec import Spec
+from clir_core.watch import read_watch_list
+
+Format = Annotated[Literal["table", "json"], Field(description="table for people, json for programs")]
+Workspace = Annotated[Path, Field(description="Where the registry is kept")]
+WORKSPACE = Path(".clir")
+
+
+class History(Spec):
+    """What became of the checkpoints of every family, oldest first."""
+
+    family: str | None = Field(None, description="Only this one")
+    workspace: Workspace = WORKSPACE
+    format: Format = "table"
+
+    def cli_cmd(self) -> None:
+        """Print it."""
+        entries = Registry(self.workspace).entries()
+        names = [self.family] if self.family else sorted({entry.found.family for entry in entries})
+        histories = {name: of_family(entries, name).rows() for name in names}
+        if self.format == "json":
+            _print_json(histories)
+            return
+        for name, rows in histories.items():
+            _print_table(name, list(HEAD), [[shown(row[column]) for column in HEAD] for row in rows])
+        if not any(histories.values()):
+            print(f"{Registry(self.workspace).directory}: nothing yet; `clir audit` registers the first checkpoint")
+
+
+class Show(Spec):
+    """Everything that is known of one checkpoint."""
+
+    checkpoint: CliPositionalArg[str] = Field(description="Its name, directory, or the first digits of its fingerprint")
+    workspace: Workspace = WORKSPACE
+    format: Format = "table"
+
+    def cli_cmd(self) -> None:
+        """Print it."""
+        entry = Registry(self.workspace).find(self.checkpoint)
+        if self.format == "json":
+            _print_json(entry.model_dump(mode="json"))
+            return
+        facts = entry.found.model_dump(mode="json", exclude={"at"})
+        _print_table(entry.name, ["", ""], [[name, shown(value)] for name, value in facts.items()])
+        _print_table("audits", ["when", "corpus", "outcome", "why", "result"], [
+            [f"{one.at:%Y-%m-%d %H:%M}", one.corpus, one.outcome, one.reason or one.verdict, shown(one.out)]
+            for one in entry.audits
+        ])  # fmt: skip
+        _print_table("statuses", ["when", "status", "by", "why"], [
+            [f"{one.at:%Y-%m-%d %H:%M}", one.status, one.by, one.reason] for one in entry.history
+        ])  # fmt: skip
+
+
+class Promote(Spec):
+    """Give a checkpoint a status by hand: promoted, it is what its family is held against from now on."""
+
+    checkpoint: CliPositionalArg[str] = Field(description="Its name, directory, or the first digits of its fingerprint")
+    reason: str = Field(min_length=1, description="Why; it is kept with the status")
+    status: Status = Field("promoted", description="promoted, candidate or rejected")
+    workspace: Workspace = WORKSPACE
+    format: Format = "table"
+
+    def cli_cmd(self) -> None:
+        """Add the status, and tell the Prefect server where one is configured."""
+        registry = Registry(self.workspace)
+        entry = registry.find(self.checkpoint)
+        fact = Decided(checkpoint=entry.checkpoint, status=self.status, reason=self.reason, by=getpass.getuser())
+        if registry.add(fact):
+            entry = registry.get(entry.checkpoint) or entry
+            _tell(entry, fact)
+        if self.format == "json":
+            _print_json(entry.model_dump(mode="json"))
+        else:
+            print(f"{entry.name} ({entry.checkpoint[:12]}): {entry.status}, {entry.history[-1].reason}")
+
+
+class Watch(Spec):
+    """Check a watch list, and say what its sources hold now. Nothing is audited."""
+
+    watch: Path = Field(WATCH_LIST, description="The watch list, a YAML file")
+    workspace: Workspace = WORKSPACE
+    format: Format = "table"
+
+    def cli_cmd(self) -> None:
+        """Print it."""
+        found = discover(read_watch_list(self.watch), self.workspace)
+        if self.format == "json":
+            _print_json(found.model_dump(mode="json"))
+            return
+        _print_table("complete", ["family", "checkpoint", "source", "reference"], [
+            [one.family, one.label, one.source, one.ref] for one in found.seen
+        ])  # fmt: skip
+        _print_table("not complete yet", ["place", "why"], [[one.place, one.reason] for one in found.waiting])
+        _print_table("out of reach", ["source", "why"], [[one.place, one.reason] for one in found.problems])
+
+
+def _tell(entry: Entry, fact: Decided) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    from tasks.events import tell
+
+    if fact.status == "promoted" and PREFECT_API_URL.value():
+        tell("promoted", entry, fact)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _print_table(title: str, head: list[str], rows: list[list[str]]) -> None:
+    if not rows:
+        return
+    table = Table(*head, title=title, title_justify="left", show_header=any(head))
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

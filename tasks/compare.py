@@ -1,0 +1,31 @@
+"""The step of a comparison as a Prefect task, and what the UI shows of it."""
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.logging import get_run_logger
+
+from clir_core.comparison import Compared, CompareSpec, compare_checkpoints
+from tasks.artifacts import rounded
+from tasks.audit import slug
+from tasks.step import step
+
+
+@step("compare")
+def compare(spec: CompareSpec) -> Compared:
+    """Hold two checkpoints' audits against each other, and show what came of it."""
+    compared = compare_checkpoints(spec)
+    title = f"{compared.after} against {compared.before} on {compared.corpus}"
+    get_run_logger().info("%s: %s. %s", title, compared.outcome, compared.decision.reason)
+    before, after = compared.audits
+    key = f"compare-{slug(compared.before)}-{slug(compared.after)}"
+    create_markdown_artifact(
+        f"## {title}: {compared.outcome}\n\n{compared.decision.reason}\n\n"
+        f"Reports: `{before / 'report.html'}`, `{after / 'report.html'}`",
+        key=key,
+        description=title,
+    )
+    create_table_artifact(
+        [rounded(row) for row in (*compared.decision.primary, *compared.decision.mono)],
+        key=f"{key}-table",
+        description=f"{title}: means before and after, 95 % intervals of the difference",
+    )
+    return compared

@@ -1,0 +1,36 @@
+"""Prefect events of checkpoints, clir.checkpoint.audited and so on: what automations listen to."""
+
+from typing import Literal
+
+from prefect.events import emit_event
+
+from clir_core.registry import Audited, Decided, Entry
+
+Kind = Literal["audited", "regressed", "improved", "promoted"]
+
+
+def tell(kind: Kind, entry: Entry, fact: Audited | Decided) -> None:
+    """Emit an event of a checkpoint, with what an automation's template needs in its payload."""
+    emit_event(
+        event=f"clir.checkpoint.{kind}",
+        resource={
+            "prefect.resource.id": f"clir.checkpoint.{entry.checkpoint[:16]}",
+            "prefect.resource.name": entry.name,
+            "clir.family": entry.found.family,
+        },
+        payload={
+            "name": entry.name,
+            "ref": entry.found.ref,
+            "family": entry.found.family,
+            "checkpoint": entry.checkpoint,
+            "reason": fact.reason,
+            **_of_audit(fact),
+        },
+    )
+
+
+def _of_audit(fact: Audited | Decided) -> dict[str, str | None]:
+    if isinstance(fact, Decided):
+        return {"by": fact.by}
+    report = str(fact.out / "report.html") if fact.out else None
+    return {"outcome": fact.outcome, "baseline": fact.baseline, "verdict": fact.verdict, "report": report}

@@ -1,0 +1,68 @@
+"""One service for all tests of deployments/: server, Ray and worker in a workspace of their own, on free ports."""
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import httpx
+import pytest
+from service_case import Service, call
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str, str]]:
+    """Makes an environment with a new workspace and free ports; nothing of the user's own service in it."""
+
+    def make() -> dict[str, str]:
+        probes = [socket.socket() for _ in range(3)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        ports = [str(probe.getsockname()[1]) for probe in probes]
+        for probe in probes:
+            probe.close()
+        own = ("CLIR_", "PREFECT_", "DATABASE_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        names = ("CLIR_UI_PORT", "CLIR_RAY_PORT", "CLIR_DASHBOARD_PORT")
+        workspace = tmp_path_factory.mktemp("service")
+        return {**kept, **dict(zip(names, ports, strict=True)), "CLIR_WORKSPACE": str(workspace)}
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def service(settings: Callable[[], dict[str, str]]) -> Iterator[Service]:
+    """A service that is up, with a webhook that this process listens to, and automatic training on."""
+    received: Queue[dict[str, Any]] = Queue()
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    hook = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=hook.serve_forever, daemon=True).start()
+    environment = {**settings(), "CLIR_AUTO_FINETUNE": "1"}
+    environment["CLIR_NOTIFY_URL"] = f"http://127.0.0.1:{hook.server_port}/hook"
+    workspace = Path(environment["CLIR_WORKSPACE"])
+    try:
+        done = call("up", environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        user, _, password = (workspace / "prefect" / "auth").read_text("utf-8").partition(":")
+        base = f"http://127.0.0.1:{environment['CLIR_UI_PORT']}/api"
+        with httpx.Client(base_url=base, auth=(user, password), timeout=30, trust_env=False) as api:
+            yield Service(workspace, environment, api, received)
+    finally:
+        if list((workspace / "service").glob("*.json")):
+            call("down", environment)
+        hook.shutdown()
+        hook.server_close()

@@ -1,0 +1,177 @@
+"""The service as its user meets it: up, status, down, and what it says where it cannot start."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from service_case import ROOT, Service, call
+
+from deployments import process
+from deployments.process import Running
+
+
+def sleeper(tmp_path: Path, code: str = "import time; time.sleep(600)") -> Running:
+    return process.start([sys.executable, "-c", code], dict(os.environ), tmp_path, tmp_path / "log")
+
+
+def wait_for(path: Path) -> str:
+    deadline = time.monotonic() + 20
+    while not (path.exists() and path.read_text("utf-8").endswith("\n")):
+        assert time.monotonic() < deadline, f"{path} was not written"
+        time.sleep(0.02)
+    return path.read_text("utf-8")
+
+
+def test_a_process_is_known_again_by_more_than_its_pid(tmp_path: Path) -> None:
+    running = sleeper(tmp_path)
+    again = Running.model_validate_json(running.model_dump_json())
+    assert process.alive(again)
+    assert not process.alive(again.model_copy(update={"ticks": running.ticks + 1}))
+    assert not process.alive(again.model_copy(update={"boot": "another"}))
+    process.stop(again.model_copy(update={"ticks": running.ticks + 1, "mark": "another"}), grace=1)
+    assert process.alive(running), "a stranger was ended"
+    process.stop(again, grace=10)
+    assert not process.alive(running) and not process.kin(running)
+
+
+def test_what_outlives_a_process_is_ended_with_it(tmp_path: Path) -> None:
+    child = "import subprocess, sys, time\n"
+    child += "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
+    child += "open('pid', 'w').write(f'{p.pid}\\n')\ntime.sleep(600)"
+    running = sleeper(tmp_path, child)
+    orphan = int(wait_for(tmp_path / "pid"))
+    assert set(process.children(running)) == {orphan}
+    os.kill(running.pid, signal.SIGKILL)
+    assert process.stop(running, grace=10) == 1
+    assert not process.kin(running)
+
+
+def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    deaf += "open('ready', 'w').write('\\n'); time.sleep(600)"
+    running = sleeper(tmp_path, deaf)
+    wait_for(tmp_path / "ready")
+    process.stop(running, grace=0.2)
+    assert not process.alive(running)
+
+
+def test_without_a_service_everything_says_so(settings: Callable[[], dict[str, str]]) -> None:
+    environment = settings()
+    status = call("status", environment)
+    assert status.returncode == 1 and status.stdout.count("not started") == 3
+    asked = call("env", environment)
+    assert asked.returncode == 1 and "`make up` starts one" in asked.stderr
+    wrong = call("up", environment | {"CLIR_UI_PORT": "high", "DATABASE_URL": "mysql://here"})
+    assert wrong.returncode == 1 and "CLIR_UI_PORT=high" in wrong.stderr and "DATABASE_URL=mysql" in wrong.stderr
+
+
+def test_a_taken_port_is_named_and_nothing_stays(settings: Callable[[], dict[str, str]]) -> None:
+    environment = settings()
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", int(environment["CLIR_DASHBOARD_PORT"])))
+        stranger.listen()
+        done = call("up", environment)
+    assert done.returncode == 1
+    assert f"port {environment['CLIR_DASHBOARD_PORT']} is taken" in done.stderr
+    assert "CLIR_DASHBOARD_PORT=" in done.stderr and "starting" not in done.stdout
+    assert not list((Path(environment["CLIR_WORKSPACE"]) / "service").glob("*.json"))
+
+
+def test_what_is_deployed_explains_and_checks_its_parameters(service: Service) -> None:
+    for name in ("audit/checkpoint", "nightly/audit", "align/finetune", "embed/corpus", "compare/checkpoints"):
+        deployment = service.deployment(name)
+        schema = deployment["parameter_openapi_schema"]
+        assert set(schema["properties"]) == {"spec"} and schema["definitions"]
+        assert str(ROOT) not in str(deployment["pull_steps"])
+    audit = service.deployment("audit/checkpoint")["id"]
+    wrong = {"parameters": {"spec": {"model": 5}}}
+    refused = service.api.post(f"/deployments/{audit}/create_flow_run", json=wrong)
+    assert refused.status_code in (409, 422) and "5 is not of type 'string'" in refused.text
+
+
+def test_nobody_gets_in_without_the_password(service: Service) -> None:
+    ui, dashboard = (service.environment[name] for name in ("CLIR_UI_PORT", "CLIR_DASHBOARD_PORT"))
+    with httpx.Client(trust_env=False) as stranger:
+        assert stranger.get(f"http://127.0.0.1:{ui}/api/admin/version").status_code == 401
+        assert stranger.get(f"http://127.0.0.1:{dashboard}/api/jobs/").status_code == 401
+    assert (service.workspace / "prefect" / "auth").stat().st_mode & 0o077 == 0
+
+
+def test_only_this_machine_reaches_it(service: Service) -> None:
+    """Every listening socket of the service's processes is bound to the loopback address."""
+    ours = set()
+    for part in ("server", "ray", "worker"):
+        record = Running.model_validate_json((service.workspace / "service" / f"{part}.json").read_text("utf-8"))
+        for pid in process.kin(record):
+            ours |= {str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()}
+    open_ones = []
+    for table in ("tcp", "tcp6"):
+        rows = [line.split() for line in Path(f"/proc/net/{table}").read_text("utf-8").splitlines()[1:]]
+        open_ones += [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in ours]
+    loopback = ("0100007F:", "0000000000000000FFFF00000100007F:", "00000000000000000000000001000000:")
+    assert len(open_ones) > 5 and not [address for address in open_ones if not address.startswith(loopback)]
+
+
+def test_status_tells_what_is_up(service: Service) -> None:
+    status = service.call("status", CLIR_UI_PORT="1")
+    assert status.returncode == 0, status.stdout + status.stderr
+    assert status.stdout.count("healthy, pid") == 3 and f"pid {service.pid('worker')}" in status.stdout
+    assert "0 2 * * * UTC" in status.stdout and "align/finetune" in status.stdout
+
+
+def test_another_port_needs_another_start(service: Service) -> None:
+    done = service.call("up", CLIR_UI_PORT="1")
+    assert done.returncode == 1 and "`make down` first" in done.stderr
+
+
+def test_env_is_what_a_shell_needs(service: Service) -> None:
+    lines = service.call("env").stdout
+    shell = ["sh", "-c", f"{lines}\necho $PREFECT_API_URL $PREFECT_API_AUTH_STRING"]
+    url, secret = subprocess.run(shell, capture_output=True, text=True, check=True).stdout.split()
+    user, _, password = secret.partition(":")
+    assert httpx.get(f"{url}/admin/version", auth=(user, password), trust_env=False).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_second_up_starts_what_died_and_only_that(service: Service) -> None:
+    before = {part: service.pid(part) for part in ("server", "ray", "worker")}
+    automations = {one["name"]: one["id"] for one in service.api.post("/automations/filter", json={}).json()}
+    os.kill(before["worker"], signal.SIGKILL)
+    assert service.call("status").returncode == 1
+    done = service.call("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {part for part, pid in before.items() if service.pid(part) != pid} == {"worker"}
+    after = service.api.post("/automations/filter", json={}).json()
+    assert len(after) == len(automations) and {one["name"]: one["id"] for one in after} == automations
+
+
+@pytest.mark.slow
+def test_a_server_that_cannot_start_shows_its_log(settings: Callable[[], dict[str, str]]) -> None:
+    environment = settings() | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    done = call("up", environment)
+    assert done.returncode == 1 and "server died at its start" in done.stderr and "server.log" in done.stderr
+    assert not list((Path(environment["CLIR_WORKSPACE"]) / "service").glob("*.json"))
+
+
+def test_down_leaves_no_process_and_no_port(service: Service) -> None:
+    """The last test: afterwards there is no service."""
+    records = [
+        Running.model_validate_json((service.workspace / "service" / f"{part}.json").read_text("utf-8"))
+        for part in ("server", "ray", "worker")
+    ]
+    scratch = (service.workspace / "service" / "ray.scratch").readlink()
+    down = service.call("down")
+    assert down.returncode == 0 and down.stdout.count("stopped, pid") == 3, down.stdout + down.stderr
+    assert not any(process.kin(record) for record in records)
+    for name in ("CLIR_UI_PORT", "CLIR_RAY_PORT", "CLIR_DASHBOARD_PORT"):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", int(service.environment[name])))
+    assert not scratch.exists() and not list((service.workspace / "service").glob("*.json"))
