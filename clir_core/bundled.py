@@ -17,7 +17,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from clir_core.errors import ModelError
-from clir_core.store import explained
+from clir_core.storage import explained
 
 NAME = "multilingual-e5-small-q4"
 _Q4 = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])

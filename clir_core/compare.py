@@ -19,7 +19,7 @@ from clir_core.errors import SpecError
 from clir_core.metrics import POOL, QUERY, units
 from clir_core.spec import Spec
 from clir_core.stats import bootstrap_interval
-from clir_core.store import explained
+from clir_core.storage import explained
 
 # random sign flips a language: Holm multiplies the smallest p by the languages, and 1 / 200 must stay well below 0.05
 FLIPS_A_LANGUAGE = 200

@@ -17,7 +17,7 @@ from clir_core.errors import StoreError
 from clir_core.locks import locked
 from clir_core.models import STEP_FOLDER
 from clir_core.spec import sha256_of
-from clir_core.store import explained
+from clir_core.storage import explained
 
 MODULES, CONFIG, WEIGHTS, INDEX = "modules.json", "config.json", ".safetensors", ".safetensors.index.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clir_core.store import explained
+from clir_core.storage import explained
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 from clir_core.errors import SpecError
 from clir_core.locks import locked
 from clir_core.spec import Spec
-from clir_core.store import explained
+from clir_core.storage import explained
 
 Status = Literal["candidate", "promoted", "rejected"]
 Outcome = Literal["measured", "improved", "unchanged", "regressed", "failed"]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from clir_core.locks import locked
 from clir_core.spec import Spec, sha256_of
-from clir_core.store import explained
+from clir_core.storage import explained
 
 RESULT, LOCK = "result.json", ".lock"
 R = TypeVar("R", bound=Spec)

@@ -4,21 +4,17 @@ A changed text is a new row with a new hash; readers pick the rows that match to
 and two runs that write the same rows at once do no harm.
 """
 
-import errno
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 import lancedb
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from polars.exceptions import PolarsError
-from safetensors import SafetensorError
 
 from clir_core.errors import StoreError
+from clir_core.storage import explained
 
 os.environ.setdefault("LANCE_LOG", "error")
 # said whenever a program is started: the child is replaced at once and never uses its copy of Lance
@@ -129,25 +125,6 @@ class VectorTable:
         at = np.argsort(found["_rowid"].to_numpy())
         vectors_NH = found["vector"].combine_chunks().flatten().to_numpy().reshape(-1, self.dim)
         return vectors_NH[at[np.searchsorted(wanted, row_ids)]]
-
-
-@contextmanager
-def explained(place: str | Path) -> Iterator[None]:
-    """Turn a failure to read or write below `place` into a StoreError that says what to do."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except (OSError, RuntimeError, ValueError, PolarsError, SafetensorError) as error:
-        text = str(error)
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if full or any(f"os error {code}" in text for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
-            raise StoreError(
-                f"{place}: no space left; free some or set `workspace` to another disk, then run again: what is "
-                "embedded already is kept"
-            ) from error
-        reason = (text.splitlines() or [type(error).__name__])[0]
-        raise StoreError(f"{place}: cannot be read or written ({reason}); check that it exists and is yours") from error
 
 
 def table_name(parts: Sequence[str]) -> str:

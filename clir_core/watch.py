@@ -11,7 +11,7 @@ from clir_core.align.spec import GateSpec
 from clir_core.audit import AuditSpec
 from clir_core.errors import SpecError
 from clir_core.spec import Spec
-from clir_core.store import explained
+from clir_core.storage import explained
 
 KINDS = ("directory", "hub", "aligned")
 # what a nightly run says itself

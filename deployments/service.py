@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from clir_core.errors import ClirError, SpecError, StoreError
 from clir_core.locks import locked
-from clir_core.store import explained
+from clir_core.storage import explained
 from deployments import parts, process
 from deployments.parts import Part
 from deployments.process import Running
 from deployments.settings import ROOT, Settings, chosen, forget, remember, variable
-from flows.cli import _secret
+from flows.server import login
 
 
 def up(settings: Settings) -> None:
@@ -231,7 +231,7 @@ def _login(settings: Settings) -> str:
     """User and password, made on first use."""
     with explained(settings.login):
         settings.login.parent.mkdir(parents=True, exist_ok=True)
-    return _secret(settings.login)
+    return login(settings.login)
 
 
 def _path(settings: Settings, part: Part) -> Path:

@@ -1,12 +1,9 @@
 """The console command `clir`. Its options are the fields of a flow's spec, nothing else."""
 
 import logging
-import secrets
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,13 +12,11 @@ from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfi
 from clir_core.align.spec import AlignSpec
 from clir_core.audit import AuditResult, AuditSpec, EmbedSpec
 from clir_core.comparison import CompareSpec
-from clir_core.errors import ClirError, StoreError
+from clir_core.errors import ClirError
 from clir_core.nightly import NightlySpec
 from clir_core.report.table import as_text
 from flows.registry_cli import History, Promote, Show, Watch
-
-# what Prefect's history of a run may take: without it the temporary server does not start, and does not say why
-HISTORY_BYTES = 64 * 2**20
+from flows.server import prefect_server
 
 
 class Audit(AuditSpec):
@@ -156,54 +151,6 @@ def one_message() -> Iterator[None]:
         yield
     except ClirError as error:
         sys.exit(f"clir: {error}")
-
-
-@contextmanager
-def prefect_server(workspace: Path) -> Iterator[None]:
-    """The configured Prefect server; where there is none, a temporary one whose history stays in the workspace."""
-    from prefect.settings import (
-        PREFECT_API_AUTH_STRING,
-        PREFECT_API_URL,
-        PREFECT_HOME,
-        PREFECT_SERVER_API_AUTH_STRING,
-        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
-        temporary_settings,
-    )
-
-    from clir_core.store import explained
-
-    if PREFECT_API_URL.value():
-        yield
-        return
-    home = (workspace / "prefect").resolve()
-    with explained(home):
-        home.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(home).free
-    if free < HISTORY_BYTES:
-        raise StoreError(
-            f"{home}: no space left for the history of the run ({free / 2**20:.1f} MiB are free, it needs "
-            f"{HISTORY_BYTES >> 20}); free some or set `workspace` to another disk, then run again"
-        )
-    secret = _secret(home / "auth")
-    with temporary_settings(
-        {
-            PREFECT_HOME: home,
-            PREFECT_API_AUTH_STRING: secret,
-            PREFECT_SERVER_API_AUTH_STRING: secret,
-            PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
-        }
-    ):
-        yield
-
-
-def _secret(path: Path) -> str:
-    """What the workspace's Prefect server asks for, made on first use; `make ui` reads it too."""
-    secret = path.read_text("utf-8") if path.exists() else ""
-    if not secret:
-        secret = f"clir:{secrets.token_urlsafe(24)}"
-        path.touch(mode=0o600)
-        path.write_text(secret, "utf-8")
-    return secret
 
 
 def say_errors_once() -> None:

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from clir_core.audit import AuditSpec, Embedded, EmbedSpec
-from clir_core.jobs.cluster import cluster
+from clir_core.jobs.cluster import cluster_for
 from tasks import audit as steps
 
 
@@ -12,7 +12,7 @@ def embed(spec: EmbedSpec = EmbedSpec()) -> Embedded:  # noqa: B008  frozen: one
     """Encode what LanceDB lacks of a corpus's documents and queries. An audit of the same checkpoint finds it there."""
     asked = AuditSpec.model_validate(spec.model_dump())
     corpus, _ = steps.read(asked)
-    with cluster(spec.runtime.ray_address):
+    with cluster_for(spec.runtime):
         checkpoint = steps.resolve_model(asked)
         with steps.unchanged(checkpoint):
             embedded, _ = steps.embed(asked, corpus, checkpoint)

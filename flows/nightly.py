@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from clir_core.jobs.cluster import cluster
+from clir_core.jobs.cluster import cluster_for
 from clir_core.nightly import NightlySpec, NightlySummary
 from flows.audit import audit
 from tasks import nightly as steps
@@ -14,7 +14,7 @@ def nightly(spec: NightlySpec = NightlySpec()) -> NightlySummary:  # noqa: B008 
     watch, asked = steps.read(spec)
     discovered, due, known = steps.find(spec, watch, asked)
     judged = []
-    with cluster(spec.runtime.ray_address):
+    with cluster_for(spec.runtime):
         for one in due:
             state = audit.with_options(flow_run_name=f"audit {one.name}")(one.audit, return_state=True)
             judged.append(steps.judge(spec, watch, one, asked, steps.failure(state)))

@@ -20,6 +20,7 @@ from clir_core.watch import read_watch_list
 Format = Annotated[Literal["table", "json"], Field(description="table for people, json for programs")]
 Workspace = Annotated[Path, Field(description="Where the registry is kept")]
 WORKSPACE = Path(".clir")
+WIDTH = 140  # of a table that goes into a file
 
 
 class History(Spec):
@@ -126,7 +127,10 @@ def _print_json(value: Any) -> None:
 def _print_table(title: str, head: list[str], rows: list[list[str]]) -> None:
     if not rows:
         return
-    table = Table(*head, title=title, title_justify="left", show_header=any(head))
+    table = Table(title=title, title_justify="left", show_header=any(head))
+    for column in head:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else WIDTH)

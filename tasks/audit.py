@@ -24,7 +24,7 @@ from clir_core.provenance import git_commit, versions
 from clir_core.sources import read_corpus
 from clir_core.stats import aggregate
 from clir_core.steps import RESULT, once, read_result, step_directory
-from clir_core.store import explained
+from clir_core.storage import explained
 from clir_core.verdict import verdict
 from tasks.progress import Progress
 from tasks.step import step

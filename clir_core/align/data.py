@@ -16,7 +16,7 @@ from clir_core.errors import AlignError, CorpusError
 from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.columns import convert
-from clir_core.store import explained
+from clir_core.storage import explained
 from clir_core.texts import document_texts, query_texts
 
 # p_en and p_x are of group_id, q_en and q_x of query_group_id; negatives are English passages that do not answer

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from clir_core.align.result import Evaluated, Progressed
 from clir_core.steps import write_text
-from clir_core.store import explained
+from clir_core.storage import explained
 
 _FILES: dict[type, str] = {Progressed: "steps.jsonl", Evaluated: "evaluations.jsonl"}
 E = TypeVar("E", Progressed, Evaluated)

@@ -22,7 +22,7 @@ from clir_core.errors import AlignError, StoreError
 from clir_core.models import Checkpoint
 from clir_core.report.alignment import render_alignment
 from clir_core.steps import write_text
-from clir_core.store import explained
+from clir_core.storage import explained
 
 RESULT, CHECKPOINT, BEFORE, AFTER = "align.json", "checkpoint", "before", "after"
 # align.json last: where it is new, so is the rest

@@ -22,7 +22,7 @@ from clir_core.align.loop import Trainer
 from clir_core.align.result import Evaluated
 from clir_core.align.state import newest_state, place
 from clir_core.errors import AlignError
-from clir_core.store import explained
+from clir_core.storage import explained
 
 EVALUATIONS = 4  # after the first, of the base
 SAVING_SHARE = 0.05  # of the time, at most, goes into states between evaluations

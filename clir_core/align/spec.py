@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from pydantic_settings import NoDecode
 
 from clir_core.audit import RuntimeSpec
@@ -76,6 +78,15 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 assert set(PRESETS) == set(get_args(PresetName))
 
 
+class OrPreset:
+    """Tells forms that a preset's name does as well as weights."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        preset = {"type": "string", "enum": list(PRESETS), "title": "Preset"}
+        return {"anyOf": [handler(core_schema), preset]}
+
+
 class OptimiserSpec(Spec):
     """How the weights are moved."""
 
@@ -119,7 +130,7 @@ class AlignSpec(Spec):
     evaluation: str = Field("demo#test", description="The corpus or split that both audits are made on")
     languages: tuple[str, ...] = Field((), description="Languages to train beside English; empty means all")
     triples: int = Field(1120, ge=2, description="Most triples to train on, as many of every language")
-    loss: Annotated[LossSpec, NoDecode] = Field(
+    loss: Annotated[LossSpec, NoDecode, OrPreset] = Field(
         LossSpec(**PRESETS["best"]),
         description=f"A preset, as in --loss paper ({', '.join(PRESETS)}), or weights of terms: those not given are 0. "
         "Without any, the head alone is fitted",

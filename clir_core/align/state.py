@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from clir_core.errors import AlignError
-from clir_core.store import explained
+from clir_core.storage import explained
 
 _TENSORS, _REST = "state.safetensors", "state.json"
 

@@ -14,7 +14,7 @@ from clir_core.align.gathering import workers
 from clir_core.align.spec import OptimiserSpec
 from clir_core.encoder import Encoder
 from clir_core.models import Checkpoint
-from clir_core.store import explained
+from clir_core.storage import explained
 
 KIND = {"q_en": "query", "q_x": "query", "p_en": "document", "p_x": "document", "negatives": "document"}
 # by side, float32 [triples, H]; rows without a q_x are zeros

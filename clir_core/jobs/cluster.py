@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from clir_core.audit import RuntimeSpec
 from clir_core.errors import SpecError
@@ -35,6 +36,10 @@ def cluster(address: str | None) -> Iterator[None]:
             knock(address)
             ray.init(address, **quiet)
         else:
+            # else Ray takes the machine's own address for 127.0.0.1, and listens everywhere; it read the variable at
+            # its import, and its children read it at theirs
+            ray_constants.ENABLE_RAY_CLUSTER = False
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
             # by name: without one Ray would take any standing cluster of this machine
             ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     except (OSError, ValueError) as error:

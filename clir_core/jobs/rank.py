@@ -17,7 +17,8 @@ from clir_core.outrank import padded
 from clir_core.plan import Block, Plan
 from clir_core.pools import describe, rank_golds, top_lists
 from clir_core.ranking import PairCounts, Sides, rank_block, score_related, sides, total
-from clir_core.store import VectorTable, explained
+from clir_core.storage import explained
+from clir_core.store import VectorTable
 from clir_core.texts import document_texts, query_texts
 
 BLOCK_DOCUMENTS = 8192

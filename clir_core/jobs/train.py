@@ -37,7 +37,7 @@ from clir_core.jobs.cluster import has_gpu, threads_of_each
 from clir_core.models import Checkpoint
 from clir_core.spec import sha256_of
 from clir_core.steps import once, step_directory, write_text
-from clir_core.store import explained
+from clir_core.storage import explained
 
 ATTEMPTS = 3  # where a process is lost: the run goes on from its last state
 SECONDS_BETWEEN = 0.5

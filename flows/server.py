@@ -1,0 +1,81 @@
+"""Which Prefect server a command reports to, and how it logs in."""
+
+import json
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clir_core.errors import StoreError
+from clir_core.storage import explained
+
+# what Prefect's history of a run may take: without it the temporary server does not start, and does not say why
+HISTORY_BYTES = 64 * 2**20
+
+
+@contextmanager
+def prefect_server(workspace: Path) -> Iterator[None]:
+    """The configured Prefect server, else that of `make up`, else a temporary one.
+
+    The last two keep their history in the workspace.
+    """
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_HOME,
+        PREFECT_SERVER_API_AUTH_STRING,
+        PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+        temporary_settings,
+    )
+
+    if PREFECT_API_URL.value():
+        yield
+        return
+    if url := _standing(workspace):
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: login(workspace / "prefect" / "auth")}):
+            yield
+        return
+    home = (workspace / "prefect").resolve()
+    with explained(home):
+        home.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(home).free
+    if free < HISTORY_BYTES:
+        raise StoreError(
+            f"{home}: no space left for the history of the run ({free / 2**20:.1f} MiB are free, it needs "
+            f"{HISTORY_BYTES >> 20}); free some or set `workspace` to another disk, then run again"
+        )
+    asked = login(home / "auth")
+    with temporary_settings(
+        {
+            PREFECT_HOME: home,
+            PREFECT_API_AUTH_STRING: asked,
+            PREFECT_SERVER_API_AUTH_STRING: asked,
+            PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
+        }
+    ):
+        yield
+
+
+def _standing(workspace: Path) -> str | None:
+    """The API of the service that `make up` started in this workspace, if it answers."""
+    settings = workspace / "service" / "settings.json"
+    if not settings.exists():
+        return None
+    port = json.loads(settings.read_text("utf-8"))["ui_port"]
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return None
+    return f"http://127.0.0.1:{port}/api"
+
+
+def login(path: Path) -> str:
+    """User and password of the workspace's Prefect server, made on first use."""
+    secret = path.read_text("utf-8") if path.exists() else ""
+    if not secret:
+        secret = f"clir:{secrets.token_urlsafe(24)}"
+        path.touch(mode=0o600)
+        path.write_text(secret, "utf-8")
+    return secret
