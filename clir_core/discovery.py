@@ -122,10 +122,10 @@ def _asked(source: HubSource, question: Callable[[], T]) -> T:
 
 
 def _aligned(source: AlignedSource, family: Family, workspace: Path) -> Look:
-    for entry in Registry(workspace).entries():
-        if entry.found.family != family.name or not entry.found.run:
-            continue
-        if not Path(entry.found.ref).is_dir():
-            yield Problem(place=entry.found.ref, reason=f"{entry.name} is registered, but its directory is gone")
-            continue
-        yield Seen(ref=entry.found.ref, label=entry.name, family=family.name, source=str(source))
+    entries = {entry.checkpoint: entry for entry in Registry(workspace).entries()}
+    for entry in entries.values():
+        parent = entries.get(entry.found.parent or "")
+        # a base may have come into its family after the training
+        families = {entry.found.family, parent.found.family if parent else ""}
+        if entry.found.run and family.name in families and Path(entry.found.ref).is_dir():
+            yield Seen(ref=entry.found.ref, label=entry.name, family=family.name, source=str(source))

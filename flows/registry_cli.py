@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -132,5 +133,4 @@ def _print_table(title: str, head: list[str], rows: list[list[str]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else WIDTH)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)

@@ -1,8 +1,8 @@
-"""What several tests need: data that lies outside the repository, checkpoints large and small, a Ray cluster."""
+"""What several tests need: data, within the repository and outside, checkpoints large and small, a Ray cluster."""
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # before anything imports them: no hub is asked, nothing is reported
@@ -14,6 +14,8 @@ os.environ |= {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +29,26 @@ def xquad_dir() -> Path:
     if not (directory / "xquad.en.json").exists():
         pytest.skip(f"XQuAD is not at {directory}; set CLIR_XQUAD to the folder that holds xquad.en.json")
     return directory
+
+
+@pytest.fixture(scope="session")
+def demo_part() -> Callable[..., Path]:
+    """Write some groups of the demo corpus, in some languages, as a Parquet corpus. `leave_out` names documents."""
+    from clir_core.corpus import Corpus
+    from clir_core.sources import read_corpus
+    from clir_core.sources.parquet import write_corpus
+
+    def write(directory: Path, languages: tuple[str, ...], groups: int, leave_out: tuple[str, ...] = ()) -> Path:
+        demo = read_corpus("demo", languages)
+        chosen = pa.array(sorted(set(demo.documents["group_id"].to_pylist()))[:groups])
+        qrels = demo.qrels.filter(pc.is_in(demo.qrels["group_id"], chosen))
+        documents = demo.documents.filter(pc.is_in(demo.documents["group_id"], chosen))
+        documents = documents.filter(pc.invert(pc.is_in(documents["doc_id"], pa.array(leave_out, pa.string()))))
+        queries = demo.queries.filter(pc.is_in(demo.queries["query_id"], qrels["query_id"]))
+        write_corpus(Corpus("part", documents, queries, qrels), directory)
+        return directory
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -134,18 +134,19 @@ def corrected(fields: dict[str, Any], fit: Corpus, test: Corpus, vectors: tuple[
 
 
 def line(name: str, seconds: float, found: list[dict[str, Any]]) -> str:
-    """A row of the table in docs/alignment.md."""
+    """A row of the table in docs/alignment.md: languages that were trained, then the others."""
     value = {(row["scenario"], row["query_lang"], row["lang"], row["metric"]): row["value"] for row in found}
 
-    def side(lang: str, query_lang: str, metric: str, digits: int) -> str:
-        return f"{value['multi', query_lang, lang, metric]:.{digits}f}"
+    def cell(scenario: str, metric: str, english: bool, first: tuple[str, ...] = ()) -> str:
+        digits = 0 if metric == "max_at_r_norm" else 3
+        return "<br>".join(
+            " ".join(f"{value[scenario, 'en' if english else x, x, metric]:.{digits}f}".lstrip("0") for x in languages)
+            for languages in ((*first, *TRAINED), UNTRAINED)
+        )
 
-    cells = [name]
-    for metric, digits in (("complete@10", 3), ("max_at_r_norm", 1)):
-        for english in (False, True):
-            cells.append(" ".join(side(x, "en" if english else x, metric, digits) for x in (*TRAINED, *UNTRAINED)))
-    cells.append(" ".join(f"{value['mono', x, x, 'acc@1']:.3f}" for x in ("en", *TRAINED, *UNTRAINED)))
-    return f"| {' | '.join(cells)} | {f'{seconds / 60:.0f} min' if seconds else ''} |"
+    cells = [cell("multi", metric, english) for metric in ("complete@10", "max_at_r_norm") for english in (False, True)]
+    cells.append(cell("mono", "acc@1", False, ("en",)))
+    return f"| {name} | {' | '.join(cells)} | {f'{seconds / 60:.0f} min' if seconds else ''} |"
 
 
 def main() -> None:

@@ -112,12 +112,24 @@ def test_what_align_registered_in_the_family_is_seen_while_it_is_there(tmp_path:
         ("2", tmp_path / "gone", "demo", "run2"),
         ("3", there, "other", "run3"),
         ("4", there, "demo", None),  # found by a nightly run
+        ("5", there, "as-it-was-called", "run5"),  # its base is in the family by now
     ]
     for digit, path, family, run in facts:
-        registry.add(Found(checkpoint=digit * 64, name=f"m{digit}", ref=str(path), family=family, source="x", run=run))
+        parent = "4" * 64 if digit == "5" else None
+        registry.add(
+            Found(
+                checkpoint=digit * 64,
+                name=f"m{digit}",
+                ref=str(path),
+                family=family,
+                source="x",
+                run=run,
+                parent=parent,
+            )
+        )
     found = discover(watching({"kind": "aligned"}), tmp_path)
-    assert found.seen == (Seen(ref=str(there), label="m1", family="demo", source="align"),)
-    assert [(waits.place, "m2" in waits.reason) for waits in found.waiting] == [(str(tmp_path / "gone"), True)]
+    assert found.seen == tuple(Seen(ref=str(there), label=m, family="demo", source="align") for m in ("m1", "m5"))
+    assert found.waiting == ()  # one that was removed is no news
     assert discover(watching({"kind": "aligned"}), tmp_path / "new") == Discovered(seen=(), waiting=(), problems=())
 
 

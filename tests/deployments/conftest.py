@@ -1,16 +1,22 @@
-"""One service for all tests of deployments/: server, Ray and worker in a workspace of their own, on free ports."""
+"""One service for all tests of deployments/: server, Ray and worker in a workspace of their own, on free ports.
+
+Its database is SQLite, or with CLIR_TEST_POSTGRES=1 a PostgreSQL server that is started for it.
+"""
 
 import json
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import httpx
+import hub_stub
+import postgres_case
 import pytest
 from service_case import Service, call
 
@@ -37,7 +43,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str,
 
 @pytest.fixture(scope="session")
 def service(settings: Callable[[], dict[str, str]]) -> Iterator[Service]:
-    """A service that is up, with a webhook that this process listens to, and automatic training on."""
+    """A service that is up, with a webhook and a hub that this process serves, and automatic training on."""
     received: Queue[dict[str, Any]] = Queue()
 
     class Hook(BaseHTTPRequestHandler):
@@ -49,20 +55,27 @@ def service(settings: Callable[[], dict[str, str]]) -> Iterator[Service]:
         def log_message(self, *_: object) -> None:
             pass
 
-    hook = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=hook.serve_forever, daemon=True).start()
-    environment = {**settings(), "CLIR_AUTO_FINETUNE": "1"}
-    environment["CLIR_NOTIFY_URL"] = f"http://127.0.0.1:{hook.server_port}/hook"
-    workspace = Path(environment["CLIR_WORKSPACE"])
-    try:
+    with ExitStack() as stack:
+        hook = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Hook))
+        threading.Thread(target=hook.serve_forever, daemon=True).start()
+        stack.callback(hook.shutdown)
+        hub = stack.enter_context(hub_stub.serve())
+        environment = {**settings(), "CLIR_AUTO_FINETUNE": "1", "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
+        environment["CLIR_NOTIFY_URL"] = f"http://127.0.0.1:{hook.server_port}/hook"
+        if os.environ.get(postgres_case.SWITCH):
+            environment["DATABASE_URL"] = stack.enter_context(postgres_case.serve())
+        workspace = Path(environment["CLIR_WORKSPACE"])
+        environment["HF_HOME"] = str(workspace / "hub")
+        stack.callback(_down, workspace, environment)
         done = call("up", environment)
         assert done.returncode == 0, done.stdout + done.stderr
         user, _, password = (workspace / "prefect" / "auth").read_text("utf-8").partition(":")
         base = f"http://127.0.0.1:{environment['CLIR_UI_PORT']}/api"
-        with httpx.Client(base_url=base, auth=(user, password), timeout=30, trust_env=False) as api:
-            yield Service(workspace, environment, api, received)
-    finally:
-        if list((workspace / "service").glob("*.json")):
-            call("down", environment)
-        hook.shutdown()
-        hook.server_close()
+        api = stack.enter_context(httpx.Client(base_url=base, auth=(user, password), timeout=30, trust_env=False))
+        yield Service(workspace, environment, api, received, hub)
+
+
+def _down(workspace: Path, environment: dict[str, str]) -> None:
+    """Unless the tests have ended it themselves."""
+    if list((workspace / "service").glob("*.json")):
+        call("down", environment)

@@ -1,27 +1,42 @@
-"""A service for tests: its commands as the Makefile calls them, its API, and what its webhook receives."""
+"""A service for tests: its commands as the Makefile calls them, its API, its runs, and what its webhook receives."""
 
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import httpx
+import torch
+import yaml
+from hub_stub import Hub
+from ray.job_submission import JobDetails, JobSubmissionClient
+from safetensors.torch import load_file, save_file
+
+from clir_core.jobs import submit
+from clir_core.registry import Entry, Registry
 
 ROOT = Path(__file__).resolve().parents[2]
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service that is up."""
+    """A service that is up, and the only hub that it knows."""
 
     workspace: Path
     environment: dict[str, str]
     api: httpx.Client
     notified: "Queue[dict[str, Any]]"
+    hub: Hub
 
     def call(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return call(command, {**self.environment, **environment})
@@ -39,6 +54,91 @@ class Service:
 
     def deployment(self, name: str) -> dict[str, Any]:
         return dict(self.ask("GET", f"/deployments/name/{name}"))
+
+    def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Prefect's command, in a shell that has evaluated what `env` prints."""
+        exports = (shlex.split(line)[1].partition("=") for line in self.call("env").stdout.splitlines())
+        told = {name: value for name, _, value in exports}
+        command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
+        environment = {**self.environment, **told, "COLUMNS": "200"}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+
+    def start(self, deployment: str, **spec: Any) -> str:
+        """A run of a deployment in this workspace; its id."""
+        body = {"parameters": {"spec": {"workspace": str(self.workspace), **spec}}}
+        return str(self.ask("POST", f"/deployments/{self.deployment(deployment)['id']}/create_flow_run", body)["id"])
+
+    def completed(self, run: str, seconds: float = 300) -> dict[str, Any]:
+        """The run once it has ended, and ended well."""
+        found = until(lambda: self._if(run, ENDED), seconds)
+        assert found["state_type"] == "COMPLETED", f"{found['state']['message']}\n{self.said(run)}"
+        return dict(found)
+
+    def _if(self, run: str, states: tuple[str, ...]) -> Any:
+        found = self.ask("GET", f"/flow_runs/{run}")
+        return found if found["state_type"] in states else None
+
+    def said(self, run: str) -> str:
+        """The log of a run, without those of its sub-runs."""
+        body = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
+        return "\n".join(line["message"] for line in self.ask("POST", "/logs/filter", body))
+
+    def artifacts(self, run: str) -> dict[str, Any]:
+        """What a run and its sub-runs show, by key."""
+        body = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
+        family = [run, *(each["id"] for each in self.ask("POST", "/flow_runs/filter", body))]
+        found = self.ask("POST", "/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": family}}})
+        return {each["key"]: each["data"] for each in found if each["key"]}
+
+    def events(self, checkpoint: str) -> Counter[str]:
+        """What was told of the checkpoint of this fingerprint, and how often."""
+        today = datetime.now(UTC).replace(hour=0, minute=0).isoformat()
+        resource = {"id": [f"clir.checkpoint.{checkpoint[:16]}"]}
+        found = self.ask("POST", "/events/filter", {"filter": {"occurred": {"since": today}, "resource": resource}})
+        return Counter(event["event"].rpartition(".")[2] for event in found["events"])
+
+    def jobs(self) -> dict[str, JobDetails]:
+        """Every job that Ray was ever given."""
+        address = f"http://127.0.0.1:{self.environment['CLIR_DASHBOARD_PORT']}"
+        found = JobSubmissionClient(address, headers=submit._token()).list_jobs()
+        return {job.submission_id: job for job in found if job.submission_id}
+
+    def registry(self) -> dict[str, Entry]:
+        """What is known of every checkpoint, by its name."""
+        return {entry.name: entry for entry in Registry(self.workspace).entries()}
+
+
+def steps(jobs: dict[str, JobDetails]) -> Counter[str]:
+    """How many jobs there are of each step."""
+    return Counter((job.metadata or {})["step"] for job in jobs.values())
+
+
+def until(found: Callable[[], Any], seconds: float = 60) -> Any:
+    """What is found once there is something; fails after that time."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, "nothing came in time"
+        time.sleep(0.2)
+    return value
+
+
+def drop(model: Path, place: Path, seed: int) -> Path:
+    """The model with slightly other weights appears, whole at once: too little for any query's ranks to tell."""
+    aside = place.parent / f".{place.name}"
+    shutil.copytree(model, aside)
+    torch.manual_seed(seed)
+    weights = load_file(aside / "model.safetensors")
+    save_file(
+        {name: value + 1e-6 * torch.randn_like(value) for name, value in weights.items()}, aside / "model.safetensors"
+    )
+    return aside.rename(place)
+
+
+def watch_list(file: Path, corpus: Path, *families: dict[str, Any]) -> Path:
+    """A watch list whose audits are those of an alignment run that is evaluated on the corpus."""
+    declared = {"version": 1, "audit": {"corpus": f"parquet:{corpus}"}, "families": list(families)}
+    file.write_text(yaml.safe_dump(declared), "utf-8")
+    return file
 
 
 def call(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,6 @@
 """What happens by itself, on a real server: a regression is told and trained, a crashed run starts again, twice."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,7 @@ from uuid import uuid4
 import pytest
 import yaml
 from prefect.automations import AutomationCore
-from service_case import Service
+from service_case import Service, until
 
 from deployments.automations import FILE, filled
 
@@ -26,15 +25,6 @@ def test_an_automation_is_one_that_prefect_knows_and_explains_itself(declared: d
     automation = AutomationCore.model_validate(filled(declared, KNOWN))
     assert automation.name.startswith("clir: ") and len(automation.description) > 40
     assert len({one["name"] for one in DECLARED}) == len(DECLARED)
-
-
-def until(found: Callable[[], Any], seconds: float = 60) -> Any:
-    """What is found once there is something; fails after that time."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, "nothing came in time"
-        time.sleep(0.2)
-    return value
 
 
 def regress(service: Service, ref: str, family: str) -> None:

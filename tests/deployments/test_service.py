@@ -158,20 +158,3 @@ def test_a_server_that_cannot_start_shows_its_log(settings: Callable[[], dict[st
     done = call("up", environment)
     assert done.returncode == 1 and "server died at its start" in done.stderr and "server.log" in done.stderr
     assert not list((Path(environment["CLIR_WORKSPACE"]) / "service").glob("*.json"))
-
-
-def test_down_leaves_no_process_and_no_port(service: Service) -> None:
-    """The last test: afterwards there is no service."""
-    records = [
-        Running.model_validate_json((service.workspace / "service" / f"{part}.json").read_text("utf-8"))
-        for part in ("server", "ray", "worker")
-    ]
-    scratch = (service.workspace / "service" / "ray.scratch").readlink()
-    down = service.call("down")
-    assert down.returncode == 0 and down.stdout.count("stopped, pid") == 3, down.stdout + down.stderr
-    assert not any(process.kin(record) for record in records)
-    for name in ("CLIR_UI_PORT", "CLIR_RAY_PORT", "CLIR_DASHBOARD_PORT"):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", int(service.environment[name])))
-    assert not scratch.exists() and not list((service.workspace / "service").glob("*.json"))

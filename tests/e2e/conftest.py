@@ -1,4 +1,4 @@
-"""One Prefect server and one Ray cluster for all end-to-end tests; small corpora, and a console command beside them."""
+"""One Prefect server and one Ray cluster for all end-to-end tests, and a console command beside them."""
 
 import logging
 import os
@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,26 +45,6 @@ def clir(prefect_api: str) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def demo_part() -> Callable[..., Path]:
-    """Write some groups of the demo corpus, in some languages, as a Parquet corpus. `leave_out` names documents."""
-    from clir_core.corpus import Corpus
-    from clir_core.sources import read_corpus
-    from clir_core.sources.parquet import write_corpus
-
-    def write(directory: Path, languages: tuple[str, ...], groups: int, leave_out: tuple[str, ...] = ()) -> Path:
-        demo = read_corpus("demo", languages)
-        chosen = pa.array(sorted(set(demo.documents["group_id"].to_pylist()))[:groups])
-        qrels = demo.qrels.filter(pc.is_in(demo.qrels["group_id"], chosen))
-        documents = demo.documents.filter(pc.is_in(demo.documents["group_id"], chosen))
-        documents = documents.filter(pc.invert(pc.is_in(documents["doc_id"], pa.array(leave_out, pa.string()))))
-        queries = demo.queries.filter(pc.is_in(demo.queries["query_id"], qrels["query_id"]))
-        write_corpus(Corpus("part", documents, queries, qrels), directory)
-        return directory
-
-    return write
 
 
 @pytest.fixture(scope="session")
