@@ -17,10 +17,11 @@ TRAIN ?= demo\#train
 EVAL ?= demo\#test
 OUT ?=
 ARGS ?=
+PICTURES ?=
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: audit align up down status finetune env test test-slow check bench ui lock clean help
+.PHONY: audit align up down status finetune env test test-slow test-ui test-postgres check bench ui lock clean help
 
 audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
 	@$(BIN)/clir audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
@@ -49,10 +50,17 @@ env: $(READY)  ## what a shell has to eval so that its own `prefect` talks to th
 	@echo 'export PATH=$(CURDIR)/$(BIN):$$PATH'
 
 test: check  ## lint, types and the whole suite but the slow tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(READY)  ## the tests that take minutes
 	$(BIN)/pytest -m slow
+
+test-ui: $(READY)  ## the UI in a headless Chromium, which has to be on the PATH; PICTURES names a folder for what was seen
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[ui]'
+	CLIR_UI_PICTURES='$(PICTURES)' $(BIN)/pytest -m slow tests/deployments/test_ui.py
+
+test-postgres: $(READY)  ## the service's tests against a PostgreSQL server, which apt-get install postgresql provides
+	CLIR_TEST_POSTGRES=1 $(BIN)/pytest tests/deployments
 
 check: $(READY)  ## lint and types
 	$(BIN)/ruff check

@@ -21,12 +21,12 @@ FULL_SHIFT = 1.0
 class RuntimeSpec(Spec):
     """Where and how wide the Ray jobs run. Changes no figure, but for the last bit of a vector where batches differ."""
 
-    ray_address: str | None = Field(None, description="A standing Ray cluster; empty starts a local one")
+    ray_address: str | None = Field(None, description="A standing Ray cluster; None starts a local one")
     ray_jobs: str | None = Field(
         None,
         pattern="^https?://",
         description="The dashboard of a standing Ray cluster, such as http://127.0.0.1:8265, whose Jobs do the heavy "
-        "steps; empty takes the worker's CLIR_RAY_JOBS, or none",
+        "steps; None takes the worker's CLIR_RAY_JOBS, if it has one",
     )
     workers: int = Field(0, ge=0, description="Encoding actors; 0 means one a GPU, or one where there is none")
     block_documents: int = Field(512, ge=1, description="Texts a block of encoding: the unit of work and of resuming")
@@ -51,15 +51,17 @@ class AuditSpec(Spec):
     languages: tuple[str, ...] = Field(
         (), description="BCP-47 codes beside English; empty means all that the corpus has"
     )
-    scenarios: tuple[ScenarioName, ...] = Field(SCENARIOS, min_length=1, description="Which pools to build")
+    scenarios: tuple[ScenarioName, ...] = Field(
+        SCENARIOS, min_length=1, description="Which pools to build, as in docs/metrics.md"
+    )
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (10,), min_length=1, description="The k of every metric at k"
+        (10,), min_length=1, description="Every k of complete@k, recall@k and the other metrics at k"
     )
     correction: CorrectionName | None = Field(
-        None, description="Take what a language adds out of the stored vectors; empty ranks them as they are"
+        None, description="Take what a language adds out of the stored vectors; None ranks them as they are"
     )
     correction_fit: str | None = Field(
-        None, min_length=1, description="The corpus to fit it on; empty means #train for #test, #fit for #dev"
+        None, min_length=1, description="The corpus to fit it on; None means #train for #test, #fit for #dev"
     )
     correction_alpha: float = Field(FULL_SHIFT, ge=0, description="Share of its vector that shift moves documents by")
     seed: int = Field(0, ge=0, description="Of the hash buckets of share(p) and of the bootstrap")
@@ -67,7 +69,7 @@ class AuditSpec(Spec):
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
     workspace: Path = Field(Path(".clir"), description="Where vectors, finished steps and checkpoints are kept")
-    out: Path | None = Field(None, description="Where the result goes; empty means audits/ in the workspace")
+    out: Path | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
 
     @field_validator("cutoffs", "scenarios", "languages")
     @classmethod

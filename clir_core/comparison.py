@@ -16,10 +16,10 @@ class CompareSpec(Spec):
     """Which two checkpoints, and what counts."""
 
     after: str | None = Field(
-        None, description="Name, directory or fingerprint of a registered checkpoint; empty means the one audited last"
+        None, description="Name, directory or fingerprint of a registered checkpoint; None means the one audited last"
     )
     before: str | None = Field(
-        None, description="The one to hold it against; empty means its parent, or the one before it in its family"
+        None, description="The one to hold it against; None means its parent, or the one before it in its family"
     )
     gate: GateSpec = GateSpec()
     workspace: Path = Field(Path(".clir"), description="Where the registry is kept")

@@ -12,6 +12,10 @@ from clir_core.spec import Spec
 from clir_core.steps import read_result
 
 HEAD = ("found", "checkpoint", "fingerprint", "status", "outcome", "complete@10 X", "complete@10 en", "mono acc@1")
+LEGEND = (
+    "complete@10: share of the queries whose English and X versions are both among the first 10 (X: asked in X, en: in "
+    "English). mono acc@1: share with a relevant document first, in pools of one language. Means over the languages."
+)
 
 
 class History(Spec):
@@ -25,13 +29,14 @@ class History(Spec):
         return [_row(entry, audit) for entry in self.entries for audit in _latest(entry) or [None]]
 
     def as_markdown(self) -> str:
-        """The rows as a table, and the newest reason."""
-        rows = self.rows()
-        lines = ["| " + " | ".join(shown(row[name]) for name in HEAD) + " |" for row in rows]
-        table = "\n".join(["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD), *lines])
-        reasons = [audit for entry in self.entries for audit in entry.audits if audit.reason]
-        newest = max(reasons, key=lambda audit: audit.at, default=None)
-        return f"## {self.family}\n\n{table}\n" + (f"\n{newest.reason}\n" if newest else "")
+        """The rows as a table narrow enough for a page, what its figures are, and the newest reason."""
+        head = [name for name in HEAD if name != "fingerprint"]
+        lines = ["| " + " | ".join(shown(row[name]) for name in head) + " |" for row in self.rows()]
+        table = "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *lines])
+        reasons = [(audit.at, entry.name, audit) for entry in self.entries for audit in entry.audits if audit.reason]
+        newest = max(reasons, default=None, key=lambda one: one[0])
+        why = f"\n**{newest[1]}**: {newest[2].outcome}. {newest[2].reason}\n" if newest else ""
+        return f"## {self.family}\n\n{table}\n\n{LEGEND}\n{why}"
 
 
 def of_family(entries: Sequence[Entry], family: str) -> History:

@@ -43,10 +43,12 @@ FAMILY_PROMPTS: tuple[tuple[str, str, str], ...] = (
 class EncodingSpec(Spec):
     """How a checkpoint's texts are prepared."""
 
-    query_prompt: str | None = Field(None, description="Put before every query; null means the checkpoint's own")
-    document_prompt: str | None = Field(None, description="Put before every document; null means the checkpoint's own")
+    query_prompt: str | None = Field(None, description="Put before every query; None means the checkpoint's own")
+    document_prompt: str | None = Field(None, description="Put before every document; None means the checkpoint's own")
     max_tokens: int = Field(512, ge=8, description="Longer texts are cut here, or earlier where the checkpoint says so")
-    truncate_dim: int | None = Field(None, ge=8, description="Keep only the first dimensions (Matryoshka checkpoints)")
+    truncate_dim: int | None = Field(
+        None, ge=8, description="Keep only the first dimensions (Matryoshka checkpoints); None keeps all"
+    )
     allow_remote_code: tuple[str, ...] = Field(
         (), description="References whose own Python code may run, each hf:org/name@ and the 40 digits of a commit"
     )

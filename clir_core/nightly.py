@@ -106,29 +106,27 @@ def baseline_of(
 
 
 def as_markdown(summary: NightlySummary) -> str:
-    """The summary as one page: what changed first, what failed, what waits."""
+    """The summary as one page: what changed first, what failed, what waits. Long texts stay out of its table."""
     counts = {name: sum(one.outcome == name for one in summary.judged) for name in ("regressed", "improved", "failed")}
-    told = [f"{count} {name}" for name, count in counts.items() if count]
-    head = (
-        f"## {len(summary.judged)} audited{''.join(f', {one}' for one in told)}; {summary.known} known before, "
-        f"{len(summary.waiting)} not complete yet, {len(summary.problems)} sources out of reach"
-    )
-    rows = [
-        f"| {one.family} | {one.name} | **{one.outcome}** | {_cell(one.reason)} | "
-        f"{f'`{one.out}/report.html`' if one.out else ''} |"
-        for one in sorted(summary.judged, key=lambda one: (ORDER.index(one.outcome), one.family, one.name))
-    ]
-    table = ["| family | checkpoint | outcome | why | report |", "|---|---|---|---|---|", *rows] if rows else []
+    told = [f"{len(summary.judged)} audited", *(f"{count} {name}" for name, count in counts.items() if count)]
+    before = [f"{summary.known} known before"]
+    before += [f"{len(summary.waiting)} not complete yet"] if summary.waiting else []
+    before += [f"{len(summary.problems)} out of reach"] if summary.problems else []
+    judged = sorted(summary.judged, key=lambda one: (ORDER.index(one.outcome), one.family, one.name))
+    rows = [f"| {one.family} | {one.name} | **{one.outcome}** |" for one in judged]
+    table = ["| family | checkpoint | outcome |", "|---|---|---|", *rows] if rows else []
     lists = [
         [f"### {title}", *(f"- `{one.place}`: {one.reason}" for one in found)]
         for title, found in (("Not complete yet", summary.waiting), ("Out of reach", summary.problems))
         if found
     ]
-    return "\n\n".join("\n".join(part) for part in ([head], table, *lists) if part)
+    head = [f"## {', '.join(told)}; {', '.join(before)}"]
+    return "\n\n".join("\n".join(part) for part in (head, table, *map(_section, judged), *lists) if part)
 
 
 ORDER: tuple[Outcome, ...] = ("failed", "regressed", "improved", "unchanged", "measured")
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+def _section(judged: Judged) -> list[str]:
+    report = [f"\nReport: `{judged.out / 'report.html'}`"] if judged.out else []
+    return [f"### {judged.name}: {judged.outcome}", " ".join(judged.reason.split()), *report]

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import ComputedFieldInfo, FieldInfo
 
 
 def sha256_of(value: Any) -> str:
@@ -12,10 +13,15 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+def _title(name: str, _: FieldInfo | ComputedFieldInfo) -> str:
+    """A field's label in forms, which would call a nested spec by its class otherwise."""
+    return name.replace("_", " ").capitalize()
+
+
 class Spec(BaseModel):
     """A request or a result: frozen, closed to unknown fields, JSON both ways."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title)
 
     def fingerprint(self) -> str:
         """Hex sha256 over every field."""

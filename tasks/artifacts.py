@@ -14,6 +14,9 @@ from clir_core.report.table import as_markdown
 from clir_core.spec import Spec
 from tasks.audit import slug
 
+# browsers do not follow a link from http to a file: the link's text can be copied
+WHERE = "its report, a file on the worker's machine"
+
 
 def publish(result: AuditResult, out: Path) -> None:
     """Create the artifacts of a finished audit."""
@@ -26,7 +29,8 @@ def publish(result: AuditResult, out: Path) -> None:
     )
     rows = [rounded(row) for row in result.metrics if not row.scenario.startswith("share")]
     create_table_artifact(rows, key=f"metrics-{key}", description=f"{result.name}: means, 95 % intervals")
-    create_link_artifact((out / "report.html").as_uri(), link_text="report.html", key=f"report-{key}")
+    report = (out / "report.html").as_uri()
+    create_link_artifact(report, link_text=report, key=f"report-{key}", description=f"{result.name}: {WHERE}")
 
 
 def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
@@ -37,8 +41,8 @@ def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
     first, *others = result.verdict
     sentences = "\n".join(f"- {sentence}" for sentence in others)
     create_markdown_artifact(
-        f"## {first}\n\n{sentences}\n\n{table.as_markdown(result)}\n"
-        f"Registered as `{entry.name}`: **{entry.status}**\n\nCheckpoint: `{entry.found.ref}`\n\nReport: `{report}`",
+        f"## {first}\n\nRegistered as `{entry.name}`: **{entry.status}**\n\n{sentences}\n\n"
+        f"{table.as_markdown(result)}\nCheckpoint: `{entry.found.ref}`\n\nReport: `{report}`",
         key=f"alignment-{key}",
         description=result.name,
     )
@@ -47,7 +51,12 @@ def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
         key=f"before-after-{key}",
         description=f"{result.name}: means before and after, 95 % intervals of the difference",
     )
-    create_link_artifact(report.as_uri(), link_text="report.html", key=f"alignment-report-{key}")
+    create_link_artifact(
+        report.as_uri(),
+        link_text=report.as_uri(),
+        key=f"alignment-report-{key}",
+        description=f"{result.name}: {WHERE}",
+    )
 
 
 def rounded(row: Spec) -> dict[str, Any]:

@@ -69,7 +69,10 @@ def register_alignment(result: AlignResult, made: Checkpoint) -> Entry:
 
 def found(checkpoint: Checkpoint, family: str, source: str) -> Found:
     """The fact that a checkpoint is there."""
-    ref = checkpoint.ref if checkpoint.ref.startswith(("hf:", "bundled:")) else str(checkpoint.path)
+    ref = checkpoint.ref if checkpoint.ref.startswith("bundled:") else str(checkpoint.path)
+    if checkpoint.ref.startswith("hf:"):
+        # the hub's client names a snapshot's folder by its commit; what a tag or a branch names may change
+        ref = f"hf:{checkpoint.name}@{checkpoint.path.name}"
     return Found(checkpoint=checkpoint.sha256, name=checkpoint.name, ref=ref, family=family, source=source)
 
 

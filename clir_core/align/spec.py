@@ -29,15 +29,21 @@ class LossSpec(Spec):
 
     temperature: Positive = Field(0.05, description="Scores are divided by it; CLEAR's scale 20 is 0.05")
     normalize: bool = Field(True, description="JSD compares embeddings of length 1; otherwise as pooling gives them")
-    info_nce: Weight = Field(0.0, description="InfoNCE from p_x to q_en: the paper's contrastive term")
+    info_nce: Weight = Field(0.0, title="InfoNCE", description="InfoNCE from p_x to q_en: the paper's contrastive term")
     jsd: Weight = Field(
-        0.0, description="Root of the Jensen-Shannon divergence of p_en and p_x: the paper's other term"
+        0.0, title="JSD", description="Root of the Jensen-Shannon divergence of p_en and p_x: the paper's other term"
     )
-    passage_info_nce: Weight = Field(0.0, description="InfoNCE between p_x and p_en, both ways")
-    query_info_nce: Weight = Field(0.0, description="InfoNCE in every direction: queries to passages within and across")
-    clear_forward: Weight = Field(0.0, description="CLEAR (arXiv 2604.05821), forward term")
-    clear_backward: Weight = Field(0.0, description="CLEAR, backward term")
-    clear_kl: Weight = Field(0.0, description="CLEAR, divergence of the two languages' score distributions")
+    passage_info_nce: Weight = Field(
+        0.0, title="Passage InfoNCE", description="InfoNCE between p_x and p_en, both ways"
+    )
+    query_info_nce: Weight = Field(
+        0.0, title="Query InfoNCE", description="InfoNCE in every direction: queries to passages within and across"
+    )
+    clear_forward: Weight = Field(0.0, title="CLEAR forward", description="CLEAR (arXiv 2604.05821), forward term")
+    clear_backward: Weight = Field(0.0, title="CLEAR backward", description="CLEAR, backward term")
+    clear_kl: Weight = Field(
+        0.0, title="CLEAR divergence", description="CLEAR, divergence of the two languages' score distributions"
+    )
     distill_passages: Weight = Field(0.0, description="Distance of p_en and p_x to the frozen base's p_en")
     distill_queries: Weight = Field(0.0, description="Distance of q_en and q_x to the frozen base's q_en")
     distill_scores: Weight = Field(0.0, description="Divergence from the frozen base's own scores within each language")
@@ -84,7 +90,7 @@ class OrPreset:
     @staticmethod
     def __get_pydantic_json_schema__(core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         preset = {"type": "string", "enum": list(PRESETS), "title": "Preset"}
-        return {"anyOf": [handler(core_schema), preset]}
+        return {"anyOf": [{**handler(core_schema), "title": "Weights"}, preset]}
 
 
 class OptimiserSpec(Spec):
@@ -99,7 +105,7 @@ class OptimiserSpec(Spec):
     )
     warmup: Share = Field(0.1, description="Share of the steps in which the rate rises; it falls to 0 in the rest")
     weight_decay: Weight = Field(0.01, description="AdamW's, on matrices")
-    clip: Positive = Field(1.0, description="Longest gradient")
+    clip: Positive = Field(1.0, description="Longest gradient; a longer one is scaled down")
     query_tokens: int = Field(64, ge=8, description="Queries are cut here in training")
     passage_tokens: int = Field(160, ge=8, description="Passages are cut here in training")
     merge: Share = Field(0.5, description="Share of the base's weights in the saved checkpoint; 1 would be the base")
@@ -116,7 +122,7 @@ class OptimiserSpec(Spec):
 class GateSpec(Spec):
     """What a checkpoint must win, and what it may lose, to be promoted."""
 
-    metric: str = Field("complete@10", description="What has to improve beyond chance")
+    metric: str = Field("complete@10", description="What has to improve beyond chance, such as complete@10 or mrr")
     scenario: ScenarioName = Field("multi", description="The pools that it is measured in")
     languages: tuple[str, ...] = Field((), description="Languages that have to improve; empty means all audited ones")
     margin: Share = Field(0.01, description="What mono acc@1 and ndcg@10 may lose in any language, English included")
@@ -149,7 +155,7 @@ class AlignSpec(Spec):
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
     workspace: Path = Field(Path(".clir"), description="Where vectors, finished steps and checkpoints are kept")
-    out: Path | None = Field(None, description="Where the result goes; empty means alignments/ in the workspace")
+    out: Path | None = Field(None, description="Where the result goes; None means alignments/ in the workspace")
 
     @property
     def epochs(self) -> int:

@@ -25,7 +25,6 @@ from clir_core.jobs import submit
 from clir_core.registry import Entry, Registry
 
 ROOT = Path(__file__).resolve().parents[2]
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 @dataclass(frozen=True)
@@ -61,22 +60,32 @@ class Service:
         told = {name: value for name, _, value in exports}
         command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
         environment = {**self.environment, **told, "COLUMNS": "200"}
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
 
     def start(self, deployment: str, **spec: Any) -> str:
         """A run of a deployment in this workspace; its id."""
         body = {"parameters": {"spec": {"workspace": str(self.workspace), **spec}}}
         return str(self.ask("POST", f"/deployments/{self.deployment(deployment)['id']}/create_flow_run", body)["id"])
 
-    def completed(self, run: str, seconds: float = 300) -> dict[str, Any]:
-        """The run once it has ended, and ended well."""
-        found = until(lambda: self._if(run, ENDED), seconds)
+    def completed(self, run: str, seconds: float = 600) -> dict[str, Any]:
+        """The run once it has ended, and ended well. A crash is no end: the run starts again."""
+
+        def ended() -> Any:
+            found = self.ask("GET", f"/flow_runs/{run}")
+            return found if found["state_type"] in ("COMPLETED", "FAILED", "CANCELLED") else None
+
+        found = until(ended, seconds)
         assert found["state_type"] == "COMPLETED", f"{found['state']['message']}\n{self.said(run)}"
         return dict(found)
 
-    def _if(self, run: str, states: tuple[str, ...]) -> Any:
-        found = self.ask("GET", f"/flow_runs/{run}")
-        return found if found["state_type"] in states else None
+    def states(self, run: str) -> list[str]:
+        """The names of all states that a run was in, oldest first."""
+        found = self.ask("GET", f"/flow_run_states/?flow_run_id={run}")
+        return [state["name"] for state in sorted(found, key=lambda state: state["timestamp"])]
+
+    def within(self, run: str) -> list[dict[str, Any]]:
+        """The sub-runs of a run."""
+        return list(self.ask("POST", "/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}))
 
     def said(self, run: str) -> str:
         """The log of a run, without those of its sub-runs."""
@@ -85,8 +94,7 @@ class Service:
 
     def artifacts(self, run: str) -> dict[str, Any]:
         """What a run and its sub-runs show, by key."""
-        body = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
-        family = [run, *(each["id"] for each in self.ask("POST", "/flow_runs/filter", body))]
+        family = [run, *(each["id"] for each in self.within(run))]
         found = self.ask("POST", "/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": family}}})
         return {each["key"]: each["data"] for each in found if each["key"]}
 
@@ -103,9 +111,10 @@ class Service:
         found = JobSubmissionClient(address, headers=submit._token()).list_jobs()
         return {job.submission_id: job for job in found if job.submission_id}
 
-    def registry(self) -> dict[str, Entry]:
-        """What is known of every checkpoint, by its name."""
-        return {entry.name: entry for entry in Registry(self.workspace).entries()}
+    def known(self, family: str) -> dict[str, Entry]:
+        """What the registry says of every checkpoint of a family, by its name."""
+        found = Registry(self.workspace).entries()
+        return {entry.name: entry for entry in found if entry.found.family == family}
 
 
 def steps(jobs: dict[str, JobDetails]) -> Counter[str]:

@@ -51,6 +51,15 @@ def test_a_form_needs_no_entry_and_explains_every_field(declared: dict[str, Any]
 
 
 @each
+def test_a_form_labels_every_field_and_group_of_fields_by_its_name(declared: dict[str, Any]) -> None:
+    (parameter,) = inspect.signature(flow_of(declared).fn).parameters.values()
+    schema = parameter.annotation.model_json_schema()
+    for part in (schema, *schema["$defs"].values()):
+        for name, field in part["properties"].items():
+            assert field["title"] and field["title"][0].isupper() and "Spec" not in field["title"], name
+
+
+@each
 def test_a_deployment_says_what_it_does_and_checks_what_it_is_given(declared: dict[str, Any]) -> None:
     assert declared["enforce_parameter_schema"] is True
     assert len(declared["description"]) > 80 and "clir" in declared["tags"]

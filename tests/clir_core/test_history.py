@@ -1,0 +1,27 @@
+"""A family's history as a page and as rows, on a registry written by hand."""
+
+from pathlib import Path
+
+from clir_core.history import HEAD, of_family
+from clir_core.registry import Audited, Decided, Found, Registry
+
+
+def test_a_page_shows_every_checkpoint_of_the_family_and_why_the_last_verdict(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    for name, family in (("a", "e5"), ("b", "e5"), ("c", "bge")):
+        registry.add(Found(checkpoint=name * 64, name=name, ref=f"/{name}", family=family, source="s"))
+    known = {"asked": "q", "corpus": "demo"}
+    registry.add(Audited.model_validate(known | {"checkpoint": "a" * 64, "outcome": "unchanged", "reason": "Same."}))
+    registry.add(Audited.model_validate(known | {"checkpoint": "b" * 64, "outcome": "failed", "reason": "No space."}))
+    registry.add(Decided(checkpoint="a" * 64, status="promoted", reason="By hand."))
+    history = of_family(registry.entries(), "e5")
+    rows = {row["checkpoint"]: row for row in history.rows()}
+    assert set(rows) == {"a", "b"} and rows["a"]["fingerprint"] == "a" * 12
+    assert (rows["a"]["status"], rows["b"]["status"]) == ("promoted", "")
+    page = history.as_markdown().splitlines()
+    assert page[0] == "## e5"
+    # the fingerprint stays in the rows: with it a page's table is wider than the page
+    (head,) = (line for line in page if line.startswith("| found"))
+    assert [cell.strip() for cell in head.strip("|").split("|")] == [name for name in HEAD if name != "fingerprint"]
+    assert [line.split(" | ")[1] for line in page if line.startswith("| 2")] == ["a", "b"]
+    assert page[-1] == "**b**: failed. No space."
