@@ -108,7 +108,7 @@ class OptimiserSpec(Spec):
     clip: Positive = Field(1.0, description="Longest gradient; a longer one is scaled down")
     query_tokens: int = Field(64, ge=8, description="Queries are cut here in training")
     passage_tokens: int = Field(160, ge=8, description="Passages are cut here in training")
-    merge: Share = Field(0.5, description="Share of the base's weights in the saved checkpoint; 1 would be the base")
+    merge: Share = Field(0.7, description="Share of the base's weights in the saved checkpoint; 1 would be the base")
 
     @model_validator(mode="after")
     def _batch_is_divided(self) -> "OptimiserSpec":

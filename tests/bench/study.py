@@ -59,7 +59,7 @@ TRAININGS: Mapping[str, dict[str, Any]] = {
     "distil": {"loss": "distil", "head": False},
     "distil-infonce": {"loss": {"distill_passages": 10.0, "distill_queries": 10.0, "info_nce": 1.0}, "head": False},
 }
-MERGES = (0.0, 0.3, 0.7)  # of the default recipe, beside its own
+MERGES = (0.0, 0.3, 0.5)  # of the default recipe, beside its own
 PLAIN = {
     "learning_rate": 2e-5,
     "embedding_rate_factor": 1.0,
