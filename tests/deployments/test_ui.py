@@ -41,7 +41,8 @@ class Ui:
     def open_form(self, deployment: str) -> None:
         """The custom run of a deployment, as one clicks there."""
         self.page.goto(f"{self.url}/deployments")
-        self.page.get_by_role("link", name=deployment, exact=True).click()
+        links = self.page.locator("a[href*='/deployments/deployment/']")
+        links.filter(has_text=re.compile(f"^{deployment}$")).click()
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Custom run").click()
         self.field("Workspace").wait_for()
@@ -62,10 +63,11 @@ class Ui:
         assert ended.inner_text() == "Completed"
 
     def open_artifact(self, key: str) -> str:
-        """An artifact of the run that is shown, by the beginning of its key; its text."""
+        """An artifact of the run that is shown, by a pattern of its key; its text."""
         self.page.get_by_role("tab", name="Artifacts").click()
-        self.page.get_by_role("link", name=re.compile(f"^{key}")).first.click()
-        self.page.get_by_role("tab", name="Raw").wait_for()
+        card = self.page.locator("a[href*='/artifacts/key/']")
+        card.filter(has=self.page.get_by_text(re.compile(f"^{key}"))).first.click()
+        self.page.locator("a[href*='/artifacts/artifact/']").first.click()  # its history, newest first
         self.page.locator("table").first.wait_for()
         return str(self.page.get_by_role("main").inner_text())
 
@@ -155,7 +157,7 @@ def test_a_training_from_the_form_and_a_night_after_it(
     ui.page.get_by_label("Select Preset").click()
     ui.page.get_by_role("option", name="infonce", exact=True).click()
     ui.picture("form-filled")
-    ui.watch(seconds=400)
+    ui.watch(seconds=600)
     ui.picture("run")
     run = ui.page.url
     verdict = ui.open_artifact("alignment-tiny-")
@@ -166,18 +168,19 @@ def test_a_training_from_the_form_and_a_night_after_it(
     assert "difference" in ui.open_artifact("before-after-")
     ui.picture("before-after")
 
-    sources = [{"kind": "directory", "path": "incoming", "settle": 0}, {"kind": "aligned"}]
+    incoming = tmp_path / "incoming"
+    incoming.mkdir()
+    sources = [{"kind": "directory", "path": str(incoming), "settle": 0}, {"kind": "aligned"}]
     family = {"name": "tiny", "baseline": str(tiny_model), "sources": sources}
-    (ui.workspace / "incoming").mkdir(exist_ok=True)
-    drop(tiny_model, ui.workspace / "incoming" / "fresh", seed=1)
+    drop(tiny_model, incoming / "fresh", seed=1)
     ui.open_form("audit")
     ui.field("Watch").fill(str(watch_list(tmp_path / "watch.yaml", corpus, family)))
     ui.field("Workspace").fill(str(ui.workspace))
-    ui.watch(seconds=400)
+    ui.watch(seconds=600)
     run = ui.page.url
-    assert "fresh: unchanged" in ui.open_artifact("nightly")
+    assert "fresh: unchanged" in ui.open_artifact("nightly$")
     ui.picture("nightly")
     ui.page.goto(run)
-    history = ui.open_artifact("history-tiny")
+    history = ui.open_artifact("history-tiny$")
     ui.picture("history")
     assert "fresh" in history and "complete@10 X" in history

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,9 @@ def command(monkeypatch, capsys):
 
     def run(*arguments: str) -> tuple[int, str, str, Asked | None]:
         specs: list[Asked] = []
-        monkeypatch.setattr(cli, "run_audit", specs.append)
-        monkeypatch.setattr(cli, "run_align", specs.append)
+        collecting = tuple((asked, spec, specs.append) for asked, spec, _ in cli.COMMANDS)
+        monkeypatch.setattr(cli, "COMMANDS", collecting)
+        monkeypatch.setattr(cli, "prefect_server", lambda _: nullcontext())
         monkeypatch.setattr(sys, "argv", ["clir", *arguments])
         monkeypatch.setenv("COLUMNS", "100")
         code, said = 0, ""
