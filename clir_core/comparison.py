@@ -41,7 +41,7 @@ def compare_checkpoints(spec: CompareSpec) -> Compared:
     registry = Registry(spec.workspace)
     after = registry.find(spec.after) if spec.after else _newest(registry)
     before = registry.find(spec.before) if spec.before else _predecessor(registry, after)
-    old, new = _shared(before, after)
+    old, new = _asked_both(before, after)
     assert old.out and new.out
     differences = compare_audits(old.out, new.out)
     return Compared(
@@ -67,14 +67,18 @@ def _predecessor(registry: Registry, after: Entry) -> Entry:
     family = [one for one in registry.entries() if one.found.family == after.found.family and one.since < after.since]
     if not family:
         raise SpecError(f"{after.name} is the first of the family {after.found.family}; say what to hold it against")
-    return family[-1]
+    # a neighbour whose audit failed has nothing to say
+    return next((one for one in reversed(family) if _shared(one, after)), family[-1])
 
 
-def _shared(before: Entry, after: Entry) -> tuple[Audited, Audited]:
-    for one in reversed(after.audits):
-        new, old = after.audit(one.asked), before.audit(one.asked)
-        if new and old:
-            return old, new
+def _shared(before: Entry, after: Entry) -> tuple[Audited, Audited] | None:
+    pairs = ((before.audit(one.asked), after.audit(one.asked)) for one in reversed(after.audits))
+    return next(((old, new) for old, new in pairs if old and new), None)
+
+
+def _asked_both(before: Entry, after: Entry) -> tuple[Audited, Audited]:
+    if shared := _shared(before, after):
+        return shared
     asked = [
         f"{entry.name} on {', '.join(sorted({one.corpus for one in entry.audits})) or 'nothing'}"
         for entry in (before, after)

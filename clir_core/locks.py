@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock in this file, made where it is missing; wait for it, and say so, while another holds it."""
-    with explained(path):
+    with explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("w")
     with stream:
-        with explained(path):
+        with explained(path.parent):
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

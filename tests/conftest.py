@@ -20,6 +20,20 @@ import pytest
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = _ROOT.parent / "shared" / "data"
+_TOGETHER = ("deployments", "e2e")  # each folder shares a server, which takes half a minute to start
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, one does a file, or a folder that shares a server; those begin."""
+
+    def group(item: pytest.Item) -> str:
+        path = item.path.relative_to(_ROOT / "tests")
+        return path.parts[0] if path.parts[0] in _TOGETHER else path.as_posix()
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) not in _TOGETHER)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from service_case import ROOT, Service, call
+from service_case import ROOT, Service, call, until
 
 from deployments import process
 from deployments.process import Running
@@ -94,6 +94,14 @@ def test_what_is_deployed_explains_and_checks_its_parameters(service: Service) -
     wrong = {"parameters": {"spec": {"model": 5}}}
     refused = service.api.post(f"/deployments/{audit}/create_flow_run", json=wrong)
     assert refused.status_code in (409, 422) and "5 is not of type 'string'" in refused.text
+
+
+def test_the_nights_to_come_are_scheduled(service: Service) -> None:
+    nightly = {"id": {"any_": [service.deployment("nightly/audit")["id"]]}}
+    wanted = {"deployments": nightly, "sort": "EXPECTED_START_TIME_ASC"}
+    (first, *_) = until(lambda: service.ask("POST", "/flow_runs/filter", wanted))
+    assert (first["state_type"], first["auto_scheduled"]) == ("SCHEDULED", True)
+    assert first["expected_start_time"][10:16] == "T02:00"
 
 
 def test_nobody_gets_in_without_the_password(service: Service) -> None:

@@ -301,4 +301,4 @@ def test_a_checkpoint_that_does_not_load_is_the_users_error_not_rays(
     elsewhere = spec.model_copy(update={"workspace": tmp_path / "workspace"})
     with pytest.raises(ModelError, match=f"{path}: cannot be loaded"):
         embed_corpus(corpus, checkpoint, elsewhere, lambda kind: ignore)
-    assert not list(tmp_path.glob("workspace/lancedb/*"))
+    assert not list(tmp_path.glob("workspace/lancedb/[!.]*"))

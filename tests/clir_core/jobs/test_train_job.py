@@ -109,7 +109,7 @@ def test_what_it_says_of_itself(undisturbed: Trained, triples: pa.Table) -> None
     assert model.encode(["Wo?"], prompt_name="query").shape == (1, 32)
     # what only an unfinished run needs is gone
     left = {file.name for file in undisturbed.checkpoint.parents[1].iterdir()}
-    assert left == {"checkpoints", "evaluations.jsonl", "result.json", "run.txt", "steps.jsonl"}
+    assert left == {".lock", "checkpoints", "evaluations.jsonl", "result.json", "run.txt", "steps.jsonl"}
 
 
 def test_without_a_loss_the_head_alone_is_fitted(
@@ -274,7 +274,7 @@ def test_a_directory_of_another_run_is_refused_and_left_alone(
     other = SPEC.model_copy(update={"seed": 1})
     with pytest.raises(AlignError, match=r"belongs to another run, [0-9a-f]{16}, and this one is [0-9a-f]{16}"):
         train(other, checkpoint, triples, tmp_path, never)
-    assert [file.name for file in tmp_path.iterdir()] == ["run.txt"]
+    assert {file.name for file in tmp_path.iterdir()} == {".lock", "run.txt"}
 
 
 def test_the_name_depends_on_what_can_change_a_weight(checkpoint: Checkpoint, triples: pa.Table) -> None:
