@@ -50,7 +50,7 @@ env: $(READY)  ## what a shell has to eval so that its own `prefect` talks to th
 	@echo 'export PATH=$(CURDIR)/$(BIN):$$PATH'
 
 test: check  ## lint, types and the whole suite but the slow tests
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)  ## the tests that take minutes
 	$(BIN)/pytest -m slow

@@ -17,7 +17,7 @@ from deployments.parts import POOL, tail
 from deployments.settings import ROOT
 
 PREFECT_FILE = ROOT / "deployments" / "prefect.yaml"
-# audits go on while a model trains; two trainings would only slow each other
+# two trainings would only slow each other
 QUEUES = {"audits": None, "training": 1}
 
 

@@ -1,7 +1,6 @@
 """The three processes of the service, Prefect's server, the standing Ray head, the worker: how each starts, answers."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from clir_core.jobs.token import ray_token
 from deployments.process import Running
 from deployments.settings import Settings
 
@@ -57,7 +57,7 @@ def ray(settings: Settings, _: str) -> Part:
         address=settings.dashboard,
         command=lambda: _ray_command(settings),
         environment=settings.ray(),
-        answers=lambda _: call(f"{settings.dashboard}/api/jobs/", f"Bearer {_ray_token()}") is not None,
+        answers=lambda _: call(f"{settings.dashboard}/api/jobs/", f"Bearer {ray_token()}") is not None,
         ports={"CLIR_RAY_PORT": settings.ray_port, "CLIR_DASHBOARD_PORT": settings.dashboard_port},
     )
 
@@ -100,7 +100,7 @@ def scratch(settings: Settings) -> Path:
 
 
 def _ray_command(settings: Settings) -> tuple[str, ...]:
-    if not _ray_token():
+    if not ray_token():
         # Ray's own command makes it: ~/.ray/auth_token, which every Ray program of this user then presents
         subprocess.run(
             [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"],
@@ -125,14 +125,6 @@ def _ray_command(settings: Settings) -> tuple[str, ...]:
     }
     head = (sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats")
     return (*head, *(f"--{name}={value}" for name, value in options.items()))
-
-
-def _ray_token() -> str:
-    """As Ray looks for it."""
-    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
-        return token
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    return path.read_text("utf-8").strip() if path.exists() else ""
 
 
 def basic(secret: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 # before anything imports them: no hub is asked, nothing is reported
 os.environ |= {
@@ -23,17 +24,22 @@ _SHARED = _ROOT.parent / "shared" / "data"
 _TOGETHER = ("deployments", "e2e")  # each folder shares a server, which takes half a minute to start
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where several processes share the tests, one does a file, or a folder that shares a server."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByServer(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = nodeid.split("/")[1]
+            return folder if folder in _TOGETHER else super()._split_scope(nodeid)
+
+    return ByServer(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, one does a file, or a folder that shares a server; those begin."""
-
-    def group(item: pytest.Item) -> str:
-        path = item.path.relative_to(_ROOT / "tests")
-        return path.parts[0] if path.parts[0] in _TOGETHER else path.as_posix()
-
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) not in _TOGETHER)
+    """These folders take longest, so they begin."""
+    items.sort(key=lambda item: item.path.relative_to(_ROOT / "tests").parts[0] not in _TOGETHER)
 
 
 @pytest.fixture(scope="session")

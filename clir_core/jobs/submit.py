@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ray.exceptions import RayError
@@ -25,6 +24,7 @@ from clir_core.errors import SpecError
 from clir_core.jobs.cluster import knock
 from clir_core.jobs.entry import MARK
 from clir_core.jobs.requests import Progress, Request
+from clir_core.jobs.token import authorization
 from clir_core.steps import write_text
 
 SECONDS_BETWEEN = 0.5
@@ -43,7 +43,7 @@ def has_gpu(address: str) -> bool:
     _connect(address)
     asked = ListApiOptions(limit=RAY_MAX_LIMIT_FROM_API_SERVER, filters=[("state", "=", "ALIVE")])
     try:
-        nodes = StateApiClient(address, headers=_token()).list(
+        nodes = StateApiClient(address, headers=authorization()).list(
             StateResource.NODES, asked, raise_on_missing_output=False
         )
     except (RayStateApiException, OSError) as error:
@@ -89,21 +89,12 @@ def _connect(address: str) -> JobSubmissionClient:
         if not address.startswith(("http://", "https://")):
             raise ValueError("it does not start with http://")
         knock(address)
-        client = JobSubmissionClient(address, headers=_token())
+        client = JobSubmissionClient(address, headers=authorization())
         if client.get_address().rstrip("/") != address.rstrip("/"):
             raise ValueError(f"RAY_API_SERVER_ADDRESS or RAY_ADDRESS, which go first, say {client.get_address()}")
         return client
     except (OSError, RuntimeError, ValueError, KeyError, RayError) as error:
         raise _no_answer(address, error) from error
-
-
-def _token() -> dict[str, str]:
-    """The header that the cluster's token goes in, from where Ray keeps it; Ray itself sends it from a driver alone."""
-    token = os.environ.get("RAY_AUTH_TOKEN")
-    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
-    if not token and file.exists():
-        token = file.read_text("utf-8")
-    return {"Authorization": f"Bearer {token.strip()}"} if token else {}
 
 
 def _no_answer(address: str, error: Exception) -> SpecError:

@@ -21,7 +21,7 @@ from hub_stub import Hub
 from ray.job_submission import JobDetails, JobSubmissionClient
 from safetensors.torch import load_file, save_file
 
-from clir_core.jobs import submit
+from clir_core.jobs.token import authorization
 from clir_core.registry import Entry, Registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +108,7 @@ class Service:
     def jobs(self) -> dict[str, JobDetails]:
         """Every job that Ray was ever given."""
         address = f"http://127.0.0.1:{self.environment['CLIR_DASHBOARD_PORT']}"
-        found = JobSubmissionClient(address, headers=submit._token()).list_jobs()
+        found = JobSubmissionClient(address, headers=authorization()).list_jobs()
         return {job.submission_id: job for job in found if job.submission_id}
 
     def known(self, family: str) -> dict[str, Entry]:

@@ -38,6 +38,7 @@ from clir_core.jobs.embed import count_missing, embed_corpus
 from clir_core.jobs.rank import open_read, rank_corpus
 from clir_core.jobs.requests import EmbedRequest, RankRequest, Request, TrainRequest
 from clir_core.jobs.submit import do_by_job
+from clir_core.jobs.token import authorization
 from clir_core.jobs.train import run_directory, train
 from clir_core.models import Checkpoint
 from clir_core.plan import make_plan
@@ -133,7 +134,7 @@ def answers(address: str) -> bool:
 
 def jobs(address: str, request: Request) -> list[JobDetails]:
     """All jobs that were ever submitted for a request."""
-    found = JobSubmissionClient(address, headers=submit._token()).list_jobs()
+    found = JobSubmissionClient(address, headers=authorization()).list_jobs()
     return [job for job in found if (job.submission_id or "").startswith(request.job)]
 
 
