@@ -10,7 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from clir_core.corpus import Skipped
 from clir_core.models import BUNDLED, EncodingSpec
 from clir_core.scenarios import SCENARIOS, PoolInfo, ScenarioName
-from clir_core.spec import Spec, sha256_of
+from clir_core.spec import WORKSPACE, Spec, sha256_of
 
 CorrectionName = Literal["centring", "shift", "lir"]
 # as a result's name and its report call them
@@ -68,7 +68,7 @@ class AuditSpec(Spec):
     resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the queries")
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(Path(".clir"), description="Where vectors, finished steps and checkpoints are kept")
+    workspace: Path = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
     out: Path | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
 
     @field_validator("cutoffs", "scenarios", "languages")
@@ -115,7 +115,7 @@ class EmbedSpec(Spec):
     )
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(Path(".clir"), description="Where vectors and checkpoints are kept")
+    workspace: Path = Field(WORKSPACE, description="Where vectors and checkpoints are kept")
 
 
 class MetricRow(Spec):

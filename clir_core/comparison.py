@@ -9,7 +9,7 @@ from clir_core.compare import compare_audits
 from clir_core.errors import SpecError
 from clir_core.gate import Decision, decide, outcome
 from clir_core.registry import Audited, Entry, Outcome, Registry
-from clir_core.spec import Spec
+from clir_core.spec import WORKSPACE, Spec
 
 
 class CompareSpec(Spec):
@@ -22,7 +22,7 @@ class CompareSpec(Spec):
         None, description="The one to hold it against; None means its parent, or the one before it in its family"
     )
     gate: GateSpec = GateSpec()
-    workspace: Path = Field(Path(".clir"), description="Where the registry is kept")
+    workspace: Path = Field(WORKSPACE, description="Where the registry is kept")
 
 
 class Compared(Spec):

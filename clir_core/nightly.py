@@ -8,7 +8,7 @@ from pydantic import Field
 from clir_core.audit import AuditSpec, RuntimeSpec
 from clir_core.discovery import Problem
 from clir_core.registry import Entry, Outcome, Registry
-from clir_core.spec import Spec
+from clir_core.spec import WORKSPACE, Spec
 from clir_core.watch import WatchList
 
 WATCH_LIST = Path("deployments/watch.yaml")
@@ -19,7 +19,7 @@ class NightlySpec(Spec):
 
     watch: Path = Field(WATCH_LIST, description="The watch list, a YAML file")
     runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(Path(".clir"), description="Where vectors, results and the registry are kept")
+    workspace: Path = Field(WORKSPACE, description="Where vectors, results and the registry are kept")
 
 
 class Due(Spec):

@@ -2,10 +2,15 @@
 
 import hashlib
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import ComputedFieldInfo, FieldInfo
+
+# where everything is kept that a request does not name another place for
+WORKSPACE = Path(os.environ.get("CLIR_WORKSPACE") or ".clir")
 
 
 def sha256_of(value: Any) -> str:

@@ -79,6 +79,7 @@ class Settings(BaseSettings):
             "PREFECT_HOME": str(self.home / "prefect"),
             "PREFECT_API_URL": f"{self.ui}/api",
             "PREFECT_API_AUTH_STRING": secret,
+            "CLIR_WORKSPACE": str(self.home),
         }
 
     def ray(self) -> dict[str, str]:

@@ -15,12 +15,11 @@ from clir_core.discovery import discover
 from clir_core.history import HEAD, of_family, shown
 from clir_core.nightly import WATCH_LIST
 from clir_core.registry import Decided, Entry, Registry, Status
-from clir_core.spec import Spec
+from clir_core.spec import WORKSPACE, Spec
 from clir_core.watch import read_watch_list
 
 Format = Annotated[Literal["table", "json"], Field(description="table for people, json for programs")]
 Workspace = Annotated[Path, Field(description="Where the registry is kept")]
-WORKSPACE = Path(".clir")
 WIDTH = 140  # of a table that goes into a file
 
 

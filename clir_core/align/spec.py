@@ -13,7 +13,7 @@ from pydantic_settings import NoDecode
 from clir_core.audit import RuntimeSpec
 from clir_core.models import BUNDLED, EncodingSpec
 from clir_core.scenarios import ScenarioName
-from clir_core.spec import Spec, sha256_of
+from clir_core.spec import WORKSPACE, Spec, sha256_of
 
 PresetName = Literal["none", "paper", "infonce", "passage", "jsd", "clear", "distil", "best"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -154,7 +154,7 @@ class AlignSpec(Spec):
     workers: int = Field(1, ge=1, description="Training processes; each takes an equal part of every batch")
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(Path(".clir"), description="Where vectors, finished steps and checkpoints are kept")
+    workspace: Path = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
     out: Path | None = Field(None, description="Where the result goes; None means alignments/ in the workspace")
 
     @property

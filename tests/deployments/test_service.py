@@ -89,6 +89,7 @@ def test_what_is_deployed_explains_and_checks_its_parameters(service: Service) -
         deployment = service.deployment(name)
         schema = deployment["parameter_openapi_schema"]
         assert set(schema["properties"]) == {"spec"} and schema["definitions"]
+        assert schema["properties"]["spec"]["default"]["workspace"] == str(service.workspace)
         assert str(ROOT) not in str(deployment["pull_steps"])
     audit = service.deployment("audit/checkpoint")["id"]
     wrong = {"parameters": {"spec": {"model": 5}}}
