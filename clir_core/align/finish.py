@@ -9,8 +9,9 @@ from torch import Tensor
 
 from clir_core.align.head import fit_head, save_with_head
 from clir_core.align.held_out import HeldOut
+from clir_core.align.kept import HEADED, MEASURED, kept
 from clir_core.align.result import Evaluated
-from clir_core.align.run import kept, write_whole
+from clir_core.align.run import write_whole
 from clir_core.align.spec import OptimiserSpec
 from clir_core.align.teacher import teacher, tokens
 from clir_core.encoder import Encoder
@@ -18,7 +19,6 @@ from clir_core.models import Checkpoint
 from clir_core.steps import write_text
 
 _SIDES = frozenset({"p_en", "p_x", "q_en", "q_x"})
-_CHECKPOINT, _MEASURED = Path("checkpoints/head"), "head.json"
 
 
 def finish(
@@ -38,18 +38,10 @@ def finish(
     if worker:
         return
     head_HH = fit_head(found, triples["lang"].to_list())
-    write_whole(directory / _CHECKPOINT, lambda scratch: save_with_head(tuned, head_HH, scratch))
+    write_whole(directory / HEADED, lambda scratch: save_with_head(tuned, head_HH, scratch))
     if held:
-        headed = base.model_copy(update={"path": directory / _CHECKPOINT})
-        write_text(directory / _MEASURED, _measured(headed, spec, held, device).model_dump_json())
-
-
-def finished(directory: Path) -> tuple[Path, Evaluated | None] | None:
-    """The checkpoint with its head and its figures on the held-out pool; None where no head was fitted."""
-    if not (directory / _CHECKPOINT).exists():
-        return None
-    file = directory / _MEASURED
-    return directory / _CHECKPOINT, Evaluated.model_validate_json(file.read_text("utf-8")) if file.exists() else None
+        headed = base.model_copy(update={"path": directory / HEADED})
+        write_text(directory / MEASURED, _measured(headed, spec, held, device).model_dump_json())
 
 
 def _measured(checkpoint: Checkpoint, spec: OptimiserSpec, held: HeldOut, device: str) -> Evaluated:

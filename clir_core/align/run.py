@@ -18,6 +18,7 @@ import torch
 from clir_core.align.gathering import largest
 from clir_core.align.held_out import HeldOut
 from clir_core.align.history import add, best, go_back, read
+from clir_core.align.kept import checkpoint_at, kept
 from clir_core.align.loop import Trainer
 from clir_core.align.result import Evaluated
 from clir_core.align.state import newest_state, place
@@ -44,24 +45,6 @@ def run(trainer: Trainer, held: HeldOut | None, directory: Path) -> None:
         if trainer.step == trainer.steps:
             return
         _step(trainer, directory)
-
-
-def kept(directory: Path) -> Path | None:
-    """The checkpoint that a run has to show so far: that of its best evaluation, or the last where there is none."""
-    found = best(read(directory, Evaluated))
-    if found:
-        return _checkpoint(directory, found.step)
-    return max((directory / "checkpoints").glob("step-*"), default=None)
-
-
-def clear(directory: Path) -> None:
-    """Free the space of what only an unfinished run needs."""
-    for name in ("states", "teacher", "ray"):
-        shutil.rmtree(directory / name, ignore_errors=True)
-
-
-def _checkpoint(directory: Path, step: int) -> Path:
-    return directory / "checkpoints" / f"step-{step:07d}"
 
 
 def _step(trainer: Trainer, directory: Path) -> None:
@@ -106,7 +89,7 @@ def _evaluate_if_due(trainer: Trainer, held: HeldOut | None, directory: Path) ->
 
 
 def _export(trainer: Trainer, directory: Path) -> None:
-    write_whole(_checkpoint(directory, trainer.step), trainer.export)
+    write_whole(checkpoint_at(directory, trainer.step), trainer.export)
 
 
 def write_whole(checkpoint: Path, write: Callable[[Path], None]) -> None:

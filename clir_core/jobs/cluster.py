@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private.worker import get_dashboard_url
 
 from clir_core.audit import RuntimeSpec
 from clir_core.errors import SpecError
@@ -62,6 +63,11 @@ def knock(address: str) -> None:
 def has_gpu() -> bool:
     """Whether the cluster has a GPU."""
     return ray.cluster_resources().get("GPU", 0) >= 1
+
+
+def has_dashboard() -> bool:
+    """Whether the cluster can be asked for the state of its actors and jobs."""
+    return bool(get_dashboard_url())
 
 
 def n_cpus() -> int:

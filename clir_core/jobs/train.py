@@ -16,24 +16,21 @@ from typing import Any, TypeVar
 import polars as pl
 import pyarrow as pa
 import ray
-import torch
 from ray.exceptions import RayError
-from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, TrainingFailedError, get_context
-from ray.train.torch import TorchTrainer, get_device, prepare_model
+from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, TrainingFailedError
+from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
 from clir_core.align.data import check_enough
-from clir_core.align.finish import finish, finished
-from clir_core.align.held_out import HeldOut, hold_out
+from clir_core.align.held_out import hold_out
 from clir_core.align.history import best, read, steps_done
-from clir_core.align.loop import Trainer
+from clir_core.align.kept import clear, finished, kept
 from clir_core.align.memory import KEEP_FREED_MEMORY
 from clir_core.align.objective import needs
 from clir_core.align.result import Evaluated, Progressed, Trained
-from clir_core.align.run import clear, kept, run
 from clir_core.align.spec import AlignSpec
-from clir_core.align.teacher import teacher
 from clir_core.errors import AlignError, ClirError
-from clir_core.jobs.cluster import has_gpu, threads_of_each
+from clir_core.jobs.cluster import has_dashboard, has_gpu, threads_of_each
 from clir_core.models import Checkpoint
 from clir_core.spec import sha256_of
 from clir_core.steps import once, step_directory, write_text
@@ -158,7 +155,7 @@ def _fit(work: dict[str, Any]) -> None:
         worker_runtime_env={"env_vars": KEEP_FREED_MEMORY},
     )
     for attempt in range(1, ATTEMPTS + 1):
-        trainer = TorchTrainer(
+        trainer = _Trainer(
             _work, train_loop_config={**work, "threads": threads}, scaling_config=scaling, run_config=storage
         )
         try:
@@ -170,6 +167,18 @@ def _fit(work: dict[str, Any]) -> None:
                 raise error from None
             if attempt == ATTEMPTS:
                 raise _explained_loss(error) from failed
+
+
+class _Trainer(TorchTrainer):
+    """Ray's, without the actor that frees the workers' processors if the controller dies, where it would be in vain.
+
+    It asks the dashboard whether the controller lives. A local cluster has none and goes with the run; the actor would
+    look for one until Ray has waited 12 seconds for it, at the end of every run.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks = super()._create_default_callbacks()
+        return [one for one in callbacks if has_dashboard() or not isinstance(one, PlacementGroupCleanerCallback)]
 
 
 def _cause(failed: Exception) -> BaseException:
@@ -201,26 +210,10 @@ def _threads(workers: int, gpu: bool) -> int:
 
 
 def _work(config: dict[str, Any]) -> None:
-    """One worker's training, in a process of its own."""
-    torch.set_num_threads(config["threads"])
-    spec, base, triples, directory = config["spec"], config["base"], config["triples"], config["directory"]
-    device, worker = str(get_device()), get_context().get_world_rank()
-    frozen = teacher(base, spec.optimiser, triples, needs(spec.loss).teacher, directory / "teacher", device, worker)
-    # rows without a q_x make for fewer forward passes, where buffers would be exchanged; a pooler has no gradient
-    options = {"forward_sync_buffers": False, "find_unused_parameters": True}
-    trainer = Trainer(
-        base,
-        spec,
-        triples,
-        frozen,
-        device,
-        worker,
-        lambda model: prepare_model(model, parallel_strategy_kwargs=options),
-    )
-    held = HeldOut(config["held"]) if len(config["held"]) else None
-    run(trainer, held, directory)
-    if spec.head:
-        finish(base, spec.optimiser, triples, held, directory, device, worker)
+    # in the worker alone: to import what it needs takes seconds, and the controller reads this file as well
+    from clir_core.jobs.train_worker import work
+
+    work(**config)
 
 
 def _watched(work: Callable[[], T], watch: Callable[[], None]) -> T:

@@ -20,10 +20,11 @@ import torch
 
 from clir_core.align.corrections import fit_correction
 from clir_core.align.data import training_triples
-from clir_core.align.finish import finish, finished
+from clir_core.align.finish import finish
+from clir_core.align.kept import finished, kept
 from clir_core.align.loop import Trainer
 from clir_core.align.objective import needs
-from clir_core.align.run import kept, run
+from clir_core.align.run import run
 from clir_core.align.spec import AlignSpec
 from clir_core.align.teacher import teacher
 from clir_core.audit import AuditSpec, MetricRow

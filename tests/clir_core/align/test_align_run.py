@@ -14,9 +14,10 @@ from clir_core.align import run as run_module
 from clir_core.align.data import training_triples
 from clir_core.align.held_out import HeldOut, Measured, hold_out
 from clir_core.align.history import best, read, steps_done
+from clir_core.align.kept import kept
 from clir_core.align.loop import Trainer
 from clir_core.align.result import Evaluated, Progressed
-from clir_core.align.run import kept, run
+from clir_core.align.run import run
 from clir_core.align.spec import AlignSpec, OptimiserSpec
 from clir_core.encoder import Encoder
 from clir_core.errors import AlignError, StoreError
