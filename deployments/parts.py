@@ -38,11 +38,13 @@ class Part:
 
 def server(settings: Settings, secret: str) -> Part:
     """Prefect's API, UI and services."""
-    prefect = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1")
     return Part(
         name="server",
         address=settings.ui,
-        command=lambda: (*prefect, "--port", str(settings.ui_port)),
+        command=lambda: (
+            *(sys.executable, "-m", "deployments.server"),
+            *("--host", "127.0.0.1", "--port", str(settings.ui_port)),
+        ),
         environment=settings.server(secret),
         answers=lambda _: call(f"{settings.ui}/api/admin/version", basic(secret)) is not None,
         ports={"CLIR_UI_PORT": settings.ui_port},

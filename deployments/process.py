@@ -17,6 +17,7 @@ from clir_core.spec import Spec
 
 # in the environment of the process, hence in that of everything it starts, whatever session or parent that ends up in
 MARK = "CLIR_SERVICE_MARK"
+ORPHANS_GRACE = 5  # seconds: Ray's actors wait for a cluster that is gone, and do not end by themselves
 
 
 class Running(Spec):
@@ -102,8 +103,8 @@ def stop(running: Running, grace: float) -> int:
     if alive(running):
         end({running.pid: running.ticks}, grace)
     orphans = children(running)
-    end(orphans, grace)
-    end({**family, **kin(running)}, 5)
+    end(orphans, ORPHANS_GRACE)
+    end({**family, **kin(running)}, ORPHANS_GRACE)
     return len(orphans)
 
 

@@ -112,8 +112,7 @@ class Settings(BaseSettings):
         scheme, _, rest = self.database_url.partition("://")
         url = {"PREFECT_API_DATABASE_CONNECTION_URL": f"{DRIVERS.get(scheme, scheme)}://{rest}"} if rest else {}
         # SQLite has one writer at a time: wait for it rather than fail
-        patience = {"PREFECT_API_DATABASE_TIMEOUT": "60", "PREFECT_MESSAGING_BROKER": "deployments.broker"}
-        return {**self.service(secret), **patience, **url}
+        return {**self.service(secret), "PREFECT_API_DATABASE_TIMEOUT": "60", **url}
 
 
 KEPT = ("ui_port", "ray_port", "dashboard_port", "database")

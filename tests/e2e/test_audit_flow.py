@@ -330,6 +330,7 @@ def test_another_language_embeds_its_own_texts_alone(first, wider):
     assert {pool: new[pool] for pool in old if pool[0] != "nway"} == {p: v for p, v in old.items() if p[0] != "nway"}
 
 
+@pytest.mark.slow
 def test_one_new_document_embeds_one_text(grown):
     assert f"1 texts encoded, {4 * GROUPS} were there" in grown.log
     assert "done before: the finished result is used" not in grown.log

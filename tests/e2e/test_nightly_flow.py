@@ -158,7 +158,7 @@ def test_an_audit_by_hand_of_what_the_night_knows_is_no_second_one(first, servic
     assert encoded(lines) == 0 and service.outcomes() == before
 
 
-@pytest.mark.parametrize("what", ["changed", "vanished"])
+@pytest.mark.parametrize("what", [pytest.param("changed", marks=pytest.mark.slow), "vanished"])
 def test_a_checkpoint_that_changes_during_its_audit_fails_it(first, service, what, monkeypatch):
     from tasks import audit as steps
 

@@ -133,6 +133,7 @@ def test_the_size_of_a_block_changes_no_bit(
     assert same_files(tmp_path, result)
 
 
+@pytest.mark.slow
 def test_the_number_of_encoding_workers_changes_no_bit(
     result: Path, corpus: Corpus, checkpoint: Checkpoint, embedded: Embedded, spec: AuditSpec, tmp_path: Path
 ) -> None:

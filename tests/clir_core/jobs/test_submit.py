@@ -207,6 +207,7 @@ def test_vectors_are_the_same_to_the_bit(by_job: tuple[Embedded, Asked], embedde
         assert here.uri != there.uri and len(one) == len(texts) and np.array_equal(one, other)
 
 
+@pytest.mark.slow  # test_service_runs has two runs for one audit
 def test_two_runs_that_wait_for_the_same_ranks_get_the_same_as_here(
     address: str,
     by_job: tuple[Embedded, Asked],

@@ -1,6 +1,6 @@
 """Training with real Ray Train workers: killed it goes on, two are as good as one, and errors arrive as they were.
 
-What is `slow` here is tested without Ray in test_loop (kill -9, resume) and test_gathering (two workers).
+What is `slow` here is tested without Ray in test_loop (kill -9, resume), test_gathering (two workers) and test_head.
 """
 
 import os
@@ -112,6 +112,7 @@ def test_what_it_says_of_itself(undisturbed: Trained, triples: pa.Table) -> None
     assert left == {".lock", "checkpoints", "evaluations.jsonl", "result.json", "run.txt", "steps.jsonl"}
 
 
+@pytest.mark.slow
 def test_without_a_loss_the_head_alone_is_fitted(
     ray_cluster: None, checkpoint: Checkpoint, triples: pa.Table, workspace: Path
 ) -> None:
