@@ -71,8 +71,7 @@ def service(settings: Callable[[], dict[str, str]]) -> Iterator[Service]:
         assert done.returncode == 0, done.stdout + done.stderr
         user, _, password = (workspace / "prefect" / "auth").read_text("utf-8").partition(":")
         base = f"http://127.0.0.1:{environment['CLIR_UI_PORT']}/api"
-        # on SQLite the server was once seen to stand still for its database's timeout, 60 seconds
-        api = stack.enter_context(httpx.Client(base_url=base, auth=(user, password), timeout=120, trust_env=False))
+        api = stack.enter_context(httpx.Client(base_url=base, auth=(user, password), timeout=60, trust_env=False))
         yield Service(workspace, environment, api, received, hub)
 
 
