@@ -61,6 +61,7 @@ def ray(settings: Settings, _: str) -> Part:
         environment=settings.ray(),
         answers=lambda _: call(f"{settings.dashboard}/api/jobs/", f"Bearer {ray_token()}") is not None,
         ports={"CLIR_RAY_PORT": settings.ray_port, "CLIR_DASHBOARD_PORT": settings.dashboard_port},
+        grace=10,  # after a training it would wait half a minute for actors that Ray Train leaves behind
     )
 
 

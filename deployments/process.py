@@ -17,7 +17,7 @@ from clir_core.spec import Spec
 
 # in the environment of the process, hence in that of everything it starts, whatever session or parent that ends up in
 MARK = "CLIR_SERVICE_MARK"
-ORPHANS_GRACE = 5  # seconds: Ray's actors wait for a cluster that is gone, and do not end by themselves
+ORPHANS_GRACE = 2  # seconds: Ray's actors wait for a cluster that is gone, and do not end by themselves
 
 
 class Running(Spec):

@@ -349,6 +349,7 @@ def n_rows(read: TableRead) -> int:
     return table.count_rows()
 
 
+@pytest.mark.slow
 def test_the_versions_that_audits_read_stay_tagged(first, wider, grown):
     expected = {"first": (first, 2 * GROUPS), "wider": (wider, 3 * GROUPS), "grown": (grown, 3 * GROUPS + 1)}
     for name, (run, rows) in expected.items():
