@@ -1,6 +1,5 @@
 """Before and after in a handful of columns: for the console, the model card and Prefect. The report shows more."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clir_core.align.result import AlignResult
@@ -11,7 +10,7 @@ from clir_core.gate import LEVEL, TWO_SIDED
 from clir_core.lang import language_name
 from clir_core.report.table import NONE, number
 
-NOTE = "* differs beyond chance (paired randomisation test, p < 0.05 after Holm's correction over the languages)"
+NOTE = "Before → after. * Beyond chance (paired randomisation, p < 0.05 after Holm's correction over the languages)"
 Row = tuple[str, ...]
 
 
@@ -54,12 +53,11 @@ def labelled(result: AlignResult, lang: str) -> str:
 
 
 def rows(result: AlignResult) -> tuple[Row, list[Row]]:
-    """Head and one row a language; before and after of a figure are neighbours, a star marks what is beyond chance."""
+    """Head and one row a language, "before → after" in a cell; a star marks what differs beyond chance."""
     shown = figures(result.spec.gate)
-    head = ("language", *(f"{figure.title}: {when}" for figure in shown for when in ("before", "after")))
+    head = ("language", *(figure.title for figure in shown))
     found = [
-        (labelled(result, lang), *(cell for figure in shown for cell in _cells(figure.find(result, lang))))
-        for lang in languages(result)
+        (labelled(result, lang), *(_cell(figure.find(result, lang)) for figure in shown)) for lang in languages(result)
     ]
     return head, [row for row in found if set(row[1:]) != {NONE}]
 
@@ -75,27 +73,16 @@ def as_markdown(result: AlignResult) -> str:
 def as_text(result: AlignResult) -> str:
     """The table for a terminal."""
     head, found = rows(result)
-    titles = [figure.title for figure in figures(result.spec.gate)]
-    body = [("language", *(title.rpartition(": ")[2] for title in head[1:])), *found]
-    wide = [max(map(len, column)) for column in zip(*body, strict=True)]
-    pairs = [
-        max(wide[at] + 2 + wide[at + 1], len(title)) for at, title in zip(range(1, len(head), 2), titles, strict=True)
-    ]
-    top = "".join([" " * wide[0], *(f"   {title:>{width}}" for title, width in zip(titles, pairs, strict=True))])
-    return "\n".join([top, *_aligned(body, wide, pairs), "", NOTE])
+    wide = [max(map(len, column)) for column in zip(head, *found, strict=True)]
+    lines = (
+        row[0].ljust(wide[0]) + "".join(f"   {cell:>{width}}" for cell, width in zip(row[1:], wide[1:], strict=True))
+        for row in (head, *found)
+    )
+    return "\n".join([*(line.rstrip() for line in lines), "", NOTE])
 
 
-def _aligned(body: list[Row], wide: list[int], pairs: list[int]) -> Iterator[str]:
-    for label, *cells in body:
-        joined = [
-            f"{cells[at].rjust(wide[at + 1])}  {cells[at + 1].rjust(wide[at + 2])}" for at in range(0, len(cells), 2)
-        ]
-        shown = (f"   {cell:>{width}}" for cell, width in zip(joined, pairs, strict=True))
-        yield label.ljust(wide[0]) + "".join(shown).rstrip()
-
-
-def _cells(row: Difference | None) -> tuple[str, str]:
+def _cell(row: Difference | None) -> str:
     if row is None:
-        return NONE, NONE
+        return NONE
     star = "*" if row.p_holm < LEVEL and row.difference else " "
-    return number(row.metric, row.before), number(row.metric, row.after) + star
+    return f"{number(row.metric, row.before)} → {number(row.metric, row.after)}{star}"

@@ -49,7 +49,8 @@ def _answer(
     better = (after < before) == (gate.metric in LOWER) and after != before
     verb = "improves" if better else "gets worse"
     moved = f"{verb} {_from_to(seen)}" if after != before else f"stays at {number(gate.metric, after)}"
-    gained = f"In {POOLS[gate.scenario]}, {gate.metric} {moved} ({_mean_of(seen)})"
+    chance = "" if any(row.p_holm < LEVEL for row in seen) or after == before else ", not beyond chance"
+    gained = f"In {POOLS[gate.scenario]}, {gate.metric} {moved} ({_mean_of(seen)}{chance})"
     if unseen:
         gained += f", and {_from_to(unseen)} in {len({row.lang for row in unseen})} not trained"
     return f"{gained}; {_cost(mono)}."

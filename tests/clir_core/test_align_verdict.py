@@ -56,6 +56,12 @@ def test_languages_that_were_not_trained_are_told_apart() -> None:
     assert decision == "Candidate: Because."
 
 
+@pytest.mark.parametrize(("p", "said_so"), [(0.2, True), (0.001, False)])
+def test_the_first_sentence_says_when_chance_may_have_done_it(p: float, said_so: bool) -> None:
+    rows = [*multi("de", (0.4, 0.5), (0.6, 0.7), p), *multi("zh", (0.4, 0.5), (0.6, 0.7), 0.2), mono("en", 0.9, 0.9)]
+    assert ("both query sides, not beyond chance)" in said(rows)[0]) is said_so
+
+
 # of English, which is at 0.75 before, and German, which is at 0.5
 @pytest.mark.parametrize(
     ("after", "cost"),

@@ -46,7 +46,7 @@ def test_the_text_has_verdict_table_data_losses_and_how_to_load_it(tmp_path: Pat
     result = alignment(spec=spec)
     text = card(tmp_path, spec=spec).text
     assert all(sentence in text for sentence in result.verdict)
-    assert "| Thai (th) | 0.380 | 0.891" in text
+    assert "| Thai (th) | 0.380 → 0.891" in text
     assert "2,800 triples" in text and "zh 560" in text
     assert "Loss: 1 x info_nce, 0.5 x jsd; temperature 0.05, embeddings raw" in text
     assert f"batch {spec.optimiser.batch}" in text and "learning_rate" in text and "seed 7" in text
