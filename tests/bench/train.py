@@ -98,7 +98,8 @@ def theirs(checkpoint: Checkpoint, spec: AlignSpec, triples: pl.DataFrame) -> tu
 
 def run(who: str, xquad: Path, steps: int, workspace: Path) -> None:
     """One run in this process; prints its seconds and losses as JSON."""
-    loss, optimiser = LossSpec.preset("infonce"), OptimiserSpec()
+    # every weight moves on both sides; the default leaves the embedding matrix as it is
+    loss, optimiser = LossSpec.preset("infonce"), OptimiserSpec(embedding_rate_factor=1.0)
     spec = AlignSpec(triples=steps * optimiser.batch, loss=loss, optimiser=optimiser, languages=LANGUAGES)
     checkpoint = resolve(BUNDLED, EncodingSpec(), workspace / "models", "float32")
     table = training_triples(f"xquad:{xquad}#train", LANGUAGES, spec.triples, spec.seed)
