@@ -1,17 +1,24 @@
 """A family's history: its checkpoints, oldest first, with their main figures, for people and for code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from clir_core.audit import AuditResult
+from clir_core.audit import AuditResult, MetricRow
 from clir_core.corpus import ENGLISH
 from clir_core.registry import Audited, Entry
 from clir_core.report.table import NONE
 from clir_core.spec import Spec
 from clir_core.steps import read_result
 
-HEAD = ("found", "checkpoint", "fingerprint", "status", "outcome", "complete@10 X", "complete@10 en", "mono acc@1")
+# scenario, metric, and whether the query is an English one: None where it may be or not
+FIGURES: Mapping[str, tuple[str, str, bool | None]] = {
+    "complete@10 X": ("multi", "complete@10", False),
+    "complete@10 en": ("multi", "complete@10", True),
+    "mono acc@1": ("mono", "acc@1", None),
+}
+HEAD = ("found", "checkpoint", "fingerprint", "status", "outcome", *FIGURES)
 LEGEND = (
     "complete@10: share of the queries whose English and X versions are both among the first 10 (X: asked in X, en: in "
     "English). mono acc@1: share with a relevant document first, in pools of one language. Means over the languages."
@@ -25,7 +32,7 @@ class History(Spec):
     entries: tuple[Entry, ...]
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row a checkpoint and corpus that it was audited on; means over languages, English's own apart."""
+        """A row a checkpoint and corpus that it was audited on; means over the languages."""
         return [_row(entry, audit) for entry in self.entries for audit in _latest(entry) or [None]]
 
     def as_markdown(self) -> str:
@@ -57,32 +64,26 @@ def _row(entry: Entry, audit: Audited | None) -> dict[str, Any]:
         "fingerprint": entry.checkpoint[:12],
         "status": entry.status or "",
         "outcome": audit.outcome if audit else "",
-        **{name: figures.get(name) for name in HEAD[5:]},
+        **{name: figures.get(name) for name in FIGURES},
         "corpus": audit.corpus if audit else "",
         "reason": audit.reason if audit else "",
         "report": str(audit.out / "report.html") if audit and audit.out else "",
     }
 
 
-def _figures(out: Path) -> dict[str, float]:
-    """Means over the languages beside English."""
+def _figures(out: Path) -> dict[str, float | None]:
     result = read_result(out / "audit.json", AuditResult)
-    if not result:
-        return {}
-    wanted = {
-        HEAD[5]: [
-            row.value for row in result.metrics if _is(row, "multi", "complete@10") and row.query_lang != ENGLISH
-        ],
-        HEAD[6]: [
-            row.value for row in result.metrics if _is(row, "multi", "complete@10") and row.query_lang == ENGLISH
-        ],
-        HEAD[7]: [row.value for row in result.metrics if _is(row, "mono", "acc@1")],
-    }
-    return {name: round(sum(values) / len(values), 4) for name, values in wanted.items() if values}
+    return {name: _mean(result.metrics, *wanted) for name, wanted in FIGURES.items()} if result else {}
 
 
-def _is(row: Any, scenario: str, metric: str) -> bool:
-    return (row.scenario, row.metric) == (scenario, metric)
+def _mean(rows: Sequence[MetricRow], scenario: str, metric: str, english: bool | None) -> float | None:
+    """Over the languages."""
+    values = [
+        row.value
+        for row in rows
+        if (row.scenario, row.metric) == (scenario, metric) and english in (None, row.query_lang == ENGLISH)
+    ]
+    return round(fmean(values), 4) if values else None
 
 
 def shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sentence_transformers import SentenceTransformer
 
 from clir_core.encoder import Encoder
 from clir_core.models import BUNDLED, EncodingSpec, resolve
@@ -42,7 +43,9 @@ def main() -> None:
     texts = {kind: found[:: asked.every] for kind, found in texts.items()}
     checkpoint = resolve(asked.model, EncodingSpec(), asked.workspace / "models", "float32")
     encoder = Encoder(checkpoint)
-    model = encoder._model  # the same loaded weights for both
+    # as anyone would load it, without our linear layers
+    model = SentenceTransformer(str(checkpoint.path), device="cpu", model_kwargs={"dtype": torch.float32})
+    model.max_seq_length = checkpoint.max_tokens
 
     def theirs(size: int, step: int = 1) -> np.ndarray:
         parts = [model.encode(texts[kind][::step], prompt=checkpoint.prompt(kind), batch_size=size) for kind in texts]

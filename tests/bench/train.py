@@ -25,7 +25,6 @@ from clir_core.align.data import training_triples
 from clir_core.align.loop import Trainer
 from clir_core.align.memory import KEEP_FREED_MEMORY
 from clir_core.align.spec import AlignSpec, LossSpec, OptimiserSpec
-from clir_core.encoder import load
 from clir_core.models import BUNDLED, Checkpoint, EncodingSpec, resolve
 
 XQUAD = Path(os.environ.get("CLIR_XQUAD", Path(__file__).parents[3] / "shared/data/xquad"))
@@ -48,7 +47,11 @@ def ours(checkpoint: Checkpoint, spec: AlignSpec, triples: pl.DataFrame) -> tupl
 def theirs(checkpoint: Checkpoint, spec: AlignSpec, triples: pl.DataFrame) -> tuple[float, list[float]]:
     """The same with SentenceTransformerTrainer."""
     from datasets import Dataset
-    from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+    from sentence_transformers import (
+        SentenceTransformer,
+        SentenceTransformerTrainer,
+        SentenceTransformerTrainingArguments,
+    )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from transformers import TrainerCallback
 
@@ -62,7 +65,8 @@ def theirs(checkpoint: Checkpoint, spec: AlignSpec, triples: pl.DataFrame) -> tu
             self.stopped = time.perf_counter()
 
     asked, clock = spec.optimiser, Clock()
-    model = load(checkpoint, "cpu")
+    # as anyone would load it, without our linear layers
+    model = SentenceTransformer(str(checkpoint.path), device="cpu", model_kwargs={"dtype": torch.float32})
     model.max_seq_length = asked.passage_tokens
     queries = model.tokenizer([checkpoint.query_prompt + text for text in triples["q_en"]])["input_ids"]
     assert max(map(len, queries)) <= asked.query_tokens, "the rival has one length for both sides: take other triples"
