@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+from alignment_case import FIGURES, audit
+
 from clir_core.history import HEAD, of_family
 from clir_core.registry import Audited, Decided, Found, Registry
 
@@ -25,3 +28,14 @@ def test_a_page_shows_every_checkpoint_of_the_family_and_why_the_last_verdict(tm
     assert [cell.strip() for cell in head.strip("|").split("|")] == [name for name in HEAD if name != "fingerprint"]
     assert [line.split(" | ")[1] for line in page if line.startswith("| 2")] == ["a", "b"]
     assert page[-1] == "**b**: failed. No space."
+
+
+def test_the_figures_are_means_over_the_languages(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry")
+    registry.add(Found(checkpoint="a" * 64, name="a", ref="/a", family="e5", source="s"))
+    (tmp_path / "audit.json").write_text(audit(1).model_dump_json(), "utf-8")
+    registry.add(Audited(checkpoint="a" * 64, asked="q", corpus="demo", outcome="measured", reason="", out=tmp_path))
+    (row,) = of_family(registry.entries(), "e5").rows()
+    own, english, mono = ([sides[at][1] for sides in FIGURES.values() if sides[at]] for at in range(3))
+    for name, values in (("complete@10 X", own), ("complete@10 en", english), ("mono acc@1", mono)):
+        assert row[name] == pytest.approx(sum(values) / len(values), abs=1e-4)
