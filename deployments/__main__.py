@@ -5,20 +5,24 @@ For a server that `make up` did not start: infra/ runs it once, as its service `
 
 import sys
 
+from pydantic import ValidationError
+
 from clir_core.errors import ClirError
 from deployments.automations import make_automations
 from deployments.deploy import deploy, make_pool
-from deployments.settings import Settings
+from deployments.settings import Settings, complaint
 
 
 def main() -> None:
     """The pool and its queues, every deployment, the automations. Exit code 1 and the reason where that fails."""
-    settings = Settings()
-    settings.state.mkdir(parents=True, exist_ok=True)
     try:
+        settings = Settings()
+        settings.state.mkdir(parents=True, exist_ok=True)
         make_pool()
         deployed = deploy(settings.state / "deploy.log")
         automations = make_automations(settings)
+    except ValidationError as error:
+        sys.exit(complaint(error))
     except ClirError as error:
         sys.exit(str(error))
     print("\n".join(f"deployed {name}" for name in deployed))

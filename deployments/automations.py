@@ -11,6 +11,7 @@ import yaml
 from prefect.automations import AutomationCore
 from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr
 
 from deployments.settings import Settings
@@ -20,18 +21,21 @@ BLOCK = "clir-notify"
 
 
 def make_automations(settings: Settings) -> dict[str, bool]:
-    """Every automation by its name, and whether it is on: what lacks its setting is taken off the server."""
+    """Every automation by its name, and whether it is on: what is switched off is taken off the server."""
     with get_client(sync_client=True) as client:
+        switches = {"notify": _is_on(settings.notify_url), "finetune": settings.auto_finetune}
         known = {
-            "notify": _webhook(settings.notify_url),
-            "finetune": settings.auto_finetune,
+            "notify": _webhook(client, settings.notify_url),
             "align/finetune": client.read_deployment_by_name("align/finetune").id,
         }
         made = {}
         for declared in yaml.safe_load(FILE.read_text("utf-8"))["automations"]:
-            on = bool(known[declared.pop("requires")]) if "requires" in declared else True
-            made[declared["name"]] = on
-            _put(client, filled(declared, known) if on else None, declared["name"])
+            name = declared["name"]
+            on = switches[declared.pop("requires")] if "requires" in declared else True
+            if on is None:
+                on = bool(client.read_automations_by_name(name))
+            made[name] = on
+            _put(client, filled(declared, known) if on else None, name)
         return made
 
 
@@ -63,10 +67,18 @@ def _put(client: SyncPrefectClient, declared: dict[str, Any] | None, name: str) 
         client.update_automation(there[0].id, wanted)
 
 
-def _webhook(url: str) -> UUID | None:
-    """The block that keeps the notification's address, encrypted by the server."""
-    if not url:
-        return None
+def _is_on(url: str) -> bool | None:
+    """None where nothing is said."""
+    return url != "off" if url else None
+
+
+def _webhook(client: SyncPrefectClient, url: str) -> UUID | None:
+    """The block that keeps the notification's address, encrypted by the server: a new address, or the one it has."""
+    if not _is_on(url):
+        try:
+            return client.read_block_document_by_name(BLOCK, "webhook").id
+        except ObjectNotFound:
+            return None
     headers: Any = {"Content-Type": "application/json"}
     block = Webhook(url=SecretStr(url), method="POST", headers=headers)
     found = block.save(BLOCK, overwrite=True)

@@ -20,7 +20,7 @@ from clir_core.storage import explained
 from deployments import parts, process
 from deployments.parts import Part
 from deployments.process import Running
-from deployments.settings import ROOT, Settings, chosen, forget, remember, variable
+from deployments.settings import ROOT, Settings, chosen, complaint, forget, remember
 from flows.server import login
 
 
@@ -205,12 +205,7 @@ def _deploy(settings: Settings) -> None:
     print(f"{'deploy':8} deploying from deployments/prefect.yaml ...", flush=True)
     print(f"{'deploy':8} {', '.join(deploy(settings.state / 'deploy.log'))}", flush=True)
     for name, on in make_automations(settings).items():
-        print(f"{'deploy':8} automation {name!r}{'' if on else ' is off'}", flush=True)
-    if not settings.notify_url:
-        print(
-            f"{'deploy':8} nobody is told about regressions: set CLIR_NOTIFY_URL to an address that takes a POST",
-            flush=True,
-        )
+        print(f"{'deploy':8} automation {name!r}{'' if on else ' is off: see docs/operations.md'}", flush=True)
 
 
 def _say_how_to_go_on(settings: Settings, secret: str) -> None:
@@ -264,9 +259,7 @@ def main() -> None:
         with locked(settings.state / "lock"):
             healthy = commands[command](settings)
     except ValidationError as error:
-        sys.exit(
-            "\n".join(f"service: {variable(each['loc'])}={each['input']}: {each['msg']}" for each in error.errors())
-        )
+        sys.exit("\n".join(f"service: {line}" for line in complaint(error).splitlines()))
     except ClirError as error:
         sys.exit(f"service: {error}")
     sys.exit(0 if healthy in (None, True) else 1)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clir_core.errors import SpecError
@@ -18,6 +18,7 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+SECRETS = ("DATABASE_URL", "CLIR_NOTIFY_URL")
 DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
 
 
@@ -33,13 +34,27 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "",
         validation_alias=AliasChoices("DATABASE_URL", "database_url"),
-        pattern=r"^($|postgres(ql)?(\+asyncpg)?://)",
+        pattern=r"^($|postgres(ql)?://|postgresql\+asyncpg://)",
         description="postgresql://USER:PASSWORD@HOST/NAME for Prefect's server; empty means SQLite",
     )
     notify_url: str = Field(
-        "", pattern=r"^($|https?://)", description="Gets a POST with JSON when a checkpoint regressed"
+        "",
+        pattern=r"^($|off$|https?://)",
+        description="Gets a POST with JSON when a checkpoint regressed; empty leaves it as it was, off ends it",
     )
-    auto_finetune: bool = Field(False, description="A regression starts align/finetune from the regressed checkpoint")
+    auto_finetune: bool | None = Field(
+        None,
+        description="A regression starts align/finetune from the regressed checkpoint; None leaves it as it was",
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _can_be_read(cls, url: str) -> str:
+        try:
+            urlsplit(url).port  # noqa: B018  this is where it is looked at
+        except ValueError:
+            raise ValueError("cannot be read; in user and password write / as %2F, : as %3A and @ as %40") from None
+        return url
 
     @property
     def home(self) -> Path:
@@ -149,6 +164,16 @@ def variable(place: tuple[int | str, ...]) -> str:
     """The environment variable of a field."""
     name = str(place[0])
     return "DATABASE_URL" if name.lower().startswith("database") else f"CLIR_{name.upper()}"
+
+
+def complaint(error: ValidationError) -> str:
+    """What is wrong with the environment, a line a variable; those that may hold a secret are not repeated."""
+    lines = []
+    for each in error.errors():
+        name = variable(each["loc"])
+        shown = name if name in SECRETS else f"{name}={each['input']}"
+        lines.append(f"{shown}: {each['msg']}")
+    return "\n".join(lines)
 
 
 def _file(settings: Settings) -> Path:

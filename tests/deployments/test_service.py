@@ -68,8 +68,18 @@ def test_without_a_service_everything_says_so(settings: Callable[[], dict[str, s
     assert status.returncode == 1 and status.stdout.count("not started") == 3
     asked = call("env", environment)
     assert asked.returncode == 1 and "`make up` starts one" in asked.stderr
-    wrong = call("up", environment | {"CLIR_UI_PORT": "high", "DATABASE_URL": "mysql://here"})
-    assert wrong.returncode == 1 and "CLIR_UI_PORT=high" in wrong.stderr and "DATABASE_URL=mysql" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://me:secret@here/db", "postgres+asyncpg://me:secret@here/db", "postgresql://me:secret/x@here/db"]
+)
+def test_what_is_wrong_with_the_environment_is_said_but_no_secret(
+    settings: Callable[[], dict[str, str]], url: str
+) -> None:
+    wrong = call("up", settings() | {"CLIR_UI_PORT": "high", "DATABASE_URL": url, "CLIR_NOTIFY_URL": "ftp://secret"})
+    told = wrong.stdout + wrong.stderr
+    assert wrong.returncode == 1 and "Traceback" not in told and "secret" not in told
+    assert all(text in told for text in ("CLIR_UI_PORT=high: ", "DATABASE_URL: ", "CLIR_NOTIFY_URL: "))
 
 
 def test_a_taken_port_is_named_and_nothing_stays(settings: Callable[[], dict[str, str]]) -> None:
@@ -154,11 +164,21 @@ def test_a_second_up_starts_what_died_and_only_that(service: Service) -> None:
     automations = {one["name"]: one["id"] for one in service.api.post("/automations/filter", json={}).json()}
     os.kill(before["worker"], signal.SIGKILL)
     assert service.call("status").returncode == 1
-    done = service.call("up")
-    assert done.returncode == 0, done.stdout + done.stderr
+
+    def up(**environment: str) -> dict[str, str]:
+        """The automations after another `up`, their ids by their names."""
+        done = service.call("up", **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = service.api.post("/automations/filter", json={}).json()
+        assert len({one["name"] for one in found}) == len(found)
+        return {one["name"]: one["id"] for one in found}
+
+    # what was switched on stays on without being said again
+    assert up(CLIR_NOTIFY_URL="", CLIR_AUTO_FINETUNE="") == automations
     assert {part for part, pid in before.items() if service.pid(part) != pid} == {"worker"}
-    after = service.api.post("/automations/filter", json={}).json()
-    assert len(after) == len(automations) and {one["name"]: one["id"] for one in after} == automations
+    off = up(CLIR_NOTIFY_URL="off", CLIR_AUTO_FINETUNE="0")
+    assert set(automations) - set(off) == {"clir: tell about a regression", "clir: train a regressed checkpoint"}
+    assert set(up()) == set(automations)
 
 
 @pytest.mark.slow
