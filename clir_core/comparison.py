@@ -55,10 +55,15 @@ def compare_checkpoints(spec: CompareSpec) -> Compared:
 
 
 def _newest(registry: Registry) -> Entry:
-    audited = [entry for entry in registry.entries() if entry.audits]
+    # a failed audit has nothing to compare
+    audited = [(max(one.at for one in done), entry) for entry in registry.entries() if (done := _done(entry))]
     if not audited:
         raise SpecError(f"{registry.directory}: nothing was audited yet; run `clir audit` or the nightly first")
-    return max(audited, key=lambda entry: entry.audits[-1].at)
+    return max(audited, key=lambda one: one[0])[1]
+
+
+def _done(entry: Entry) -> list[Audited]:
+    return [one for one in entry.audits if one.out]
 
 
 def _predecessor(registry: Registry, after: Entry) -> Entry:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import Field
 
 from clir_core.align.spec import GateSpec
-from clir_core.audit import MetricRow
+from clir_core.audit import AuditSpec, MetricRow
 from clir_core.compare import Difference
 from clir_core.corpus import ENGLISH
 from clir_core.errors import SpecError
@@ -93,6 +93,20 @@ def check(gate: GateSpec) -> None:
             f"gate: {gate.scenario} has no single pool a language to improve in; choose {', '.join(SCENARIOS)}"
         )
     _direction(gate.metric)
+
+
+def check_asked(gate: GateSpec, audit: AuditSpec) -> None:
+    """SpecError where audits of this spec have no figure for the gate."""
+    # acc@1 is always there
+    cutoffs = {metric.partition("@")[2] for metric in {gate.metric, *MONO} - {"acc@1"} if "@" in metric}
+    lacking = [f"scenario {one}" for one in sorted({gate.scenario, "mono"} - set(audit.scenarios))]
+    lacking += [f"cutoff {one}" for one in sorted(cutoffs - set(map(str, audit.cutoffs)))]
+    lacking += [f"language {one}" for one in gate.languages if audit.languages and one not in audit.languages]
+    if lacking:
+        raise SpecError(
+            f"gate: {gate.metric} in {gate.scenario} and what it may cost need {', '.join(lacking)}, which the audits "
+            "leave out; add it to them, or set another gate"
+        )
 
 
 def check_measured(gate: GateSpec, rows: Sequence[MetricRow]) -> None:

@@ -13,6 +13,9 @@ from pydantic import Field
 
 from clir_core.errors import ModelError
 from clir_core.spec import Spec, sha256_of
+from clir_core.storage import explained
+
+PATIENCE = 60.0  # seconds for a hub to answer
 
 BUNDLED = "bundled:multilingual-e5-small-q4"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
@@ -98,7 +101,8 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
         "normalize": similarity == "cosine",
         "remote_code": remote_code,
     }
-    return Checkpoint(name=_name(ref), ref=ref, path=path, sha256=_fingerprint(path, settings), **settings)
+    with explained(path):
+        return Checkpoint(name=_name(ref), ref=ref, path=path, sha256=_fingerprint(path, settings), **settings)
 
 
 def check_unchanged(checkpoint: Checkpoint) -> None:
@@ -136,14 +140,28 @@ def _download(ref: str, remote_code: bool) -> Path:
 
     name, _, revision = ref.removeprefix("hf:").partition("@")
     patterns = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", *(["*.py"] if remote_code else [])]
+    commit, answers = _commit(name, revision or None)
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
+        return Path(snapshot_download(name, revision=commit, allow_patterns=patterns, local_files_only=not answers))
     except Exception as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ModelError(
             f"{ref}: cannot be fetched ({type(error).__name__}: {reason}); check the name, the revision and the "
             "network, log in with `hf auth login` if it is gated, or give a local directory"
         ) from error
+
+
+def _commit(name: str, revision: str | None) -> tuple[str | None, bool]:
+    """What a revision names now, and whether the hub answers at all: `snapshot_download` would wait for ever."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return HfApi().model_info(name, revision=revision, timeout=PATIENCE).sha, True
+    except HfHubHTTPError:
+        return revision, True  # the download is refused as well, and says it better
+    except Exception:
+        return revision, False  # what was fetched before will do
 
 
 def _check_weights(ref: str, path: Path) -> None:

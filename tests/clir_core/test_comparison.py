@@ -81,6 +81,13 @@ def test_a_neighbour_without_an_audit_to_share_is_passed_over(history: History) 
     assert history.compared() == ("one", "good", "unchanged")
 
 
+def test_a_failed_audit_is_not_the_last_one(history: History) -> None:
+    history.add("one", 0.5)
+    history.add("two", 0.9)
+    history.add("broken", None)
+    assert history.compared() == ("one", "two", "improved")
+
+
 def test_one_without_a_predecessor_says_so(history: History) -> None:
     with pytest.raises(SpecError, match="nothing was audited yet"):
         history.compared()

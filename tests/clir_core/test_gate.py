@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 
 from clir_core.align.spec import GateSpec
-from clir_core.audit import MetricRow
+from clir_core.audit import AuditSpec, MetricRow
 from clir_core.compare import Difference, compare
 from clir_core.errors import SpecError
-from clir_core.gate import HIGHER, LOWER, check, check_measured, decide, outcome
+from clir_core.gate import HIGHER, LOWER, check, check_asked, check_measured, decide, outcome
 from clir_core.metrics import units
 
 
@@ -246,3 +246,22 @@ def test_an_outcome_knows_what_is_better_when_lower() -> None:
     assert outcome(rows(*lower), gate) == "regressed"
     lower = [row("distractor", x, x, "inclination_rate", -0.2) for x in ("de", "zh")]
     assert outcome(rows(*lower), gate) == "improved"
+
+
+@pytest.mark.parametrize(
+    ("gate", "audit", "lacking"),
+    [
+        (GateSpec(), AuditSpec(cutoffs=(5,)), "cutoff 10"),
+        (GateSpec(metric="complete@5"), AuditSpec(), "cutoff 5"),
+        (GateSpec(), AuditSpec(scenarios=("multi",)), "scenario mono"),
+        (GateSpec(scenario="cross", metric="mrr"), AuditSpec(scenarios=("mono",)), "scenario cross"),
+        (GateSpec(languages=("de", "zh")), AuditSpec(languages=("de",)), "language zh"),
+    ],
+)
+def test_a_gate_that_the_audits_leave_out_is_refused_before_them(
+    gate: GateSpec, audit: AuditSpec, lacking: str
+) -> None:
+    with pytest.raises(SpecError, match=lacking):
+        check_asked(gate, audit)
+    check_asked(GateSpec(), AuditSpec())
+    check_asked(GateSpec(metric="acc@1"), AuditSpec())

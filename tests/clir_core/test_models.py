@@ -3,10 +3,12 @@
 Checkpoints here are written by hand, in the layout that the hub serves; test_encoder loads real ones.
 """
 
+import hashlib
 import json
 import os
 import pickle
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +17,9 @@ import pytest
 from huggingface_hub import constants
 from safetensors.numpy import save_file
 
+from clir_core import models
 from clir_core.bundled import unpack
-from clir_core.errors import ModelError, StoreError
+from clir_core.errors import ClirError, ModelError, StoreError
 from clir_core.models import BUNDLED, Checkpoint, EncodingSpec, check_unchanged, resolve
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -156,6 +159,27 @@ def test_a_hub_reference_is_found_by_branch_or_commit(hub: Path) -> None:
 @pytest.mark.parametrize("ref", ["hf:org/unknown", "hf:org/e5-demo@v2", "hf:not/a/name", "hf:"])
 def test_what_the_hub_does_not_give_is_refused_with_what_to_check(ref: str, hub: Path) -> None:
     refused(ref, "cannot be fetched", "revision", "network", "local directory")
+
+
+def test_a_hub_that_does_not_answer_keeps_nobody_waiting(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(models, "PATIENCE", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert load("hf:org/e5-demo@main").path == hub
+        refused("hf:org/unknown", "cannot be fetched", "network")
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = save(tmp_path / "model")
+
+    def denied(*_: object) -> str:
+        raise PermissionError(13, "Permission denied", "tokenizer.json")
+
+    # the tests may run as root, whom nobody keeps from reading
+    monkeypatch.setattr(hashlib, "file_digest", denied)
+    with pytest.raises(ClirError, match=r"model: cannot be read or written .*tokenizer\.json"):
+        load(str(model))
 
 
 def test_a_checkpoints_own_code_runs_only_where_that_very_commit_is_allowed(hub: Path) -> None:
