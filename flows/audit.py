@@ -6,7 +6,7 @@ from clir_core.audit import AuditSpec, AuditSummary
 from clir_core.jobs.cluster import cluster_for
 from tasks import audit as steps
 from tasks.artifacts import publish
-from tasks.registry import register_audit
+from tasks.registry import as_registered, register_audit
 from tasks.timing import Timings
 
 
@@ -18,6 +18,7 @@ def audit(spec: AuditSpec = AuditSpec()) -> AuditSummary:  # noqa: B008  frozen:
     with cluster_for(spec.runtime):
         checkpoint = timings.timed("resolve model", steps.resolve_model, spec)
         with steps.unchanged(checkpoint):
+            registered = as_registered(spec)
             embedded, _ = timings.kept("embed corpus", steps.embed, spec, corpus, checkpoint, fit)
         plan = timings.timed("build pools", steps.build_pools, spec, corpus)
         correction = timings.timed("fit correction", steps.fit_on, spec, fit, checkpoint, embedded) if fit else None
@@ -26,7 +27,7 @@ def audit(spec: AuditSpec = AuditSpec()) -> AuditSummary:  # noqa: B008  frozen:
     measures = steps.measures_directory(spec, ranks)
     measured, _ = timings.kept("compute metrics", steps.measure, spec, measures, ranks, corpus)
     result, out = steps.report(spec, corpus, checkpoint, embedded, ranked, measured, (ranks, measures), timings, fit)
-    register_audit(result, out)
+    register_audit(result, out, registered)
     publish(result, out)
     return AuditSummary(out=out, verdict=result.verdict)
 

@@ -18,7 +18,7 @@ def nightly(spec: NightlySpec = NightlySpec()) -> NightlySummary:  # noqa: B008 
         for one in due:
             state = audit.with_options(flow_run_name=f"audit {one.name}")(one.audit, return_state=True)
             judged.append(steps.judge(spec, watch, one, asked, steps.failure(state)))
-    return steps.publish(spec, watch, discovered, judged, known)
+    return steps.publish(spec, watch, asked, discovered, judged, known)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from clir_core.outputs import write_outputs
 from clir_core.plan import Plan, make_plan
 from clir_core.provenance import git_commit, versions
 from clir_core.sources import read_corpus
+from clir_core.spec import sha256_of
 from clir_core.stats import aggregate
 from clir_core.steps import RESULT, once, read_result, step_directory
 from clir_core.storage import explained
@@ -220,7 +221,9 @@ def report(
         metrics=measured.metrics,
         skipped=(*corpus.skipped, *ranked.skipped),
     )
-    out = (spec.out or spec.workspace / "audits" / f"{slug(result.name)}-{spec.identity()[:8]}").resolve()
+    # other weights or texts under the same name are another audit, whose files must not take this one's place
+    told = sha256_of([spec.identity(), checkpoint.sha256, corpus.fingerprint()])[:8]
+    out = (spec.out or spec.workspace / "audits" / f"{slug(result.name)}-{told}").resolve()
     write_outputs(result, *directories, corpus, out)
     get_run_logger().info("report: %s", out / "report.html")
     return result, out

@@ -1,11 +1,12 @@
 """The steps of the nightly run as Prefect tasks; its audits are the flow `audit`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from prefect.states import State
 
 from clir_core import gate
@@ -15,7 +16,7 @@ from clir_core.errors import ClirError, NightlyError
 from clir_core.history import of_family
 from clir_core.models import Checkpoint, resolve
 from clir_core.nightly import Due, Judged, NightlySpec, NightlySummary, as_markdown, due_audits
-from clir_core.registry import DTYPE, Audited, Found, Registry
+from clir_core.registry import DTYPE, Audited, Entry, Found, Registry
 from clir_core.sources import read_corpus
 from clir_core.watch import WatchList, read_watch_list
 from tasks.audit import slug
@@ -23,12 +24,16 @@ from tasks.events import tell
 from tasks.registry import found, who
 from tasks.step import step
 
+BASELINE = "baseline"
+UNWATCHED = ("audit", "align")  # sources of checkpoints that no watch list has claimed yet
+
 
 @step("read watch list")
 def read(spec: NightlySpec) -> tuple[WatchList, str]:
     """The watch list, and the fingerprint of what it asks every checkpoint."""
     watch = read_watch_list(spec.watch)
     gate.check(watch.gate)
+    gate.check_asked(watch.gate, watch.audit)
     corpus = read_corpus(watch.audit.corpus, watch.audit.languages)
     get_run_logger().info(
         "%s: %d families, audited on %s in %s",
@@ -51,7 +56,7 @@ def find(spec: NightlySpec, watch: WatchList, asked: str) -> tuple[Discovered, t
             checkpoint = _resolved(family.baseline, f"{family.name}, baseline", spec, watch, problems)
             if checkpoint:
                 baselines[family.name] = checkpoint.sha256
-                _register(registry, found(checkpoint, family.name, "baseline"))
+                _register(registry, found(checkpoint, family.name, BASELINE))
     discovered = discover(watch, spec.workspace)
     seen = list(baselines.values())
     for one in discovered.seen:
@@ -79,11 +84,17 @@ def _resolved(ref: str, place: str, spec: NightlySpec, watch: WatchList, problem
 
 
 def _register(registry: Registry, fact: Found) -> None:
-    """A checkpoint that is new, or that the watch list knows another family or place of."""
+    """A checkpoint that is new, has another place, or belongs to another family by this watch list.
+
+    A baseline stays in the family that it was first watched in: several may be held against it.
+    """
     known = registry.get(fact.checkpoint)
     if not known:
         registry.add(fact)
-    elif known.found.family != fact.family or not known.is_there():
+        return
+    claimed = known.found.source not in UNWATCHED
+    moves = known.found.family != fact.family and not (claimed and fact.source == BASELINE)
+    if moves or not known.is_there():
         # what it was made from stays known
         registry.add(fact.model_copy(update={"parent": known.found.parent, "run": known.found.run}))
 
@@ -103,19 +114,31 @@ def judge(spec: NightlySpec, watch: WatchList, due: Due, asked: str, failed: str
     entry = registry.get(due.checkpoint)
     assert entry
     measured = None if failed else entry.audit(asked)
-    if measured:
+    try:
+        if not measured:
+            raise NightlyError(
+                failed or f"{asked[:12]}: its audit asked something else; did the corpus change meanwhile? Run again"
+            )
         fact = _against_baseline(registry, watch, due, measured)
-    else:
-        reason = failed or f"{asked[:12]}: its audit asked something else; did the corpus change meanwhile? Run again"
+    except ClirError as error:
         fact = Audited(
-            checkpoint=due.checkpoint, asked=asked, corpus=due.audit.corpus, outcome="failed", reason=reason, by=who()
+            checkpoint=due.checkpoint,
+            asked=asked,
+            corpus=due.audit.corpus,
+            outcome="failed",
+            reason=str(error),
+            by=who(),
         )
     if registry.add(fact) and (fact.outcome == "regressed" or fact.outcome == "improved"):
         tell(fact.outcome, entry, fact)
     level = logging.ERROR if fact.outcome == "failed" else logging.INFO
     get_run_logger().log(level, "%s: %s. %s", entry.name, fact.outcome, fact.reason or fact.verdict)
+    return _judged(entry, fact)
+
+
+def _judged(entry: Entry, fact: Audited) -> Judged:
     return Judged(
-        checkpoint=due.checkpoint,
+        checkpoint=entry.checkpoint,
         name=entry.name,
         family=entry.found.family,
         outcome=fact.outcome,
@@ -140,14 +163,16 @@ def _against_baseline(registry: Registry, watch: WatchList, due: Due, measured: 
 
 @step("publish")
 def publish(
-    spec: NightlySpec, watch: WatchList, discovered: Discovered, judged: Sequence[Judged], known: int
+    spec: NightlySpec, watch: WatchList, asked: str, discovered: Discovered, now: Sequence[Judged], known: int
 ) -> NightlySummary:
     """One summary of the night, and every family's history; NightlyError where something failed."""
+    entries = Registry(spec.workspace).entries()
+    before = judged_before(entries, asked, {one.checkpoint for one in now})
+    judged = (*before, *now)
     summary = NightlySummary(
-        judged=tuple(judged), known=known, waiting=discovered.waiting, problems=discovered.problems
+        judged=judged, known=known - len(before), waiting=discovered.waiting, problems=discovered.problems
     )
     create_markdown_artifact(as_markdown(summary), key="nightly", description=f"The night's audits of {spec.watch}")
-    entries = Registry(spec.workspace).entries()
     for family in watch.families:
         history = of_family(entries, family.name)
         key = f"history-{slug(family.name)}"
@@ -160,6 +185,14 @@ def publish(
             f"are done; mend these, then run again: what is done is not done twice\n{listed}"
         )
     return summary
+
+
+def judged_before(entries: Sequence[Entry], asked: str, now: Collection[str]) -> list[Judged]:
+    """What this run judged before it was cut off and started again, without what it has judged `now`."""
+    if flow_run.run_count < 2:
+        return []
+    mine = [(entry, [one for one in entry.audits if (one.asked, one.by) == (asked, who())]) for entry in entries]
+    return [_judged(entry, facts[-1]) for entry, facts in mine if facts and entry.checkpoint not in now]
 
 
 def _failures(judged: Sequence[Judged]) -> int:

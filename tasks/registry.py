@@ -6,19 +6,23 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from clir_core.align.result import AlignResult
-from clir_core.audit import AuditResult
+from clir_core.audit import AuditResult, AuditSpec
 from clir_core.models import Checkpoint, resolve
 from clir_core.registry import DTYPE, Audited, Decided, Entry, Found, Registry
 from tasks.events import tell
 from tasks.step import step
 
 
+def as_registered(spec: AuditSpec) -> Checkpoint:
+    """The checkpoint by the fingerprint that the registry knows. Within `unchanged`: else it may be another one's."""
+    return resolve(spec.model, spec.encoding, spec.workspace / "models", DTYPE)
+
+
 @step("register audit")
-def register_audit(result: AuditResult, out: Path) -> Entry:
+def register_audit(result: AuditResult, out: Path, checkpoint: Checkpoint) -> Entry:
     """Enter the audit, and the checkpoint if nobody knows it yet, into the workspace's registry."""
     spec = result.spec
     registry = Registry(spec.workspace)
-    checkpoint = resolve(spec.model, spec.encoding, spec.workspace / "models", DTYPE)
     entry = registry.get(checkpoint.sha256)
     if not entry:
         registry.add(found(checkpoint, checkpoint.name, "audit"))
@@ -58,8 +62,9 @@ def register_alignment(result: AlignResult, made: Checkpoint) -> Entry:
         audit_after=result.audit_after,
     )
     entry = _entry(registry, made.sha256)
-    # the same run asked again decides nothing anew
-    if registry.add(fact):
+    # the same run asked again decides nothing anew, least of all against what a person said since
+    said_before = any(one.says() == fact.says() for one in entry.history)
+    if not said_before and registry.add(fact):
         entry = _entry(registry, made.sha256)
         if fact.status == "promoted":
             tell("promoted", entry, fact)
@@ -78,7 +83,7 @@ def found(checkpoint: Checkpoint, family: str, source: str) -> Found:
 
 def who() -> str:
     """The flow run that writes a fact."""
-    return f"flow run {flow_run.get_name()}"
+    return f"flow run {flow_run.name}"
 
 
 def _entry(registry: Registry, checkpoint: str) -> Entry:

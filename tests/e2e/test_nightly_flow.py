@@ -134,15 +134,21 @@ def queries(service: Service) -> int:
 
 
 def test_two_nights_at_once_audit_a_checkpoint_once(first, service):
-    service.drop("both", 5)
+    # other weights at a place that was audited already
+    old = service.registry.find("late")
+    figures = (old.audits[-1].out / "audit.json").read_bytes()
+    shutil.rmtree(service.incoming / "late")
+    service.drop("late", 5)
     with service._log() as lines, ThreadPoolExecutor(2) as threads:
         from flows.nightly import nightly
 
         states = list(threads.map(lambda _: nightly(service.spec, return_state=True), range(2)))
     assert all(state.is_completed() for state in states), [state.message for state in states]
     assert encoded(lines) == 2 * GROUPS + queries(service)
-    outcomes = service.outcomes()["both"]
-    assert outcomes[0] == "measured" and len(outcomes) == 2
+    (new,) = [one for one in service.registry.entries() if one.name == "late" and one.checkpoint != old.checkpoint]
+    assert new.audits[0].outcome == "measured" and len(new.audits) == 2
+    assert new.audits[-1].out != old.audits[-1].out
+    assert (old.audits[-1].out / "audit.json").read_bytes() == figures
 
 
 def test_an_audit_by_hand_of_what_the_night_knows_is_no_second_one(first, service):

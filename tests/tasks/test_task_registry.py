@@ -1,0 +1,35 @@
+"""What an alignment run enters into the registry, and what it leaves to people."""
+
+from pathlib import Path
+
+import pytest
+from alignment_case import alignment
+from prefect.logging import disable_run_logger
+
+from clir_core.models import Checkpoint
+from clir_core.registry import Decided, Registry
+from tasks import registry as steps
+
+
+def test_the_same_run_asked_again_leaves_a_persons_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(steps, "tell", lambda kind, *_: told.append(kind))
+    result = alignment()
+    result = result.model_copy(
+        update={
+            "spec": result.spec.model_copy(update={"workspace": tmp_path}),
+            "decision": result.decision.model_copy(update={"status": "promoted"}),
+        }
+    )
+    made = Checkpoint(
+        name="tuned", ref="/models/tuned", path=tmp_path, sha256="a" * 64, query_prompt="", document_prompt="",
+        max_tokens=512, truncate_dim=None, dtype="float32", normalize=True, remote_code=False,
+    )  # fmt: skip
+
+    def registered() -> list[str]:
+        with disable_run_logger():
+            return [one.status for one in steps.register_alignment.fn(result, made).history]
+
+    assert registered() == registered() == ["promoted"] and told == ["promoted"]
+    Registry(tmp_path).add(Decided(checkpoint=made.sha256, status="rejected", reason="It reads badly."))
+    assert registered() == ["promoted", "rejected"] and told == ["promoted"]
