@@ -5,6 +5,8 @@ For a server that `make up` did not start: infra/ runs it once, as its service `
 
 import sys
 
+import httpx
+from prefect.settings import get_current_settings
 from pydantic import ValidationError
 
 from clir_core.errors import ClirError
@@ -15,6 +17,9 @@ from deployments.settings import Settings, complaint
 
 def main() -> None:
     """The pool and its queues, every deployment, the automations. Exit code 1 and the reason where that fails."""
+    server = get_current_settings().api.url
+    if not server:
+        sys.exit("PREFECT_API_URL is not set: say which Prefect server to deploy to, such as http://127.0.0.1:4200/api")
     try:
         settings = Settings()
         settings.state.mkdir(parents=True, exist_ok=True)
@@ -25,6 +30,8 @@ def main() -> None:
         sys.exit(complaint(error))
     except ClirError as error:
         sys.exit(str(error))
+    except httpx.HTTPError as error:
+        sys.exit(f"{server}: {error or 'no answer'}; check PREFECT_API_URL, PREFECT_API_AUTH_STRING and the server")
     print("\n".join(f"deployed {name}" for name in deployed))
     print("\n".join(f"{'made' if on else 'left out'} {name}" for name, on in automations.items()))
 

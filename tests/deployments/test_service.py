@@ -82,6 +82,16 @@ def test_what_is_wrong_with_the_environment_is_said_but_no_secret(
     assert all(text in told for text in ("CLIR_UI_PORT=high: ", "DATABASE_URL: ", "CLIR_NOTIFY_URL: "))
 
 
+@pytest.mark.parametrize(
+    ("url", "told"), [("", "PREFECT_API_URL is not set"), ("http://127.0.0.1:1/api", "http://127.0.0.1:1/api: ")]
+)
+def test_deploying_needs_a_server(settings: Callable[[], dict[str, str]], url: str, told: str) -> None:
+    environment = settings() | {"PREFECT_API_URL": url, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+    arguments = [sys.executable, "-m", "deployments"]
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and told in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_taken_port_is_named_and_nothing_stays(settings: Callable[[], dict[str, str]]) -> None:
     environment = settings()
     with socket.socket() as stranger:
