@@ -176,7 +176,18 @@ class Registry:
                 return []
             table = lancedb.connect(self.directory).open_table(kind.table).search().to_arrow()
         frame = pl.DataFrame(pl.from_arrow(table)).sort("at", maintain_order=True)
-        return [kind.model_validate(row) for row in frame.iter_rows(named=True)]
+        return _with_own_files([kind.model_validate(row) for row in frame.iter_rows(named=True)])
+
+
+def _with_own_files(facts: list[F]) -> list[F]:
+    """Audits whose files another one, given the same directory, has written over have none."""
+    last = {_out(fact): _key(fact) for fact in facts}
+    replaced = [_out(fact) is not None and last[_out(fact)] != _key(fact) for fact in facts]
+    return [fact.model_copy(update={"out": None}) if gone else fact for fact, gone in zip(facts, replaced, strict=True)]
+
+
+def _out(fact: Fact) -> Path | None:
+    return fact.out if isinstance(fact, Audited) else None
 
 
 def _schema(kind: type[Fact]) -> pa.Schema:

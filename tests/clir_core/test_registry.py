@@ -227,3 +227,19 @@ def test_a_writer_killed_before_its_fact_is_there_holds_nothing_back(registry: R
     assert registry.entries()[0].history == ()
     assert registry.add(decided("rejected", checkpoint="c"))
     assert registry.entries()[0].status == "rejected"
+
+
+def test_an_audit_that_another_one_wrote_over_has_no_files(registry: Registry, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "audit.json").write_text("{}", "utf-8")
+    registry.add(found())
+    registry.add(found(B, "other"))
+    registry.add(audited(out, minutes=1))
+    registry.add(audited(out, minutes=2, checkpoint=B))
+    one, other = (registry.get(key) for key in (A, B))
+    assert one and other and one.audits[0].out is None and one.audit("q1") is None and other.audit("q1")
+    # asked again, it takes the place back
+    assert registry.add(audited(out, minutes=3))
+    one, other = (registry.get(key) for key in (A, B))
+    assert one and other and one.audit("q1") and other.audit("q1") is None
