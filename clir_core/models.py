@@ -204,7 +204,8 @@ def _check_code(ref: str, path: Path, remote_code: bool) -> None:
 def _prompts(ref: str, spec: EncodingSpec, config: dict[str, Any]) -> tuple[str, str]:
     """Prompts of queries and documents: the spec's, else the checkpoint's, else the family's, else none."""
     own = {key: value for key, value in (config.get("prompts") or {}).items() if value}
-    name = _name(ref).lower()
+    # the digits that a training's name ends with may happen to look like a family
+    name = re.sub(r"-aligned-[0-9a-f]{8}$", "", _name(ref).lower())
     family = next(((query, document) for form, query, document in FAMILY_PROMPTS if re.search(form, name)), ("", ""))
     query = own.get("query", "") if own else family[0]
     document = (own.get("document") or own.get("passage") or "") if own else family[1]

@@ -102,7 +102,9 @@ def run_align(spec: AlignSpec) -> None:
     print("\n".join(summary.verdict))
     print(f"\nReport: {summary.out / 'report.html'}")
     print(f"Checkpoint: {summary.checkpoint}")
-    print(f"Registered in {Registry(spec.workspace).directory.resolve()} as {result.name}: {result.decision.status}")
+    registry = Registry(spec.workspace)
+    entry = registry.get(result.model_fingerprint)
+    print(f"Registered in {registry.directory.resolve()} as {result.name}: {entry.status if entry else 'gone'}")
 
 
 def run_nightly(spec: NightlySpec) -> None:

@@ -63,7 +63,7 @@ def register_alignment(result: AlignResult, made: Checkpoint) -> Entry:
     )
     entry = _entry(registry, made.sha256)
     # the same run asked again decides nothing anew, least of all against what a person said since
-    said_before = any(one.says() == fact.says() for one in entry.history)
+    said_before = any((one.status, one.reason) == (fact.status, fact.reason) for one in entry.history)
     if not said_before and registry.add(fact):
         entry = _entry(registry, made.sha256)
         if fact.status == "promoted":

@@ -18,6 +18,7 @@ class Embeddings:
 
     student and teacher hold [N, H] by side: q_en, p_en, p_x, q_x; those that a loss does not read may be left out.
     Without has_q_x_N every row has a q_x if there is a side q_x at all. Numbers of groups and languages: numbers().
+    answers_P are the pairs() of all queries and passages that answer them, in this batch or not, alike on all workers.
     """
 
     student: Mapping[str, Tensor]
@@ -25,6 +26,7 @@ class Embeddings:
     query_group_N: Tensor
     lang_N: Tensor
     teacher: Mapping[str, Tensor] = field(default_factory=dict)
+    answers_P: Tensor | None = None
     has_q_x_N: Tensor | None = None
     negatives_NKH: Tensor | None = None  # English passages that do not answer the row's own query
     has_negative_NK: Tensor | None = None
@@ -34,6 +36,11 @@ def numbers(names: Sequence[str]) -> Tensor:
     """Names as int64, the same in every process: equal names, equal numbers."""
     digests = [blake2b(name.encode(), digest_size=8).digest() for name in names]
     return torch.tensor([int.from_bytes(digest, "big", signed=True) for digest in digests], dtype=torch.int64)
+
+
+def pairs(query_groups: Tensor, groups: Tensor) -> Tensor:
+    """A number for a query and a passage, from theirs; int64 overflow is meant."""
+    return query_groups * 6_364_136_223_846_793_005 + groups
 
 
 def spread(values_PH: Tensor, present: Tensor) -> Tensor:
@@ -66,13 +73,17 @@ def global_batch(embeddings: Embeddings, student: frozenset[str], teacher: froze
     labels = [embeddings.group_N, embeddings.query_group_N, embeddings.lang_N, has_q_x_N.long()]
     group_N, query_group_N, lang_N, has_q_x_N = gathered(torch.stack(labels, dim=1)).unbind(dim=1)
     same_passage_NN = group_N[:, None] == group_N
+    related_NN = same_passage_NN | (query_group_N[:, None] == query_group_N)
+    if embeddings.answers_P is not None:
+        answers_NN = torch.isin(pairs(query_group_N[:, None], group_N), embeddings.answers_P)
+        related_NN = related_NN | answers_NN | answers_NN.T
     negatives_KH, not_own_NK = _gathered_negatives(embeddings)
     return GlobalBatch(
         raw=raw,
         unit={side: F.normalize(rows, dim=1) for side, rows in raw.items()},
         teacher={side: F.normalize(rows, dim=1) for side, rows in frozen.items()},
         same_passage_NN=same_passage_NN,
-        related_NN=same_passage_NN | (query_group_N[:, None] == query_group_N),
+        related_NN=related_NN,
         other_language_NN=lang_N[:, None] != lang_N,
         row_N=torch.arange(len(group_N), device=group_N.device),
         q_x_P=has_q_x_N.nonzero()[:, 0],

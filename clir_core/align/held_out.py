@@ -82,10 +82,10 @@ class HeldOut:
 
 
 def max_at_r_norm(scores_QD: Tensor, gold_QD: Tensor) -> Tensor:
-    """100 where a query's golds are on top, 0 where the last gold is last; an equal score ranks above a gold."""
+    """100 where a query's golds are on top, 0 where the last gold is last; equal scores and NaN rank above a gold."""
     worst_Q = scores_QD.masked_fill(~gold_QD, torch.inf).amin(dim=1)
     n_golds_Q = gold_QD.sum(dim=1)
-    rank_Q = n_golds_Q + ((scores_QD >= worst_Q[:, None]) & ~gold_QD).sum(dim=1)
+    rank_Q = n_golds_Q + (~(scores_QD < worst_Q[:, None]) & ~gold_QD).sum(dim=1)
     size, golds_Q = torch.tensor(float(gold_QD.shape[1])), n_golds_Q.float()
     found_Q = 100 * (size.log2() - rank_Q.float().log2()) / (size.log2() - golds_Q.log2())
     return torch.where(n_golds_Q == gold_QD.shape[1], 100.0, found_Q)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from clir_core.align.batches import Batches, share_of
-from clir_core.align.embeddings import Embeddings, numbers, spread
+from clir_core.align.embeddings import Embeddings, numbers, pairs, spread
 from clir_core.align.gathering import gathered
 from clir_core.align.grad_cache import cached_step
 from clir_core.align.objective import needs, objective
@@ -56,7 +56,11 @@ class Trainer:
         self._batches = Batches(lengths.to_numpy(), spec.optimiser.batch, spec.epochs, spec.seed)
         self.steps = self._batches.steps
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
-        self._labels = {name: numbers(triples[name].to_list()) for name in ("group_id", "query_group_id", "lang")}
+        # one text under two ids is one passage, or one query
+        first = (pl.col("group_id").first().over("p_en"), pl.col("query_group_id").first().over("q_en"))
+        known = triples.select("lang", *first)
+        self._labels = {name: numbers(known[name].to_list()) for name in known.columns}
+        self._answers_P = pairs(self._labels["query_group_id"], self._labels["group_id"]).unique()
         self._needs = needs(spec.loss)
         # other masks for each worker's rows
         torch.manual_seed(int(np.random.SeedSequence([spec.seed, worker]).generate_state(1)[0]))
@@ -76,7 +80,7 @@ class Trainer:
         total, parts = self._backward(share_of(batch_N, self.worker, self._spec.workers))
         gradient = nn.utils.clip_grad_norm_(self._trained.parameters(), self._spec.optimiser.clip)
         self._check(total, gradient, parts, batch_N)
-        rate = float(self._schedule.get_last_lr()[0])
+        rate = self._spec.optimiser.learning_rate * self._rate(self.step)
         self._optimiser.step()
         self._schedule.step()
         self.step += 1
@@ -118,6 +122,11 @@ class Trainer:
         """Write the present weights as an ordinary sentence-transformers directory."""
         self._trained.save(directory)
 
+    def is_sound(self) -> bool:
+        """Whether the present weights embed texts to numbers: a step that was too long shows only in the next."""
+        rows = self._batches.rows(0)
+        return bool(torch.isfinite(self.embed(self._triples["p_x"].gather(rows).to_list(), "document")).all())
+
     def _backward(self, rows: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
         sides = self._features(rows)
         micro = self._spec.optimiser.micro_batch
@@ -148,6 +157,7 @@ class Trainer:
             group_N=self._labels["group_id"][at].to(self.device),
             query_group_N=self._labels["query_group_id"][at].to(self.device),
             lang_N=self._labels["lang"][at].to(self.device),
+            answers_P=self._answers_P.to(self.device),
             teacher={side: torch.from_numpy(values[rows]).to(self.device) for side, values in self._teacher.items()},
             has_q_x_N=has_q_x_N,
             negatives_NKH=None if negatives_PH is None else spread(negatives_PH, has_negative_NK),

@@ -51,19 +51,23 @@ def _step(trainer: Trainer, directory: Path) -> None:
     started = time.monotonic()
     try:
         step = trainer.run_step()
+        if trainer.step == trainer.steps and not trainer.is_sound():
+            raise AlignError(f"after step {trainer.step}, the last, embeddings are no numbers; lower the learning rate")
     except AlignError as error:
-        if trainer.worker == 0 and trainer.step and not kept(directory):
+        if trainer.worker == 0 and trainer.step and not kept(directory) and trainer.is_sound():
             with trainer.merged():
                 _export(trainer, directory)
         largest(0, torch.device(trainer.device))  # the others wait until it is written
-        raise AlignError(f"{error}. {_what_is_left(directory)}") from error
+        raise AlignError(f"{error}. {_what_is_left(trainer, directory)}") from error
     if trainer.worker == 0:
         add(directory, step.model_copy(update={"seconds": time.monotonic() - started}))
 
 
-def _what_is_left(directory: Path) -> str:
+def _what_is_left(trainer: Trainer, directory: Path) -> str:
     checkpoint = kept(directory)
-    return f"The last good checkpoint is kept: {checkpoint}" if checkpoint else "No step was done before it"
+    if checkpoint:
+        return f"The last good checkpoint is kept: {checkpoint}"
+    return "The weights before it are no good either" if trainer.step else "No step was done before it"
 
 
 def _evaluate_if_due(trainer: Trainer, held: HeldOut | None, directory: Path) -> bool:

@@ -313,6 +313,11 @@ def test_a_family_is_recognised_by_a_hubs_name_too(hub: Path) -> None:
     assert load("hf:org/e5-demo").document_prompt == "passage: "
 
 
+def test_the_digits_of_a_training_are_no_family(make: Make) -> None:
+    assert load(make("minilm-aligned-0a1b23e5")).document_prompt == ""
+    assert load(make("e5-small-aligned-0a1b23c4")).document_prompt == "passage: "
+
+
 def test_the_checkpoints_own_prompts_come_before_its_familys(make: Make) -> None:
     found = load(make("e5-small", prompts={"query": "ask: ", "document": "doc: "}))
     assert (found.query_prompt, found.document_prompt) == ("ask: ", "doc: ")

@@ -26,10 +26,11 @@ def test_the_same_run_asked_again_leaves_a_persons_decision(tmp_path: Path, monk
         max_tokens=512, truncate_dim=None, dtype="float32", normalize=True, remote_code=False,
     )  # fmt: skip
 
-    def registered() -> list[str]:
+    def registered(out: str = "out") -> list[str]:
+        asked = result.model_copy(update={"audit_after": tmp_path / out / "after"})
         with disable_run_logger():
-            return [one.status for one in steps.register_alignment.fn(result, made).history]
+            return [one.status for one in steps.register_alignment.fn(asked, made).history]
 
     assert registered() == registered() == ["promoted"] and told == ["promoted"]
     Registry(tmp_path).add(Decided(checkpoint=made.sha256, status="rejected", reason="It reads badly."))
-    assert registered() == ["promoted", "rejected"] and told == ["promoted"]
+    assert registered() == registered("elsewhere") == ["promoted", "rejected"] and told == ["promoted"]

@@ -209,6 +209,27 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_checkpoint(
         assert all(value.isfinite().all() for value in exported(tmp_path).values() if value.is_floating_point())
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_weights_that_a_step_ruined_are_not_the_last_good_ones(
+    trainer: Callable[[], Trainer], tmp_path: Path, last: bool
+) -> None:
+    trained = trainer()
+    inner, ruined = trained.run_step, trained.steps if last else 2
+
+    def run_step() -> Progressed:
+        found = inner()
+        if trained.step == ruined:
+            with torch.no_grad():
+                for weight in trained.model.parameters():
+                    weight.mul_(torch.inf)
+        return found
+
+    trained.run_step = run_step  # type: ignore[method-assign]
+    with pytest.raises(AlignError, match="the last, embeddings are no numbers" if last else "step 3 of 8: ") as error:
+        run(trained, None, tmp_path)
+    assert "The weights before it are no good either" in str(error.value) and kept(tmp_path) is None
+
+
 def test_a_line_cut_off_is_no_line(tmp_path: Path) -> None:
     step = {"loss": 1.0, "parts": {"jsd": 1.0}, "rate": 0.1, "gradient": 2.0}
     lines = [json.dumps({"step": n, **step}) for n in (1, 2, 2, 3)]

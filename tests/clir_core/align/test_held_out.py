@@ -111,3 +111,11 @@ def test_queries_in_english_alone_are_enough(triples: pl.DataFrame) -> None:
     generator = torch.Generator().manual_seed(0)
     found = HeldOut(held).measure(lambda texts, kind: torch.randn(len(texts), 8, generator=generator))
     assert 0 < found.max_at_r_norm < 100 and 0 <= found.mono_acc <= 1
+
+
+def test_weights_that_give_no_numbers_are_the_worst() -> None:
+    scores, gold = (
+        torch.full((2, 4), torch.nan),
+        torch.tensor([[True, False, False, False], [False, True, True, False]]),
+    )
+    assert max_at_r_norm(scores, gold).tolist() == [0, 0] and acc_at_1(scores, gold).tolist() == [0, 0]

@@ -96,6 +96,20 @@ def test_training_lowers_the_loss_it_is_given(tiny_model: Path, tmp_path: Path) 
     assert np.mean(losses[-6:]) < 0.8 * np.mean(losses[:6])
 
 
+def test_the_rate_is_that_of_the_layers_not_of_the_embedding_matrix(tiny_model: Path, tmp_path: Path) -> None:
+    changes = {"embedding_rate_factor": 0.1, "warmup": 0.0}
+    spec = SPEC.model_copy(update={"optimiser": SPEC.optimiser.model_copy(update=changes)})
+    assert trainer(tiny_model, tmp_path, spec).run_step().rate == pytest.approx(1e-3)
+
+
+def test_one_text_under_two_ids_is_one_passage(tiny_model: Path, tmp_path: Path) -> None:
+    triples = pl.DataFrame(pl.from_arrow(training_triples("demo#train", ("zh", "de"), 8, 0)))
+    copies = pl.concat([triples, triples.with_columns(pl.col("triple_id", "group_id", "query_group_id") + "-copy")])
+    trained = trainer(tiny_model, tmp_path, SPEC, copies)
+    for name in ("group_id", "query_group_id"):
+        assert torch.equal(trained._labels[name][:8], trained._labels[name][8:])
+
+
 def test_another_seed_ends_elsewhere(tiny_model: Path, tmp_path: Path) -> None:
     one, other = trainer(tiny_model, tmp_path), trainer(tiny_model, tmp_path, SPEC.model_copy(update={"seed": 1}))
     run(one, 1)

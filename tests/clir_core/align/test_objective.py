@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from clir_core.align import losses
-from clir_core.align.embeddings import Embeddings, numbers, spread
+from clir_core.align.embeddings import Embeddings, numbers, pairs, spread
 from clir_core.align.objective import TERMS, needs, objective
 from clir_core.align.spec import LossSpec, PresetName
 from clir_core.errors import AlignError
@@ -122,6 +122,17 @@ def test_info_nce_and_passage_info_nce_mask_different_duplicates():
     same = np.array(GROUPS)[:, None] == np.array(GROUPS)
     both = [info_nce(cosines(student[a], student[b]), same) for a, b in (("p_x", "p_en"), ("p_en", "p_x"))]
     assert part("passage_info_nce", batch()) == pytest.approx(np.mean(both))
+
+
+def test_a_passage_that_answers_elsewhere_is_no_negative():
+    # by a triple of another batch, e, row 5's passage, answers t, row 3's query, as well
+    student = sides(0)
+    answers = pairs(numbers([*QUERY_GROUPS, "t"]), numbers([*GROUPS, "e"]))
+    masked = related()
+    masked[3, 5] = masked[5, 3] = True
+    expected = np.mean(info_nce(cosines(student["p_x"], student["q_en"]), masked))
+    assert part("info_nce", batch(student=student, answers_P=answers)) == pytest.approx(expected)
+    assert part("info_nce", batch(student=student)) != pytest.approx(expected)
 
 
 def test_query_info_nce_goes_in_four_directions():
