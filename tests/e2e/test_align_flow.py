@@ -203,7 +203,9 @@ def test_another_gate_gives_the_same_weights_another_status(again, looser):
     assert looser.result.trained.name == again.result.trained.name
     assert len([line for line in looser.log if FINISHED in line]) == 1
     _, entry = Registry(looser.spec.workspace).entries()
-    assert [change.reason for change in entry.history] == [again.result.decision.reason, looser.result.decision.reason]
+    # what is decided alike is decided once
+    reasons = dict.fromkeys([again.result.decision.reason, looser.result.decision.reason])
+    assert [change.reason for change in entry.history] == list(reasons)
 
 
 def test_the_prefect_ui_shows_verdict_table_link_and_progress(first):
@@ -289,6 +291,7 @@ def options(asked: dict[str, Any]) -> list[str]:
     return ["align", *(part for name, value in flat.items() for part in (f"--{name.replace('_', '-')}", str(value)))]
 
 
+@pytest.mark.slow
 def test_the_console_prints_table_verdict_and_where_things_are(clir, looser, asked):
     done = clir(*options(asked))
     assert done.returncode == 0, done.stderr
