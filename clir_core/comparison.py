@@ -56,7 +56,7 @@ def compare_checkpoints(spec: CompareSpec) -> Compared:
 
 def _newest(registry: Registry) -> Entry:
     # a failed audit has nothing to compare
-    audited = [(max(one.at for one in done), entry) for entry in registry.entries() if (done := _done(entry))]
+    audited = [(done[-1].at, entry) for entry in registry.entries() if (done := _done(entry))]
     if not audited:
         raise SpecError(f"{registry.directory}: nothing was audited yet; run `clir audit` or the nightly first")
     return max(audited, key=lambda one: one[0])[1]

@@ -222,8 +222,8 @@ def report(
         skipped=(*corpus.skipped, *ranked.skipped),
     )
     # other weights or texts under the same name are another audit, whose files must not take this one's place
-    told = sha256_of([spec.identity(), checkpoint.sha256, corpus.fingerprint()])[:8]
-    out = (spec.out or spec.workspace / "audits" / f"{slug(result.name)}-{told}").resolve()
+    content = sha256_of([spec.identity(), checkpoint.sha256, corpus.fingerprint()])[:8]
+    out = (spec.out or spec.workspace / "audits" / f"{slug(result.name)}-{content}").resolve()
     write_outputs(result, *directories, corpus, out)
     get_run_logger().info("report: %s", out / "report.html")
     return result, out
