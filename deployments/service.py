@@ -15,8 +15,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from clir_core.errors import ClirError, SpecError, StoreError
-from clir_core.locks import locked
-from clir_core.storage import explained
+from clir_core.workspace.locks import locked
+from clir_core.workspace.storage import explained
 from deployments import parts, process
 from deployments.parts import Part
 from deployments.process import Running

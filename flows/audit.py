@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from clir_core.audit import AuditSpec, AuditSummary
+from clir_core.audit.result import AuditSummary
+from clir_core.audit.spec import AuditSpec
 from clir_core.jobs.cluster import cluster_for
 from tasks import audit as steps
 from tasks.artifacts import publish

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from clir_core.comparison import Compared, CompareSpec
+from clir_core.registry.comparison import Compared, CompareSpec
 from tasks import compare as steps
 
 

@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from clir_core.audit import AuditSpec, Embedded, EmbedSpec
+from clir_core.audit.result import Embedded
+from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.jobs.cluster import cluster_for
 from tasks import audit as steps
 

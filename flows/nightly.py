@@ -3,7 +3,7 @@
 from prefect import flow
 
 from clir_core.jobs.cluster import cluster_for
-from clir_core.nightly import NightlySpec, NightlySummary
+from clir_core.registry.nightly import NightlySpec, NightlySummary
 from flows.audit import audit
 from tasks import nightly as steps
 

@@ -11,12 +11,13 @@ from pydantic_settings import CliPositionalArg
 from rich.console import Console
 from rich.table import Table
 
-from clir_core.discovery import discover
-from clir_core.history import HEAD, of_family, shown
-from clir_core.nightly import WATCH_LIST
-from clir_core.registry import Decided, Entry, Registry, Status
+from clir_core.measure.gate_spec import Status
+from clir_core.registry.discovery import discover
+from clir_core.registry.facts import Decided, Entry, Registry
+from clir_core.registry.history import HEAD, of_family, shown
+from clir_core.registry.nightly import WATCH_LIST
+from clir_core.registry.watch import read_watch_list
 from clir_core.spec import WORKSPACE, Spec
-from clir_core.watch import read_watch_list
 
 Format = Annotated[Literal["table", "json"], Field(description="table for people, json for programs")]
 Workspace = Annotated[Path, Field(description="Where the registry is kept")]

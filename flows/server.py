@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clir_core.errors import StoreError
-from clir_core.storage import explained
+from clir_core.workspace.storage import explained
 
 # what Prefect's history of a run may take: without it the temporary server does not start, and does not say why
 HISTORY_BYTES = 64 * 2**20

@@ -9,24 +9,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from prefect.logging import get_run_logger
 
-from clir_core import gate
-from clir_core.align import contamination, outputs
-from clir_core.align.checks import check_triples
+from clir_core.align import contamination
 from clir_core.align.contamination import Contamination
 from clir_core.align.data import training_triples
 from clir_core.align.result import AlignResult, Trained
 from clir_core.align.spec import AlignSpec
+from clir_core.align.train.checks import check_triples
 from clir_core.align.verdict import verdict
-from clir_core.compare import Difference, compare_audits
-from clir_core.gate import Decision
 from clir_core.jobs import submit
 from clir_core.jobs import train as job
 from clir_core.jobs.requests import TrainRequest
-from clir_core.models import Checkpoint, resolve
-from clir_core.provenance import git_commit, versions
+from clir_core.measure import gate
+from clir_core.measure.compare import Difference, compare_audits
+from clir_core.measure.gate import Decision
+from clir_core.model.checkpoint import Checkpoint, resolve
+from clir_core.report import alignment_outputs as outputs
 from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages
-from clir_core.steps import RESULT, read_result
+from clir_core.workspace.provenance import git_commit, versions
+from clir_core.workspace.steps import RESULT, read_result
 from tasks.audit import slug
 from tasks.progress import Progress
 from tasks.step import step

@@ -5,10 +5,10 @@ from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
-from clir_core.align import table
 from clir_core.align.result import AlignResult
-from clir_core.audit import AuditResult
-from clir_core.registry import Entry
+from clir_core.audit.result import AuditResult
+from clir_core.registry.facts import Entry
+from clir_core.report import alignment_table as table
 from clir_core.report.html import short_name
 from clir_core.report.table import as_markdown
 from clir_core.spec import Spec

@@ -8,25 +8,26 @@ from pathlib import Path
 import polars as pl
 from prefect.logging import get_run_logger
 
-from clir_core.align.corrections import Correction, fit_correction, fit_reference, read_fit_corpus
-from clir_core.audit import AuditResult, AuditSpec, Embedded, Fitted, Measured, Provenance, Ranked
-from clir_core.corpus import ENGLISH, Corpus
+from clir_core.audit.corrections import Correction, fit_correction, fit_reference, read_fit_corpus
+from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance, Ranked
+from clir_core.audit.spec import AuditSpec
+from clir_core.audit.verdict import verdict
+from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.jobs import submit
 from clir_core.jobs.cluster import has_gpu
 from clir_core.jobs.embed import count_missing, embed_corpus
 from clir_core.jobs.rank import open_read, rank_corpus
 from clir_core.jobs.requests import EmbedRequest, RankRequest
-from clir_core.metrics import per_query, units
-from clir_core.models import Checkpoint, check_unchanged, resolve
-from clir_core.outputs import write_outputs
-from clir_core.plan import Plan, make_plan
-from clir_core.provenance import git_commit, versions
+from clir_core.measure.metrics import per_query, units
+from clir_core.measure.stats import aggregate
+from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
+from clir_core.rank.plan import Plan, make_plan
+from clir_core.report.outputs import write_outputs
 from clir_core.sources import read_corpus
 from clir_core.spec import sha256_of
-from clir_core.stats import aggregate
-from clir_core.steps import RESULT, once, read_result, step_directory
-from clir_core.storage import explained
-from clir_core.verdict import verdict
+from clir_core.workspace.provenance import git_commit, versions
+from clir_core.workspace.steps import RESULT, once, read_result, step_directory
+from clir_core.workspace.storage import explained
 from tasks.progress import Progress
 from tasks.step import step
 

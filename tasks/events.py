@@ -4,7 +4,7 @@ from typing import Literal
 
 from prefect.events import emit_event
 
-from clir_core.registry import Audited, Decided, Entry
+from clir_core.registry.facts import Audited, Decided, Entry
 
 Kind = Literal["audited", "regressed", "improved", "promoted"]
 

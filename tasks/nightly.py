@@ -9,16 +9,16 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import State
 
-from clir_core import gate
-from clir_core.compare import compare_audits
-from clir_core.discovery import Discovered, Problem, discover
 from clir_core.errors import ClirError, NightlyError
-from clir_core.history import of_family
-from clir_core.models import Checkpoint, resolve
-from clir_core.nightly import Due, Judged, NightlySpec, NightlySummary, as_markdown, due_audits
-from clir_core.registry import DTYPE, Audited, Entry, Found, Registry
+from clir_core.measure import gate
+from clir_core.measure.compare import compare_audits
+from clir_core.model.checkpoint import Checkpoint, resolve
+from clir_core.registry.discovery import Discovered, Problem, discover
+from clir_core.registry.facts import DTYPE, Audited, Entry, Found, Registry
+from clir_core.registry.history import of_family
+from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary, as_markdown, due_audits
+from clir_core.registry.watch import WatchList, read_watch_list
 from clir_core.sources import read_corpus
-from clir_core.watch import WatchList, read_watch_list
 from tasks.audit import slug
 from tasks.events import tell
 from tasks.registry import found, who

@@ -6,9 +6,10 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from clir_core.align.result import AlignResult
-from clir_core.audit import AuditResult, AuditSpec
-from clir_core.models import Checkpoint, resolve
-from clir_core.registry import DTYPE, Audited, Decided, Entry, Found, Registry
+from clir_core.audit.result import AuditResult
+from clir_core.audit.spec import AuditSpec
+from clir_core.model.checkpoint import Checkpoint, resolve
+from clir_core.registry.facts import DTYPE, Audited, Decided, Entry, Found, Registry
 from tasks.events import tell
 from tasks.step import step
 

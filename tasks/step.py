@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def step(name: str, retries: int = 0) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """A task of this name. Prefect keeps nothing of it: what has to last, clir_core.steps and LanceDB keep."""
+    """A task of this name. Prefect keeps nothing of it: what has to last, steps and LanceDB keep."""
     return task(
         name=name,
         cache_policy=NO_CACHE,

@@ -54,7 +54,7 @@ def xquad_dir() -> Path:
 @pytest.fixture(scope="session")
 def demo_part() -> Callable[..., Path]:
     """Write some groups of the demo corpus, in some languages, as a Parquet corpus. `leave_out` names documents."""
-    from clir_core.corpus import Corpus
+    from clir_core.corpus.tables import Corpus
     from clir_core.sources import read_corpus
     from clir_core.sources.parquet import write_corpus
 
@@ -77,7 +77,7 @@ def bundled_checkpoint() -> Path:
 
     Below CLIR_TEST_CACHE, or .clir/test.
     """
-    from clir_core import bundled
+    from clir_core.model import bundled
 
     cache = Path(os.environ.get("CLIR_TEST_CACHE", _ROOT / ".clir" / "test"))
     code = hashlib.sha256(Path(bundled.__file__).read_bytes()).hexdigest()

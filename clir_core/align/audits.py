@@ -1,7 +1,7 @@
 """The audits of an alignment run: the same questions before and after, and at the cutoffs that the gate asks for."""
 
 from clir_core.align.spec import AlignSpec
-from clir_core.audit import AuditSpec
+from clir_core.audit.spec import AuditSpec
 
 CUTOFF = 10  # of the monolingual ndcg, which every gate looks at
 

@@ -17,10 +17,10 @@ import pyarrow as pa
 from pydantic import Field
 
 from clir_core.align.data import golds
-from clir_core.corpus import Corpus
+from clir_core.corpus.tables import Corpus
+from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError
 from clir_core.spec import Spec
-from clir_core.texts import document_texts, query_texts
 
 EVERYTHING = "*"
 _SHOWN, _EXAMPLE = 20, 60

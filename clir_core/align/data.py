@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pyarrow.types as types
 
 from clir_core.align.problems import triple_problems
-from clir_core.corpus import ENGLISH, Corpus
+from clir_core.corpus.tables import ENGLISH, Corpus
+from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError, CorpusError
 from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.columns import convert
-from clir_core.storage import explained
-from clir_core.texts import document_texts, query_texts
+from clir_core.workspace.storage import explained
 
 # p_en and p_x are of group_id, q_en and q_x of query_group_id; negatives are English passages that do not answer
 TRIPLES = pa.schema(

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from clir_core.align.contamination import Contamination
 from clir_core.align.spec import AlignSpec
-from clir_core.compare import Difference
-from clir_core.gate import Decision
+from clir_core.measure.compare import Difference
+from clir_core.measure.gate import Decision
 from clir_core.spec import Spec
 
 

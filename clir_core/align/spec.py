@@ -10,14 +10,13 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_settings import NoDecode
 
-from clir_core.audit import RuntimeSpec
-from clir_core.models import BUNDLED, EncodingSpec
-from clir_core.scenarios import ScenarioName
+from clir_core.audit.spec import RuntimeSpec
+from clir_core.measure.gate_spec import GateSpec, Share
+from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.spec import WORKSPACE, Spec, sha256_of
 
 PresetName = Literal["none", "paper", "infonce", "passage", "jsd", "clear", "distil", "best"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -117,15 +116,6 @@ class OptimiserSpec(Spec):
                 f"micro_batch {self.micro_batch} does not divide batch {self.batch}; take one that does, or 0 for none"
             )
         return self
-
-
-class GateSpec(Spec):
-    """What a checkpoint must win, and what it may lose, to be promoted."""
-
-    metric: str = Field("complete@10", description="What has to improve beyond chance, such as complete@10 or mrr")
-    scenario: ScenarioName = Field("multi", description="The pools that it is measured in")
-    languages: tuple[str, ...] = Field((), description="Languages that have to improve; empty means all audited ones")
-    margin: Share = Field(0.01, description="What mono acc@1 and ndcg@10 may lose in any language, English included")
 
 
 class AlignSpec(Spec):

@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from clir_core.align.spec import GateSpec
-from clir_core.compare import Difference
-from clir_core.corpus import ENGLISH
-from clir_core.gate import LEVEL, LOWER, Decision
-from clir_core.lang import language_name
-from clir_core.report.changes import signed
-from clir_core.report.table import number
+from clir_core.corpus.lang import language_name
+from clir_core.corpus.tables import ENGLISH
+from clir_core.measure.compare import Difference
+from clir_core.measure.figures import number, signed
+from clir_core.measure.gate import LEVEL, LOWER, Decision
+from clir_core.measure.gate_spec import GateSpec
 
 POOLS: Mapping[str, str] = {
     "mono": "pools of the query's own language",

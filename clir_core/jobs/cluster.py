@@ -11,7 +11,7 @@ import ray
 from ray._private import ray_constants
 from ray._private.worker import get_dashboard_url
 
-from clir_core.audit import RuntimeSpec
+from clir_core.audit.spec import RuntimeSpec
 from clir_core.errors import SpecError
 
 

@@ -15,19 +15,20 @@ import polars as pl
 import pyarrow as pa
 import ray
 
-from clir_core.align.corrections import fit_reference
-from clir_core.audit import AuditSpec, Embedded, RuntimeSpec, TableRead
-from clir_core.corpus import Corpus
+from clir_core.audit.corrections import fit_reference
+from clir_core.audit.result import Embedded, TableRead
+from clir_core.audit.spec import AuditSpec, RuntimeSpec
+from clir_core.corpus.tables import Corpus
+from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.jobs.cluster import has_gpu, n_cpus, threads_of_each, unwrapped
-from clir_core.locks import locked
-from clir_core.models import Checkpoint
+from clir_core.model.checkpoint import Checkpoint
+from clir_core.rank.store import VectorTable, rows, table_name
 from clir_core.sources import splits
 from clir_core.spec import sha256_of
-from clir_core.store import VectorTable, rows, table_name
-from clir_core.texts import document_texts, query_texts
+from clir_core.workspace.locks import locked
 
 if TYPE_CHECKING:
-    from clir_core.encoder import Encoder
+    from clir_core.model.encoder import Encoder
 
 SHARD_ROWS = 8192
 SHARD_SECONDS = 20.0
@@ -48,7 +49,7 @@ class EncoderActor:
         # loaded on first use: of an error in __init__ Ray tells the driver no more than that the actor died
         import torch
 
-        from clir_core.encoder import Encoder
+        from clir_core.model.encoder import Encoder
 
         torch.set_num_threads(self._threads)
         return Encoder(self._checkpoint, self._device, self._batch_tokens)

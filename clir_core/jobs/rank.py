@@ -9,17 +9,17 @@ import polars as pl
 import ray
 import torch
 
-from clir_core.align.corrections import Correction
-from clir_core.audit import Embedded, Ranked, TableRead
-from clir_core.corpus import Corpus, Skipped, skip
+from clir_core.audit.corrections import Correction
+from clir_core.audit.result import Embedded, Ranked, TableRead
+from clir_core.corpus.tables import Corpus, Skipped, skip
+from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.jobs.cluster import n_cpus, unwrapped
-from clir_core.outrank import padded
-from clir_core.plan import Block, Plan
-from clir_core.pools import describe, rank_golds, top_lists
-from clir_core.ranking import PairCounts, Sides, rank_block, score_related, sides, total
-from clir_core.storage import explained
-from clir_core.store import VectorTable
-from clir_core.texts import document_texts, query_texts
+from clir_core.rank.outrank import padded
+from clir_core.rank.plan import Block, Plan
+from clir_core.rank.pools import describe, rank_golds, top_lists
+from clir_core.rank.ranking import PairCounts, Sides, rank_block, score_related, sides, total
+from clir_core.rank.store import VectorTable
+from clir_core.workspace.storage import explained
 
 BLOCK_DOCUMENTS = 8192
 

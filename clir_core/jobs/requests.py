@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from clir_core.align.spec import AlignSpec
-from clir_core.audit import AuditSpec, Embedded, Ranked
+from clir_core.audit.result import Embedded, Ranked
+from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError, ClirError, CorpusError, ModelError
-from clir_core.models import Checkpoint, EncodingSpec, resolve
+from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.spec import Spec, sha256_of
 
 # of what is named, units done and units to do
@@ -57,7 +58,7 @@ class EmbedRequest(Request):
 
     def work(self, progress: Progress) -> None:
         """Bring the tables up to date."""
-        from clir_core.align.corrections import read_fit_corpus
+        from clir_core.audit.corrections import read_fit_corpus
         from clir_core.jobs.embed import embed_corpus
         from clir_core.sources import read_corpus
 
@@ -86,11 +87,11 @@ class RankRequest(Request):
 
     def work(self, progress: Progress) -> None:
         """Write the step's files and its result."""
-        from clir_core.align.corrections import fit_correction, read_fit_corpus
+        from clir_core.audit.corrections import fit_correction, read_fit_corpus
         from clir_core.jobs.rank import open_read, rank_corpus
-        from clir_core.plan import make_plan
+        from clir_core.rank.plan import make_plan
         from clir_core.sources import read_corpus
-        from clir_core.steps import once
+        from clir_core.workspace.steps import once
 
         spec, embedded = self.spec, self.embedded
         corpus = read_corpus(spec.corpus, spec.languages)

@@ -25,7 +25,7 @@ from clir_core.jobs.cluster import knock
 from clir_core.jobs.entry import MARK
 from clir_core.jobs.requests import Progress, Request
 from clir_core.jobs.token import authorization
-from clir_core.steps import write_text
+from clir_core.workspace.steps import write_text
 
 SECONDS_BETWEEN = 0.5
 PATIENCE_SECONDS = 30.0

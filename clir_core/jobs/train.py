@@ -22,19 +22,19 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
 from clir_core.align.data import check_enough
-from clir_core.align.held_out import hold_out
-from clir_core.align.history import best, read, steps_done
-from clir_core.align.kept import clear, finished, kept
-from clir_core.align.memory import KEEP_FREED_MEMORY
-from clir_core.align.objective import needs
 from clir_core.align.result import Evaluated, Progressed, Trained
 from clir_core.align.spec import AlignSpec
+from clir_core.align.train.held_out import hold_out
+from clir_core.align.train.kept import clear, finished, kept
+from clir_core.align.train.log import best, read, steps_done
+from clir_core.align.train.memory import KEEP_FREED_MEMORY
+from clir_core.align.train.objective import needs
 from clir_core.errors import AlignError, ClirError
 from clir_core.jobs.cluster import has_dashboard, has_gpu, threads_of_each
-from clir_core.models import Checkpoint
+from clir_core.model.checkpoint import Checkpoint
 from clir_core.spec import sha256_of
-from clir_core.steps import once, step_directory, write_text
-from clir_core.storage import explained
+from clir_core.workspace.steps import once, step_directory, write_text
+from clir_core.workspace.storage import explained
 
 ATTEMPTS = 3  # where a process is lost: the run goes on from its last state
 SECONDS_BETWEEN = 0.5

@@ -7,14 +7,14 @@ import torch
 from ray.train import get_context
 from ray.train.torch import get_device, prepare_model
 
-from clir_core.align.finish import finish
-from clir_core.align.held_out import HeldOut
-from clir_core.align.loop import Trainer
-from clir_core.align.objective import needs
-from clir_core.align.run import run
 from clir_core.align.spec import AlignSpec
-from clir_core.align.teacher import teacher
-from clir_core.models import Checkpoint
+from clir_core.align.train.finish import finish
+from clir_core.align.train.held_out import HeldOut
+from clir_core.align.train.loop import Trainer
+from clir_core.align.train.objective import needs
+from clir_core.align.train.run import run
+from clir_core.align.train.teacher import teacher
+from clir_core.model.checkpoint import Checkpoint
 
 
 def work(

@@ -13,9 +13,10 @@ from pydantic import BaseModel
 
 from clir_core.align.result import AlignResult
 from clir_core.align.spec import AlignSpec, LossSpec, OptimiserSpec
-from clir_core.audit import AuditResult
+from clir_core.audit.result import AuditResult
+from clir_core.measure.figures import p_value, signed
 from clir_core.report.alignment_charts import dose_changes, dumbbells
-from clir_core.report.changes import changes, is_trained, languages, p_value, signed
+from clir_core.report.changes import changes, is_trained, languages
 from clir_core.report.html import HERE, environment, seconds, short_name
 from clir_core.report.training_charts import training_curves
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clir_core.align.result import AlignResult
-from clir_core.audit import AuditResult, MetricRow
-from clir_core.compare import Difference
-from clir_core.corpus import ENGLISH
-from clir_core.gate import LEVEL, LOWER, TWO_SIDED
-from clir_core.report.table import NONE, Cell, Column, cutoff, figures_of, find, interval, number
+from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.corpus.tables import ENGLISH
+from clir_core.measure.compare import Difference
+from clir_core.measure.figures import NONE, Column, cutoff, figures_of, find, interval, number
+from clir_core.measure.gate import LEVEL, LOWER, TWO_SIDED
+from clir_core.report.table import Cell
 
 Kind = Literal["gain", "fall", "even"]
 
@@ -87,23 +88,6 @@ def changes(result: AlignResult, before: AuditResult, after: AuditResult) -> tup
         if rows:
             found.append(Changes(title, columns, tuple(rows)))
     return tuple(found)
-
-
-def signed(metric: str, value: float) -> str:
-    """A difference as it is printed, with its sign unless it is 0 to the last digit."""
-    if not math.isfinite(value):
-        return NONE
-    text = number(metric, abs(value)).lstrip("+")
-    if not text.strip("0.,"):
-        return text
-    return f"{'−' if value < 0 else '+'}{text}"
-
-
-def p_value(p: float) -> str:
-    """A p as it is printed."""
-    if not math.isfinite(p):
-        return NONE
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _tables(result: AlignResult, k: int) -> Iterable[tuple[str, tuple[Column, ...]]]:

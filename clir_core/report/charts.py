@@ -15,8 +15,8 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from clir_core.audit import AuditResult, MetricRow
-from clir_core.lang import language_name
+from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.corpus.lang import language_name
 
 METRIC = "acc@1"
 LINES = 8  # of the page's --line-0 ... --line-7; the eye tells no more apart

@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from clir_core.audit import AuditResult, MetricRow
-from clir_core.report.table import NONE, Column, cutoff, figures_of, find, interval, number
+from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.measure.figures import NONE, Column, cutoff, figures_of, find, interval, number
 
 Hue = Literal["loss", "english", "other", "none"]
 HALF_SPAN = 0.5  # differences of this size get the full colour: the pools hold as much English as X

@@ -7,8 +7,8 @@ from typing import Any
 import langcodes
 import polars as pl
 
-from clir_core.corpus import ENGLISH, Corpus
-from clir_core.lang import language_name
+from clir_core.corpus.lang import language_name
+from clir_core.corpus.tables import ENGLISH, Corpus
 
 RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Mand", "Samr"})
 SNIPPET, QUERY = 180, 400  # characters shown of a document and of a query

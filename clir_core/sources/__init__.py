@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from clir_core.corpus import Corpus
+from clir_core.corpus.tables import Corpus
 from clir_core.errors import CorpusError
 from clir_core.sources import beir, demo, hub, parquet, splits, xquad
 from clir_core.sources.choice import choose_languages

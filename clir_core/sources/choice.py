@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Sequence
 
-from clir_core.corpus import ENGLISH
+from clir_core.corpus.lang import closest, is_language, language_problem
+from clir_core.corpus.tables import ENGLISH
 from clir_core.errors import CorpusError
-from clir_core.lang import closest, is_language, language_problem
 
 
 def choose_languages(asked: Sequence[str], available: Collection[str], corpus: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as types
 
-from clir_core.corpus import DOCUMENTS, ORIGIN, QRELS, QUERIES
+from clir_core.corpus.tables import DOCUMENTS, ORIGIN, QRELS, QUERIES
 
 SCHEMAS: Mapping[str, pa.Schema] = {"documents": DOCUMENTS, "queries": QUERIES, "qrels": QRELS}
 _OPTIONAL = {"documents": {"title", "group_id"}, "queries": {"group_id"}, "qrels": {"grade", "group_id", "doc_id"}}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from clir_core.corpus.lang import from_flores, is_language
 from clir_core.errors import CorpusError
-from clir_core.lang import from_flores, is_language
 from clir_core.sources import xquad
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.columns import SCHEMAS, conform

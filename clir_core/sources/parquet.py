@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from clir_core.corpus import Corpus, Skipped
+from clir_core.corpus.tables import Corpus, Skipped
 from clir_core.errors import CorpusError
 from clir_core.sources.columns import SCHEMAS, conform
 from clir_core.sources.json_input import complaints

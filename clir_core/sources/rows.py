@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from clir_core.corpus import DOCUMENTS, ORIGIN, QRELS, QUERIES, Corpus, Skipped
-from clir_core.validation import validate
+from clir_core.corpus.tables import DOCUMENTS, ORIGIN, QRELS, QUERIES, Corpus, Skipped
+from clir_core.sources.validation import validate
 
 # so many rows lie in Python objects before they become Arrow
 _CHUNK_ROWS = 8192

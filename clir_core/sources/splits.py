@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clir_core.corpus import Corpus
+from clir_core.corpus.tables import Corpus
 from clir_core.errors import CorpusError, SpecError
 from clir_core.sources import demo, xquad
 

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from clir_core.encoder import Encoder
-from clir_core.models import BUNDLED, EncodingSpec, resolve
+from clir_core.corpus.texts import document_texts, query_texts
+from clir_core.model.checkpoint import BUNDLED, EncodingSpec, resolve
+from clir_core.model.encoder import Encoder
 from clir_core.sources import read_corpus
-from clir_core.texts import document_texts, query_texts
 
 XQUAD = Path(os.environ.get("CLIR_XQUAD", Path(__file__).parents[3] / "shared/data/xquad"))
 

@@ -14,13 +14,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from clir_core.corpus import DOCUMENTS, QRELS, QUERIES, Corpus
-from clir_core.outrank import padded
-from clir_core.plan import Block, make_plan
-from clir_core.pools import rank_golds, top_lists
-from clir_core.ranking import PairCounts, rank_block, score_related, sides, total
-from clir_core.scenarios import SCENARIOS
-from clir_core.store import VectorTable, rows
+from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
+from clir_core.rank.outrank import padded
+from clir_core.rank.plan import Block, make_plan
+from clir_core.rank.pools import rank_golds, top_lists
+from clir_core.rank.ranking import PairCounts, rank_block, score_related, sides, total
+from clir_core.rank.scenarios import SCENARIOS
+from clir_core.rank.store import VectorTable, rows
 
 DIM, N_QUERIES, SHARD = 384, 1190, 50_000
 LANGS = ("en", "zh")

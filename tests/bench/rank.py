@@ -20,18 +20,18 @@ import numpy as np
 import polars as pl
 import torch
 
-from clir_core.audit import AuditSpec
+from clir_core.audit.spec import AuditSpec
+from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.jobs.cluster import cluster
 from clir_core.jobs.embed import embed_corpus
 from clir_core.jobs.rank import open_read
-from clir_core.models import BUNDLED, resolve
-from clir_core.outrank import TILE, padded
-from clir_core.plan import Plan, make_plan
-from clir_core.pools import rank_golds, top_lists
-from clir_core.ranking import PairCounts, rank_block, score_related, sides, total
-from clir_core.scenarios import SCENARIOS, Pool
+from clir_core.model.checkpoint import BUNDLED, resolve
+from clir_core.rank.outrank import TILE, padded
+from clir_core.rank.plan import Plan, make_plan
+from clir_core.rank.pools import rank_golds, top_lists
+from clir_core.rank.ranking import PairCounts, rank_block, score_related, sides, total
+from clir_core.rank.scenarios import SCENARIOS, Pool
 from clir_core.sources import read_corpus
-from clir_core.texts import document_texts, query_texts
 
 XQUAD = Path(os.environ.get("CLIR_XQUAD", Path(__file__).parents[3] / "shared/data/xquad"))
 Vectors = dict[str, np.ndarray]

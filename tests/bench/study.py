@@ -18,28 +18,29 @@ import numpy as np
 import polars as pl
 import torch
 
-from clir_core.align.corrections import fit_correction
 from clir_core.align.data import training_triples
-from clir_core.align.finish import finish
-from clir_core.align.kept import finished, kept
-from clir_core.align.loop import Trainer
-from clir_core.align.objective import needs
-from clir_core.align.run import run
 from clir_core.align.spec import AlignSpec
-from clir_core.align.teacher import teacher
-from clir_core.audit import AuditSpec, MetricRow
-from clir_core.corpus import Corpus
-from clir_core.encoder import Encoder
-from clir_core.metrics import per_query, units
-from clir_core.models import BUNDLED, Checkpoint, EncodingSpec, resolve
-from clir_core.outrank import padded
-from clir_core.plan import make_plan
-from clir_core.pools import rank_golds, top_lists
-from clir_core.ranking import rank_block, score_related, sides, total
+from clir_core.align.train.finish import finish
+from clir_core.align.train.kept import finished, kept
+from clir_core.align.train.loop import Trainer
+from clir_core.align.train.objective import needs
+from clir_core.align.train.run import run
+from clir_core.align.train.teacher import teacher
+from clir_core.audit.corrections import fit_correction
+from clir_core.audit.result import MetricRow
+from clir_core.audit.spec import AuditSpec
+from clir_core.corpus.tables import Corpus
+from clir_core.corpus.texts import document_texts, query_texts
+from clir_core.measure.metrics import per_query, units
+from clir_core.measure.stats import aggregate
+from clir_core.model.checkpoint import BUNDLED, Checkpoint, EncodingSpec, resolve
+from clir_core.model.encoder import Encoder
+from clir_core.rank.outrank import padded
+from clir_core.rank.plan import make_plan
+from clir_core.rank.pools import rank_golds, top_lists
+from clir_core.rank.ranking import rank_block, score_related, sides, total
+from clir_core.rank.store import VectorTable, rows
 from clir_core.sources import read_corpus
-from clir_core.stats import aggregate
-from clir_core.store import VectorTable, rows
-from clir_core.texts import document_texts, query_texts
 
 XQUAD = Path(os.environ.get("CLIR_XQUAD", Path(__file__).parents[3] / "shared/data/xquad"))
 TRAINED, UNTRAINED = ("zh", "de", "ar", "hi", "th"), ("ru", "vi", "el")

@@ -22,10 +22,10 @@ import polars as pl
 import torch
 
 from clir_core.align.data import training_triples
-from clir_core.align.loop import Trainer
-from clir_core.align.memory import KEEP_FREED_MEMORY
 from clir_core.align.spec import AlignSpec, LossSpec, OptimiserSpec
-from clir_core.models import BUNDLED, Checkpoint, EncodingSpec, resolve
+from clir_core.align.train.loop import Trainer
+from clir_core.align.train.memory import KEEP_FREED_MEMORY
+from clir_core.model.checkpoint import BUNDLED, Checkpoint, EncodingSpec, resolve
 
 XQUAD = Path(os.environ.get("CLIR_XQUAD", Path(__file__).parents[3] / "shared/data/xquad"))
 LANGUAGES = ("zh", "de", "ar", "hi", "th")

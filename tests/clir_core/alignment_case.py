@@ -8,10 +8,11 @@ from report_case import result as audit_result
 
 from clir_core.align.contamination import Contamination, Finding
 from clir_core.align.result import AlignResult, Evaluated, Progressed, Trained
-from clir_core.align.spec import AlignSpec, GateSpec
-from clir_core.audit import AuditResult, MetricRow
-from clir_core.compare import Difference
-from clir_core.gate import decide
+from clir_core.align.spec import AlignSpec
+from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.measure.compare import Difference
+from clir_core.measure.gate import decide
+from clir_core.measure.gate_spec import GateSpec
 
 TRAINED = ("zh", "ar", "de", "hi", "th")
 UNTRAINED = ("ru", "vi", "el")

@@ -11,8 +11,8 @@ from math import log2, sqrt
 
 import pyarrow as pa
 
-from clir_core.corpus import DOCUMENTS, QRELS, QUERIES, Corpus
-from clir_core.scenarios import bucket_of
+from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
+from clir_core.rank.scenarios import bucket_of
 
 Row = dict[str, object]
 Values = dict[str, float | None]

@@ -14,10 +14,10 @@ from test_bad_input import flow_run_into, says, snapshot
 
 from clir_core.align.result import AlignResult
 from clir_core.align.spec import AlignSpec
-from clir_core.audit import AuditResult
+from clir_core.audit.result import AuditResult
 from clir_core.errors import ClirError
-from clir_core.models import resolve
-from clir_core.registry import Registry
+from clir_core.model.checkpoint import resolve
+from clir_core.registry.facts import Registry
 
 GROUPS = 6  # all of the demo corpus's first topic, which is in its test split
 FILES = {"align.json", "report.html", "checkpoint", "before", "after", "triples.parquet"}

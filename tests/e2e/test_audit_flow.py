@@ -18,11 +18,12 @@ import lancedb
 import pyarrow.parquet as pq
 import pytest
 
-from clir_core import provenance
-from clir_core.audit import AuditResult, AuditSpec, MetricRow, TableRead
-from clir_core.models import resolve
-from clir_core.scenarios import bucket_of
+from clir_core.audit.result import AuditResult, MetricRow, TableRead
+from clir_core.audit.spec import AuditSpec
+from clir_core.model.checkpoint import resolve
+from clir_core.rank.scenarios import bucket_of
 from clir_core.sources import read_corpus
+from clir_core.workspace import provenance
 
 GROUPS = 12
 FILES = {"audit.json", "ranks.parquet", "topk.parquet", "queries.parquet", "report.html", "mteb"}

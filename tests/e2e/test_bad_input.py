@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clir_core.audit import AuditResult, AuditSpec
+from clir_core.audit.result import AuditResult
+from clir_core.audit.spec import AuditSpec
 from clir_core.errors import ClirError
 
 Snapshot = dict[str, str]
@@ -218,7 +219,7 @@ def vectors_of(tables: Path) -> Snapshot:
 
 
 def test_a_dimension_that_does_not_fit_the_table(fails, good, tmp_path):
-    from clir_core.store import VectorTable
+    from clir_core.rank.store import VectorTable
 
     name = AuditResult.model_validate_json(
         (good.out / "audit.json").read_text("utf-8")

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from clir_core.align.spec import AlignSpec, LossSpec
-from clir_core.audit import AuditSpec
+from clir_core.audit.spec import AuditSpec
 from flows import cli
 
 ROOT = Path(__file__).resolve().parents[2]

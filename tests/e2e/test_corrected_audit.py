@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from clir_core.audit import AuditResult, AuditSpec
+from clir_core.audit.result import AuditResult
+from clir_core.audit.spec import AuditSpec
 from clir_core.sources import read_corpus
 
 Runs = dict[str, tuple[AuditResult, Path, list[str]]]

@@ -14,8 +14,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from clir_core.errors import NightlyError
-from clir_core.nightly import NightlySpec
-from clir_core.registry import Registry
+from clir_core.registry.facts import Registry
+from clir_core.registry.nightly import NightlySpec
 
 GROUPS = 6
 
@@ -127,8 +127,8 @@ def test_the_second_night_computes_nothing_and_audits_what_is_complete_now(first
 
 
 def queries(service: Service) -> int:
+    from clir_core.registry.watch import read_watch_list
     from clir_core.sources import read_corpus
-    from clir_core.watch import read_watch_list
 
     return len(read_corpus(read_watch_list(service.watch).audit.corpus).queries)
 
@@ -152,7 +152,7 @@ def test_two_nights_at_once_audit_a_checkpoint_once(first, service):
 
 
 def test_an_audit_by_hand_of_what_the_night_knows_is_no_second_one(first, service):
-    from clir_core.watch import read_watch_list
+    from clir_core.registry.watch import read_watch_list
     from flows.audit import audit
 
     before = service.outcomes()
@@ -199,7 +199,7 @@ def test_the_ui_has_one_summary_and_the_familys_history(first, service):
 
 
 def test_two_checkpoints_are_compared_by_name(first, service):
-    from clir_core.comparison import CompareSpec
+    from clir_core.registry.comparison import CompareSpec
     from flows.compare import compare
 
     state = compare(CompareSpec(after="good", workspace=service.workspace), return_state=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from clir_core.audit import AuditResult, AuditSpec
-from clir_core.models import BUNDLED
+from clir_core.audit.result import AuditResult
+from clir_core.audit.spec import AuditSpec
+from clir_core.model.checkpoint import BUNDLED
 
 # per language X: mono acc@1; X query in the English pool, acc@1; multi: mean max_at_r and complete@10, X then en query
 REFERENCE = {

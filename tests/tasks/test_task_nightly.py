@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from prefect.logging import disable_run_logger
 
-from clir_core.audit import AuditSpec
-from clir_core.nightly import Due, NightlySpec
-from clir_core.registry import Audited, Found, Registry
-from clir_core.watch import Family, WatchList
+from clir_core.audit.spec import AuditSpec
+from clir_core.registry.facts import Audited, Found, Registry
+from clir_core.registry.nightly import Due, NightlySpec
+from clir_core.registry.watch import Family, WatchList
 from tasks import nightly as steps
 
 ASKED = "q" * 64

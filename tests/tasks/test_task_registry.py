@@ -6,8 +6,8 @@ import pytest
 from alignment_case import alignment
 from prefect.logging import disable_run_logger
 
-from clir_core.models import Checkpoint
-from clir_core.registry import Decided, Registry
+from clir_core.model.checkpoint import Checkpoint
+from clir_core.registry.facts import Decided, Registry
 from tasks import registry as steps
 
 

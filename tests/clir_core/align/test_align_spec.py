@@ -7,7 +7,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict
 
 from clir_core.align import spec as spec_module
-from clir_core.align.spec import PRESETS, AlignSpec, GateSpec, LossSpec, OptimiserSpec
+from clir_core.align.spec import PRESETS, AlignSpec, LossSpec, OptimiserSpec
+from clir_core.measure.gate_spec import GateSpec
 
 
 class Cli(BaseSettings):

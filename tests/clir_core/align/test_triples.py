@@ -20,7 +20,7 @@ from clir_core.align.data import (
     with_negatives,
     write_triples,
 )
-from clir_core.corpus import Corpus
+from clir_core.corpus.tables import Corpus
 from clir_core.errors import AlignError, ClirError, CorpusError, StoreError
 from clir_core.sources import read_corpus
 from clir_core.sources.rows import RawRows

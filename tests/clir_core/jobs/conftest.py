@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from clir_core.audit import AuditSpec, Embedded, RuntimeSpec
-from clir_core.corpus import Corpus
+from clir_core.audit.result import Embedded
+from clir_core.audit.spec import AuditSpec, RuntimeSpec
+from clir_core.corpus.tables import Corpus
 from clir_core.jobs.embed import embed_corpus
-from clir_core.models import Checkpoint, EncodingSpec, resolve
+from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.sources import read_corpus
 
 

@@ -15,15 +15,16 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from transformers import AutoTokenizer
 
-from clir_core.audit import AuditSpec, Embedded, RuntimeSpec, TableRead
-from clir_core.corpus import Corpus
+from clir_core.audit.result import Embedded, TableRead
+from clir_core.audit.spec import AuditSpec, RuntimeSpec
+from clir_core.corpus.tables import Corpus
+from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import ModelError
 from clir_core.jobs import embed
 from clir_core.jobs.embed import EncoderPool, embed_corpus, embed_missing, missing_blocks, place_of
-from clir_core.models import Checkpoint, EncodingSpec, resolve
+from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
+from clir_core.rank.store import VectorTable, rows
 from clir_core.sources import read_corpus
-from clir_core.store import VectorTable, rows
-from clir_core.texts import document_texts, query_texts
 
 BLOCK = 20
 

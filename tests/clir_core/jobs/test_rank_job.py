@@ -12,18 +12,19 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from clir_core.align.corrections import Correction, fit_correction
-from clir_core.audit import AuditSpec, Embedded, Ranked, RuntimeSpec, TableRead
-from clir_core.corpus import QUERIES, Corpus
+from clir_core.audit.corrections import Correction, fit_correction
+from clir_core.audit.result import Embedded, Ranked, TableRead
+from clir_core.audit.spec import AuditSpec, RuntimeSpec
+from clir_core.corpus.tables import QUERIES, Corpus
 from clir_core.errors import StoreError
 from clir_core.jobs import rank
 from clir_core.jobs.cluster import n_cpus
 from clir_core.jobs.embed import embed_corpus
 from clir_core.jobs.rank import rank_corpus
-from clir_core.models import Checkpoint
-from clir_core.plan import make_plan
-from clir_core.scenarios import SCENARIOS, ScenarioName
-from clir_core.store import VectorTable, rows
+from clir_core.model.checkpoint import Checkpoint
+from clir_core.rank.plan import make_plan
+from clir_core.rank.scenarios import SCENARIOS, ScenarioName
+from clir_core.rank.store import VectorTable, rows
 
 LANGUAGES = ("en", "de", "zh")
 

@@ -25,12 +25,14 @@ from ray.exceptions import RayError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from safetensors.torch import load_file
 
-from clir_core.align.corrections import fit_correction
 from clir_core.align.data import training_triples
 from clir_core.align.result import Trained
 from clir_core.align.spec import AlignSpec, OptimiserSpec
-from clir_core.audit import AuditSpec, Embedded, Ranked, RuntimeSpec
-from clir_core.corpus import Corpus
+from clir_core.audit.corrections import fit_correction
+from clir_core.audit.result import Embedded, Ranked
+from clir_core.audit.spec import AuditSpec, RuntimeSpec
+from clir_core.corpus.tables import Corpus
+from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError, CorpusError, ModelError, SpecError
 from clir_core.jobs import entry, submit
 from clir_core.jobs.cluster import cluster_for, may_pass
@@ -40,10 +42,9 @@ from clir_core.jobs.requests import EmbedRequest, RankRequest, Request, TrainReq
 from clir_core.jobs.submit import do_by_job
 from clir_core.jobs.token import authorization
 from clir_core.jobs.train import run_directory, train
-from clir_core.models import Checkpoint
-from clir_core.plan import make_plan
-from clir_core.steps import RESULT, read_result
-from clir_core.texts import document_texts, query_texts
+from clir_core.model.checkpoint import Checkpoint
+from clir_core.rank.plan import make_plan
+from clir_core.workspace.steps import RESULT, read_result
 
 PATIENCE = 120
 LANGUAGES = ("de", "zh")

@@ -26,7 +26,7 @@ from clir_core.align.result import Trained
 from clir_core.align.spec import AlignSpec, OptimiserSpec
 from clir_core.errors import AlignError, StoreError
 from clir_core.jobs.train import _threads, run_directory, train
-from clir_core.models import Checkpoint, EncodingSpec, resolve
+from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 
 OPTIMISER = OptimiserSpec(batch=8, learning_rate=1e-3, epochs=12, query_tokens=32, passage_tokens=32)
 SPEC = AlignSpec(triples=60, head=False, loss={"query_info_nce": 1.0, "distill_scores": 1.0}, optimiser=OPTIMISER)
@@ -163,7 +163,7 @@ DRIVER = """
     from clir_core.align.spec import AlignSpec
     from clir_core.jobs.cluster import cluster
     from clir_core.jobs.train import train
-    from clir_core.models import Checkpoint
+    from clir_core.model.checkpoint import Checkpoint
 
     def say(done, total):
         if 3 <= done < total:

@@ -1,0 +1,108 @@
+"""The state of a training run in a folder: weights, optimiser, position and random states, without pickles.
+
+A run that is killed at any step and started again ends with the weights of one that was left alone.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from clir_core.errors import AlignError
+from clir_core.workspace.storage import explained
+
+_TENSORS, _REST = "state.safetensors", "state.json"
+
+
+def random_state(device: str) -> Tensor:
+    """What dropout draws from in this process, on the CPU and on its GPU: uint8 [bytes]."""
+    states = [torch.get_rng_state()]
+    if device.startswith("cuda"):
+        states.append(torch.cuda.get_rng_state(device))
+    return torch.cat(states)
+
+
+def set_random_state(state: Tensor, device: str) -> None:
+    """Draw as the process did that `random_state` was asked in."""
+    size = len(torch.get_rng_state())
+    torch.set_rng_state(state[:size])
+    if device.startswith("cuda"):
+        torch.cuda.set_rng_state(state[size:], device)
+
+
+def save_state(
+    folder: Path, model: nn.Module, optimiser: Optimizer, schedule: LRScheduler, step: int, random_WB: Tensor
+) -> None:
+    """Write all that the next step depends on, every worker's random state included, and drop earlier states.
+
+    A state appears whole or not at all. StoreError where there is no space or no right to write.
+    """
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    state = optimiser.state_dict()
+    for index, values in state["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
+    rest = {"groups": state["param_groups"], "schedule": schedule.state_dict(), "step": step}
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+        try:
+            save_file(_apart({**tensors, "random": random_WB}), scratch / _TENSORS)
+            (scratch / _REST).write_text(json.dumps(rest), "utf-8")
+            place(scratch, folder / f"step-{step:07d}")
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    for other in folder.iterdir():
+        if other.name != f"step-{step:07d}":
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def newest_state(folder: Path) -> Path | None:
+    """The state that training goes on from; None where it starts."""
+    return max(folder.glob("step-*"), default=None)
+
+
+def load_state(directory: Path, model: nn.Module, optimiser: Optimizer, schedule: LRScheduler) -> tuple[int, Tensor]:
+    """Put a saved state back. Returns the steps done and every worker's random state."""
+    try:
+        tensors = load_file(directory / _TENSORS)
+        rest = json.loads((directory / _REST).read_text("utf-8"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise AlignError(f"{directory}: not a saved training state ({error}); delete it to start again") from error
+    weights: dict[str, Tensor] = {}
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        kind, _, rest_of_name = name.partition(".")
+        if kind == "model":
+            weights[rest_of_name] = value
+        elif kind == "optimiser":
+            index, key = rest_of_name.split(".")
+            found.setdefault(int(index), {})[key] = value
+    model.load_state_dict(weights)
+    optimiser.load_state_dict({"state": found, "param_groups": rest["groups"]})
+    schedule.load_state_dict(rest["schedule"])
+    return rest["step"], tensors["random"]
+
+
+def place(scratch: Path, target: Path) -> None:
+    """Move a finished directory to its name at once; what an earlier session left there goes."""
+    shutil.rmtree(target, ignore_errors=True)
+    scratch.rename(target)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same values, none of which share memory: tied weights do, and safetensors refuses them."""
+    seen: set[int] = set()
+    found = {}
+    for name, value in tensors.items():
+        shared = value.untyped_storage().data_ptr() in seen
+        seen.add(value.untyped_storage().data_ptr())
+        found[name] = value.detach().clone() if shared else value.detach().contiguous()
+    return found

@@ -1,0 +1,82 @@
+"""The frozen base's embeddings of the training texts, computed once a run.
+
+Texts are cut as in training: the base's answer to what the trained model reads, not to more of it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from torch import distributed as dist
+
+from clir_core.align.spec import OptimiserSpec
+from clir_core.align.train.gathering import workers
+from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.encoder import Encoder
+from clir_core.workspace.storage import explained
+
+KIND = {"q_en": "query", "q_x": "query", "p_en": "document", "p_x": "document", "negatives": "document"}
+# by side, float32 [triples, H]; rows without a q_x are zeros
+Teacher = Mapping[str, np.ndarray]
+
+
+def tokens(spec: OptimiserSpec, kind: str) -> int:
+    """Where texts of `query` or `document` are cut in training."""
+    return spec.query_tokens if kind == "query" else spec.passage_tokens
+
+
+def teacher(
+    base: Checkpoint,
+    spec: OptimiserSpec,
+    triples: pl.DataFrame,
+    sides: frozenset[str],
+    directory: Path,
+    device: str = "cpu",
+    worker: int = 0,
+) -> Teacher:
+    """Embeddings of these sides. Every distinct text is encoded once, each worker encodes a part and keeps it as a
+    file in the directory; every worker must call it."""
+    kinds = sorted({KIND[side] for side in sides})
+    texts = {kind: _distinct(triples, [side for side in sides if KIND[side] == kind]) for kind in kinds}
+    for kind in kinds:
+        part = _part(directory, kind, worker)
+        if not part.exists():
+            cut = base.model_copy(update={"max_tokens": min(base.max_tokens, tokens(spec, kind)), "truncate_dim": None})
+            _write(part, Encoder(cut, device).encode(texts[kind][worker :: workers()], kind))
+    if workers() > 1:
+        dist.barrier()
+    found = {}
+    for kind in kinds:
+        whole = _whole(directory, kind, len(texts[kind]))
+        place = {text: i for i, text in enumerate(texts[kind])}
+        for side in sorted(side for side in sides if KIND[side] == kind):
+            # the last row, of zeros, is for a text that is not there
+            found[side] = whole[[place.get(text, -1) for text in triples[side]]]
+    return found
+
+
+def _distinct(triples: pl.DataFrame, sides: list[str]) -> list[str]:
+    return sorted({text for side in sides for text in triples[side].drop_nulls()})
+
+
+def _part(directory: Path, kind: str, worker: int) -> Path:
+    return directory / f"{kind}-{worker}-of-{workers()}.npy"
+
+
+def _write(file: Path, values: np.ndarray) -> None:
+    with explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        scratch = file.with_suffix(".writing")
+        with scratch.open("wb") as stream:
+            np.save(stream, values)
+        scratch.replace(file)
+
+
+def _whole(directory: Path, kind: str, n_texts: int) -> np.ndarray:
+    """All workers' parts in the order of the texts, and a row of zeros."""
+    parts = [np.load(_part(directory, kind, worker)) for worker in range(workers())]
+    whole = np.zeros((n_texts + 1, parts[0].shape[1]), np.float32)
+    for worker, part in enumerate(parts):
+        whole[worker : n_texts : workers()] = part
+    return whole

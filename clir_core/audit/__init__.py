@@ -1,0 +1,1 @@
+"""What an audit is asked and what it answers."""

@@ -1,0 +1,105 @@
+"""What an audit answers: AuditResult and its parts. audit.json is it, field by field."""
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field
+
+from clir_core.audit.spec import AuditSpec
+from clir_core.corpus.tables import Skipped
+from clir_core.rank.scenarios import PoolInfo
+from clir_core.spec import Spec
+
+
+class MetricRow(Spec):
+    """One aggregate: the mean over queries with its 95 % bootstrap interval."""
+
+    scenario: str = Field(description="mono, cross, multi, distractor, share(p) or nway")
+    query_lang: str | None = Field(description="Language of the queries; null where a figure compares two")
+    lang: str | None = Field(description="The language X beside English; en for English mono; null for nway")
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int = Field(description="Queries that the mean is over")
+    unit: str
+
+
+class TableRead(Spec):
+    """The LanceDB table and version that the audit ranked, and the tag that keeps it."""
+
+    uri: str
+    table: str
+    version: int
+    tag: str
+
+
+class Embedded(Spec):
+    """Where an audit's vectors are, and how many texts had to be encoded for it."""
+
+    documents: TableRead
+    queries: TableRead
+    fit: TableRead | None = Field(None, description="The documents that a correction is fitted on")
+    encoded: int
+    reused: int
+
+
+class Ranked(Spec):
+    """What the ranking says beside its files, ranks.parquet and topk.parquet."""
+
+    pools: tuple[PoolInfo, ...]
+    skipped: tuple[Skipped, ...]
+    ties: int
+    near_ties: int
+
+
+class Measured(Spec):
+    """The aggregates; the figures of every query are in queries.parquet."""
+
+    metrics: tuple[MetricRow, ...]
+
+
+class Fitted(Spec):
+    """What a correction was fitted on."""
+
+    corpus: str
+    corpus_fingerprint: str
+    documents_table: TableRead
+
+
+class Provenance(Spec):
+    """What made the figures."""
+
+    versions: dict[str, str]
+    git_commit: str | None
+    model_fingerprint: str
+    corpus_fingerprint: str
+    documents_table: TableRead
+    queries_table: TableRead
+    fitted: Fitted | None = Field(None, description="Of the correction; null without one")
+    ties: int = Field(
+        description="Unrelated documents that score exactly as a gold, over all golds and pools' languages"
+    )
+    near_ties: int = Field(description="The same within 1e-6: what another machine could rank otherwise")
+    timings: dict[str, float] = Field(description="Seconds a step; 0 for a step that was done before")
+    finished: datetime
+
+
+class AuditResult(Spec):
+    """Everything an audit found. audit.json is this, field by field."""
+
+    name: str
+    spec: AuditSpec
+    languages: tuple[str, ...] = Field(description="English first")
+    verdict: tuple[str, ...] = Field(description="One sentence a language and direction")
+    provenance: Provenance
+    pools: tuple[PoolInfo, ...]
+    metrics: tuple[MetricRow, ...]
+    skipped: tuple[Skipped, ...]
+
+
+class AuditSummary(Spec):
+    """What the flow returns: small, the rest is in `out`."""
+
+    out: Path
+    verdict: tuple[str, ...]

@@ -1,0 +1,116 @@
+"""What an audit is asked and what it answers: AuditSpec in, AuditResult out. Both are JSON."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from clir_core.model.checkpoint import BUNDLED, EncodingSpec
+from clir_core.rank.scenarios import SCENARIOS, ScenarioName
+from clir_core.spec import WORKSPACE, Spec, sha256_of
+
+CorrectionName = Literal["centring", "shift", "lir"]
+# as a result's name and its report call them
+CORRECTION_LABELS = {"centring": "centring", "shift": "SHIFT", "lir": "LIR"}
+FULL_SHIFT = 1.0
+
+
+class RuntimeSpec(Spec):
+    """Where and how wide the Ray jobs run. Changes no figure, but for the last bit of a vector where batches differ."""
+
+    ray_address: str | None = Field(None, description="A standing Ray cluster; None starts a local one")
+    ray_jobs: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="The dashboard of a standing Ray cluster, such as http://127.0.0.1:8265, whose Jobs do the heavy "
+        "steps; None takes the worker's CLIR_RAY_JOBS, if it has one",
+    )
+    workers: int = Field(0, ge=0, description="Encoding actors; 0 means one a GPU, or one where there is none")
+    block_documents: int = Field(512, ge=1, description="Texts a block of encoding: the unit of work and of resuming")
+    batch_tokens: int = Field(0, ge=0, description="Tokens a batch; 0 means 2,048 on CPU and 32,768 on GPU")
+
+    @property
+    def jobs(self) -> str | None:
+        """Where heavy steps are submitted; None where they run from this process.
+
+        The environment is asked here: as a default it would stand in the forms and results of whoever deployed.
+        """
+        if self.ray_jobs or self.ray_address:
+            return self.ray_jobs
+        return os.environ.get("CLIR_RAY_JOBS") or None
+
+
+class AuditSpec(Spec):
+    """What to audit, on what, and how deep. Its fingerprint names the result."""
+
+    model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
+    languages: tuple[str, ...] = Field(
+        (), description="BCP-47 codes beside English; empty means all that the corpus has"
+    )
+    scenarios: tuple[ScenarioName, ...] = Field(
+        SCENARIOS, min_length=1, description="Which pools to build, as in docs/metrics.md"
+    )
+    cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (10,), min_length=1, description="Every k of complete@k, recall@k and the other metrics at k"
+    )
+    correction: CorrectionName | None = Field(
+        None, description="Take what a language adds out of the stored vectors; None ranks them as they are"
+    )
+    correction_fit: str | None = Field(
+        None, min_length=1, description="The corpus to fit it on; None means #train for #test, #fit for #dev"
+    )
+    correction_alpha: float = Field(FULL_SHIFT, ge=0, description="Share of its vector that shift moves documents by")
+    seed: int = Field(0, ge=0, description="Of the hash buckets of share(p) and of the bootstrap")
+    resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the queries")
+    encoding: EncodingSpec = EncodingSpec()
+    runtime: RuntimeSpec = RuntimeSpec()
+    workspace: Path = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
+    out: Path | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
+
+    @field_validator("cutoffs", "scenarios", "languages")
+    @classmethod
+    def _are_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"{', '.join(map(str, values))}: one of these stands there twice")
+        return values
+
+    @field_validator("correction_fit", "correction_alpha")
+    @classmethod
+    def _belongs_to_a_correction(cls, value: str | float | None, info: ValidationInfo) -> str | float | None:
+        # where the correction itself is refused there is no `correction` here, and one complaint is enough
+        correction = info.data.get("correction", "shift")
+        if info.field_name == "correction_alpha" and correction != "shift" and value != FULL_SHIFT:
+            raise ValueError(f"{value} is for shift alone, and the correction is {correction or 'none'}; leave it out")
+        if value is not None and correction is None and info.field_name == "correction_fit":
+            raise ValueError(f"{value} would be fitted on for no correction; add one, or leave this out")
+        return value
+
+    def corrected(self, model: str) -> str:
+        """What a model is called in this audit's result: its name, and the correction."""
+        if self.correction is None:
+            return model
+        alpha = f" {self.correction_alpha:g}" if self.correction == "shift" else ""
+        return f"{model} + {CORRECTION_LABELS[self.correction]}{alpha}"
+
+    def identity(self) -> str:
+        """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
+        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+
+    def asked(self, corpus: str) -> str:
+        """Hex sha256 over what is asked of any model, on the corpus of this fingerprint."""
+        return sha256_of([self.model_copy(update={"model": BUNDLED}).identity(), corpus])
+
+
+class EmbedSpec(Spec):
+    """Which corpus to embed with which checkpoint. Each field is AuditSpec's of that name."""
+
+    model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
+    languages: tuple[str, ...] = Field(
+        (), description="BCP-47 codes beside English; empty means all that the corpus has"
+    )
+    encoding: EncodingSpec = EncodingSpec()
+    runtime: RuntimeSpec = RuntimeSpec()
+    workspace: Path = Field(WORKSPACE, description="Where vectors and checkpoints are kept")

@@ -1,0 +1,1 @@
+"""The corpus: its tables, its texts, their languages."""

@@ -1,0 +1,26 @@
+"""What is embedded of a corpus: one text a document or query, with the hash that tells whether it changed."""
+
+import hashlib
+
+import polars as pl
+
+from clir_core.corpus.tables import Corpus
+
+
+def document_texts(corpus: Corpus) -> pl.DataFrame:
+    """id, group_id, lang, text_hash, text of every document; a title goes before the text, as BEIR and mteb do."""
+    documents = pl.DataFrame(pl.from_arrow(corpus.documents)).rename({"doc_id": "id"})
+    titled = pl.concat_str(pl.col("title").fill_null(""), pl.lit(" "), pl.col("text")).str.strip_chars()
+    return _hashed(documents.with_columns(text=titled))
+
+
+def query_texts(corpus: Corpus) -> pl.DataFrame:
+    """id, group_id, lang, text_hash, text of every query."""
+    return _hashed(pl.DataFrame(pl.from_arrow(corpus.queries)).rename({"query_id": "id"}))
+
+
+def _hashed(frame: pl.DataFrame) -> pl.DataFrame:
+    hashes = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in frame["text"]]
+    return frame.with_columns(text_hash=pl.Series(hashes, dtype=pl.String)).select(
+        "id", "group_id", "lang", "text_hash", "text"
+    )

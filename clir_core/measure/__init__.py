@@ -1,0 +1,1 @@
+"""From ranks to figures: metrics, intervals, comparisons, the gate."""

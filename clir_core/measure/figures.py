@@ -1,0 +1,76 @@
+"""Figures of an audit: which one is meant, where it stands in the result, and how it is printed."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from clir_core.audit.result import AuditResult, MetricRow
+
+NONE = "—"
+Figures = dict[tuple[str, str | None, str | None, str], MetricRow]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Which figure a column shows. `query` is the language of its queries: x is the row's, None compares both."""
+
+    group: str
+    scenario: str
+    query: Literal["x", "en"] | None
+    metric: str
+    better: Literal["higher", "lower", "0", "0.5"]
+
+
+def cutoff(result: AuditResult) -> int:
+    """The k that the short tables show."""
+    return 10 if 10 in result.spec.cutoffs or not result.spec.cutoffs else result.spec.cutoffs[0]
+
+
+def figures_of(result: AuditResult) -> Figures:
+    """Metric rows by scenario, query language, X and metric."""
+    return {(row.scenario, row.query_lang, row.lang, row.metric): row for row in result.metrics}
+
+
+def find(figures: Figures, column: Column, lang: str) -> MetricRow | None:
+    """The figure of a column in the row of a language."""
+    query = lang if column.query == "x" else column.query
+    return figures.get((column.scenario, query, lang, column.metric))
+
+
+def number(metric: str, value: float) -> str:
+    """A value as it is printed: ranks and percent with one digit, differences with their sign."""
+    if not math.isfinite(value):
+        return NONE
+    digits = 1 if "max_at_r" in metric or metric.startswith("rank_distance") else 3
+    value = round(value, digits) + 0.0  # no minus before a zero
+    text = f"{value:+,.{digits}f}" if _signed(metric) else f"{value:,.{digits}f}"
+    return text.replace("-", "−")
+
+
+def interval(row: MetricRow) -> str:
+    """The 95 % interval as it is printed."""
+    if not (math.isfinite(row.low) and math.isfinite(row.high)):
+        return ""
+    low, high = number(row.metric, row.low), number(row.metric, row.high)
+    return f"{low} to {high}" if _signed(row.metric) or row.low < 0 else f"{low}–{high}"
+
+
+def _signed(metric: str) -> bool:
+    return metric.startswith(("pull(", "english_share@", "language_gap("))
+
+
+def signed(metric: str, value: float) -> str:
+    """A difference as it is printed, with its sign unless it is 0 to the last digit."""
+    if not math.isfinite(value):
+        return NONE
+    text = number(metric, abs(value)).lstrip("+")
+    if not text.strip("0.,"):
+        return text
+    return f"{'−' if value < 0 else '+'}{text}"
+
+
+def p_value(p: float) -> str:
+    """A p as it is printed."""
+    if not math.isfinite(p):
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,1 @@
+"""Checkpoints and what turns texts into vectors with them."""

@@ -1,0 +1,126 @@
+"""Texts to vectors with one checkpoint: sentence-transformers computes, batching is ours.
+
+Texts are sorted by token length and cut into batches of about the same number of tokens, so almost nothing is padding;
+a thread prepares the next batch while the model works on this one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from clir_core.errors import ModelError
+from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.linear import use_onednn
+
+CPU_BATCH_TOKENS = 2_048
+GPU_BATCH_TOKENS = 32_768
+
+Progress = Callable[[int], None]
+
+
+class Encoder:
+    """A loaded checkpoint. `dim` is the length of its vectors."""
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", batch_tokens: int = 0) -> None:
+        self._checkpoint = checkpoint
+        self._batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if device == "cpu" else GPU_BATCH_TOKENS)
+        self._model = load(checkpoint, device)
+        self.dim = int(self._model.get_embedding_dimension() or 0)
+        if checkpoint.truncate_dim:
+            self.dim = min(self.dim, checkpoint.truncate_dim)
+
+    def encode(self, texts: Sequence[str], kind: str, progress: Progress | None = None) -> np.ndarray:
+        """Vectors of `query` or `document` texts, float32 [texts, dim], in the order given.
+
+        Raises ModelError where the model gives NaN or infinity, naming the first such text.
+        """
+        vectors = np.empty((len(texts), self.dim), np.float32)
+        prompt = self._checkpoint.prompt(kind)
+        with torch.inference_mode():
+            for batch, features in self._prepared(texts, prompt):
+                vectors[batch] = self._embed(features)
+                if progress:
+                    progress(len(batch))
+        finite = np.isfinite(vectors).all(axis=1)
+        if not finite.all():
+            first = texts[int(np.argmin(finite))]
+            raise ModelError(
+                f"{self._checkpoint.ref}: {int((~finite).sum())} of {len(texts)} vectors hold NaN or infinity, the "
+                f"first for {first[:60]!r}; the checkpoint is damaged or overflows in {self._checkpoint.dtype}"
+            )
+        return vectors
+
+    def _prepared(self, texts: Sequence[str], prompt: str) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+        """Batches with their model inputs; one batch is tokenised ahead in a thread."""
+        with ThreadPoolExecutor(1) as ahead:
+            waiting = None
+            for batch in token_batches(self._lengths(texts, prompt), self._batch_tokens):
+                job = ahead.submit(self._model.preprocess, [texts[i] for i in batch], prompt=prompt or None)
+                if waiting:
+                    yield waiting[0], waiting[1].result()
+                waiting = (batch, job)
+            if waiting:
+                yield waiting[0], waiting[1].result()
+
+    def _lengths(self, texts: Sequence[str], prompt: str) -> np.ndarray:
+        tokenizer = self._model.tokenizer
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):  # static word vectors: no padding, any order will do
+            return np.fromiter(map(len, texts), np.int64, len(texts))
+        if not texts:
+            return np.empty(0, np.int64)
+        tokens = tokenizer([prompt + text for text in texts], truncation=True, max_length=self._model.max_seq_length)
+        return np.fromiter(map(len, tokens["input_ids"]), np.int64, len(texts))
+
+    def _embed(self, features: dict[str, Any]) -> np.ndarray:
+        device = self._model.device
+        inputs = {
+            key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in features.items()
+        }
+        vectors = self._model(inputs)["sentence_embedding"][:, : self.dim].float()
+        if self._checkpoint.normalize:
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        return vectors.cpu().numpy()
+
+
+def token_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
+    """Indices of texts, longest first, in batches of at most `budget` tokens once padded, or of one text."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        yield order[start : start + size]
+        start += size
+
+
+def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
+    """The checkpoint as a sentence-transformers model, in the dtype and with the length that it is used at."""
+    # a missing BERT pooler, which no embedding uses, is reported at length otherwise
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        model = SentenceTransformer(
+            str(checkpoint.path),
+            device=device,
+            trust_remote_code=checkpoint.remote_code,
+            local_files_only=True,
+            # transformers 5 would load the stored dtype
+            model_kwargs={"use_safetensors": True, "dtype": getattr(torch, checkpoint.dtype)},
+        )
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ModelError(
+            f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {reason}); "
+            f"does SentenceTransformer({str(checkpoint.path)!r}) load it?"
+        ) from error
+    if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set
+        own = model.max_seq_length or checkpoint.max_tokens
+        model.max_seq_length = min(own, checkpoint.max_tokens)
+    use_onednn(model)
+    model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
+    return model.eval()

@@ -1,0 +1,265 @@
+"""From counts to ranks: the rank of every gold in every pool, and every pool's top list, as Polars frames."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from clir_core.corpus.tables import ENGLISH, Skipped
+from clir_core.rank.outrank import Counts, count_related, sum_buckets
+from clir_core.rank.plan import Plan, Queries
+from clir_core.rank.ranking import PairCounts
+from clir_core.rank.scenarios import Pool, PoolInfo
+
+TOP = pl.Schema(
+    {
+        "scenario": pl.String,
+        "lang": pl.String,
+        "query_lang": pl.String,
+        "query_id": pl.String,
+        "position": pl.Int32,
+        "doc_id": pl.String,
+        "doc_lang": pl.String,
+        "score": pl.Float32,
+        "relation": pl.String,
+    }
+)
+POOL = {"scenario": pl.String, "lang": pl.String, "query_lang": pl.String}
+RELATIONS = pl.Series(["unrelated", "translation", "gold"])
+PER_QUERY = {
+    "distractor": "without the English versions of the query's golds",
+    "share": "without the English versions of the query's golds, with the golds themselves",
+}
+
+
+class _Tops(NamedTuple):
+    """Top lists of a pair, [Q, K]: numbers of documents among all, and sort keys, infinite where a list has ended."""
+
+    doc: np.ndarray
+    score: np.ndarray
+    relation: np.ndarray
+    key: np.ndarray
+
+
+def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skipped, ...]]:
+    """One row a query, pool and gold, and the queries that a pool could not be asked for.
+
+    `rank` is 1 + the documents that score at least as high; `outranking_<lang>` are the unrelated ones among them and
+    `ties` those that score exactly the same; `unrelated`, `unrelated_en` and `pool_en` count the query's pool.
+    """
+    frames: list[pl.DataFrame] = []
+    skipped: list[Skipped] = []
+    beside = {lang: _beside(plan, queries) for lang, queries in plan.queries.items()}
+    places = {pair: _places(plan, *pair) for pair in counts}
+    for pool in plan.pools:
+        queries = plan.queries[pool.query_lang]
+        asked = _askable(plan, pool, queries)
+        skipped += _skipped(pool, queries, asked)
+        frames.append(_pool_ranks(plan, pool, counts, places, beside[pool.query_lang], asked))
+    return _named(plan, plan.pools, frames).rename({"doc_lang": "gold_lang"}), tuple(skipped)
+
+
+def top_lists(plan: Plan, counts: PairCounts) -> pl.DataFrame:
+    """The first documents of every query in every pool but share(p); of equal scores, unrelated ones first."""
+    listed = [pool for pool in plan.pools if pool.share is None]
+    if not listed:
+        return pl.DataFrame(schema=TOP)
+    tops = {pair: _tops(plan, *pair, found) for pair, found in counts.items()}
+    found = _named(plan, listed, [_pool_top(plan, pool, tops) for pool in listed])
+    return found.with_columns(relation=RELATIONS.gather(found["relation"])).select(TOP.names())
+
+
+def describe(plan: Plan) -> tuple[PoolInfo, ...]:
+    """Every pool's languages, sizes and the hash of its documents' ids."""
+    return tuple(_describe(plan, pool) for pool in plan.pools)
+
+
+def _among(plan: Plan, languages: Sequence[str]) -> np.ndarray:
+    """Which language codes are among these, bool [languages]."""
+    return np.array([lang in languages for lang in plan.languages])
+
+
+def _beside(plan: Plan, queries: Queries) -> np.ndarray:
+    related = queries.related
+    return count_related(related.first_Q, related.score, related.lang, len(plan.languages))
+
+
+def _places(plan: Plan, query_lang: str, doc_lang: str) -> np.ndarray:
+    """Which of a pair's counts belongs to each row of Related, where one does."""
+    rows = plan.gold_rows(query_lang, doc_lang)
+    places = np.zeros(len(plan.queries[query_lang].related.doc), np.int64)
+    places[rows] = np.arange(len(rows))
+    return places
+
+
+def _askable(plan: Plan, pool: Pool, queries: Queries) -> np.ndarray:
+    """Queries with golds for this pool, bool [Q]: any, or where versions are compared, all versions of each."""
+    related = queries.related
+    wanted = related.is_gold & _among(plan, pool.gold_langs)[related.lang]
+    n_golds = np.bincount(related.query[wanted], minlength=len(queries))
+    if not pool.needs_all_versions:
+        return n_golds > 0
+    return (n_golds > 0) & (n_golds == queries.n_gold_groups * len(pool.gold_langs))
+
+
+def _skipped(pool: Pool, queries: Queries, asked: np.ndarray) -> Iterator[Skipped]:
+    missing = np.flatnonzero(~asked)
+    if len(missing):
+        reason = (
+            "not every relevant document has a version in" if pool.needs_all_versions else "no relevant document in"
+        )
+        yield Skipped(
+            what=f"{pool.query_lang} queries of {pool.scenario}" + (f" with {pool.lang}" if pool.lang else ""),
+            reason=f"{reason} {' and '.join(pool.gold_langs)}",
+            count=len(missing),
+            examples=tuple(queries.query_id.gather(missing[:3])),
+        )
+
+
+def _pool_ranks(
+    plan: Plan,
+    pool: Pool,
+    counts: PairCounts,
+    places: Mapping[tuple[str, str], np.ndarray],
+    beside: np.ndarray,
+    asked: np.ndarray,
+) -> pl.DataFrame:
+    """Ranks in one pool, for `_named`."""
+    queries = plan.queries[pool.query_lang]
+    related = queries.related
+    rows = np.flatnonzero(related.is_gold & _among(plan, pool.gold_langs)[related.lang] & asked[related.query])
+    query = related.query[rows]
+    above, ties = {}, np.zeros(len(rows), np.int32)
+    for lang, (first, end) in pool.buckets.items():
+        found = counts[pool.query_lang, lang]
+        at = places[pool.query_lang, lang][rows]
+        above[lang] = sum_buckets(found.above_GB, at, first, end)
+        ties += sum_buckets(found.ties_GB, at, first, end)
+    staying = beside[rows][:, [plan.languages.index(lang) for lang in pool.related_langs]].sum(axis=1)
+    return pl.DataFrame(
+        {
+            "query": _begin(plan.queries)[pool.query_lang] + query,
+            "doc": _document_numbers(plan, related.lang[rows], related.doc[rows]),
+            "grade": related.grade[rows],
+            "rank": (1 + sum(above.values()) + staying).astype(np.int32),
+            "score": related.score[rows],
+            "ties": ties,
+            "n_golds": np.bincount(query, minlength=len(queries))[query].astype(np.int32),
+            **{name: column[query] for name, column in _sizes(plan, pool, queries).items()},
+            **{f"outranking_{lang}": column for lang, column in above.items()},
+        }
+    )
+
+
+def _sizes(plan: Plan, pool: Pool, queries: Queries) -> dict[str, np.ndarray]:
+    """Documents in each query's pool, int32 [Q]: all, the unrelated ones, and English ones of both kinds."""
+    related = queries.related
+    sizes = dict.fromkeys(("pool_size", "pool_en", "unrelated", "unrelated_en"), np.zeros(len(queries), np.int32))
+    for lang, (first, end) in pool.buckets.items():
+        same = related.lang == plan.languages.index(lang)
+        inside = same & (related.bucket >= first) & (related.bucket < end)
+        ends = plan.documents[lang].ends
+        unrelated = ends[end] - ends[first] - np.bincount(related.query[inside], minlength=len(queries))
+        stay = np.bincount(related.query[same], minlength=len(queries)) if lang in pool.related_langs else 0
+        parts = {"pool_size": unrelated + stay, "unrelated": unrelated}
+        if lang == ENGLISH:
+            parts |= {"pool_en": unrelated + stay, "unrelated_en": unrelated}
+        sizes |= {name: (sizes[name] + part).astype(np.int32) for name, part in parts.items()}
+    return sizes
+
+
+def _tops(plan: Plan, query_lang: str, doc_lang: str, counts: Counts) -> _Tops:
+    lang, doc, score = plan.languages.index(doc_lang), counts.top_doc_QK, counts.top_score_QK
+    relation = _relation(plan.queries[query_lang], lang, doc)
+    key = -score.astype(np.float64)
+    # of equal scores, related ones come last: float64 has room between two scores of float32
+    np.nextafter(key, np.inf, out=key, where=relation > 0)
+    return _Tops(_document_numbers(plan, lang, doc), score, relation, key)
+
+
+def _pool_top(plan: Plan, pool: Pool, tops: Mapping[tuple[str, str], _Tops]) -> pl.DataFrame:
+    """Top lists of one pool, for `_named`."""
+    asked = np.flatnonzero(_askable(plan, pool, plan.queries[pool.query_lang]))
+    found = [tops[pool.query_lang, lang] for lang in pool.languages]
+    doc, score, relation, key = (np.concatenate([part[i] for part in found], axis=1)[asked] for i in range(4))
+    out = np.repeat([lang not in pool.related_langs for lang in pool.languages], [part.doc.shape[1] for part in found])
+    key[out & (relation > 0)] = np.inf
+    # stable: of equal keys, the first language's lowest number, as the lists are in that order
+    order = np.argsort(key, axis=1, kind="stable")[:, : plan.cutoff]
+    query, position = np.nonzero(np.take_along_axis(key, order, axis=1) < np.inf)
+    at = query, order[query, position]
+    return pl.DataFrame(
+        {
+            "query": _begin(plan.queries)[pool.query_lang] + asked[query],
+            "doc": doc[at],
+            "position": (position + 1).astype(np.int32),
+            "score": score[at],
+            "relation": relation[at],
+        }
+    )
+
+
+def _relation(queries: Queries, lang: int, doc_QK: np.ndarray) -> np.ndarray:
+    """What each document of a top list is to its query: 0 unrelated, 1 a gold's translation, 2 a gold."""
+    rows = np.flatnonzero(queries.related.lang == lang)
+    stride = int(max(doc_QK.max(initial=0), queries.related.doc.max(initial=0))) + 1
+    known = queries.related.query[rows] * stride + queries.related.doc[rows]
+    asked = np.arange(len(doc_QK))[:, None] * stride + doc_QK
+    if not len(known):
+        return np.zeros(doc_QK.shape, np.uint8)
+    at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
+    hit = (known[at] == asked) & (doc_QK >= 0)
+    return np.where(hit, 1 + queries.related.is_gold[rows][at], 0).astype(np.uint8)
+
+
+def _begin(parts: Mapping[str, Sized]) -> dict[str, int]:
+    """Where each language begins when all lie in a row."""
+    return dict(zip(parts, np.cumsum([0, *map(len, parts.values())]).tolist(), strict=False))
+
+
+def _document_numbers(plan: Plan, lang: np.ndarray | int, doc: np.ndarray) -> np.ndarray:
+    """Numbers among the documents of all languages, of documents given as language codes and numbers."""
+    return np.array(list(_begin(plan.documents).values()))[lang] + doc
+
+
+def _named(plan: Plan, pools: Sequence[Pool], frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The pools' frames in one, with names instead of numbers: once for all, as names are most of the work."""
+    numbers = pl.concat(frames, how="diagonal")
+    pool = pl.DataFrame({name: [getattr(pool, name) for pool in pools] for name in POOL}, POOL)
+    documents = pl.concat(
+        pl.DataFrame(
+            {"doc_id": found.doc_id, "doc_lang": pl.repeat(lang, len(found), eager=True), "group_id": found.group_id}
+        )
+        for lang, found in plan.documents.items()
+    )
+    return pl.concat(
+        [
+            pool[np.repeat(np.arange(len(pools)), [len(frame) for frame in frames])],
+            pl.concat([queries.query_id for queries in plan.queries.values()]).gather(numbers["query"]).to_frame(),
+            documents[numbers["doc"]],
+            numbers.drop("query", "doc"),
+        ],
+        how="horizontal",
+    )
+
+
+def _describe(plan: Plan, pool: Pool) -> PoolInfo:
+    digest, sizes = hashlib.sha256(), {}
+    for lang, (first, end) in pool.buckets.items():
+        ends = plan.documents[lang].ends
+        ids = plan.documents[lang].doc_id[ends[first] : ends[end]]
+        digest.update("\n".join([*ids, ""]).encode())
+        sizes[lang] = len(ids)
+    return PoolInfo(
+        scenario=pool.scenario,
+        query_lang=pool.query_lang,
+        lang=pool.lang,
+        languages=pool.languages,
+        sizes=sizes,
+        share=pool.share,
+        seed=plan.seed,
+        documents_sha256=digest.hexdigest(),
+        per_query=PER_QUERY.get(pool.scenario.partition("(")[0]),
+    )

@@ -1,0 +1,1 @@
+"""Which checkpoints there are, where they appear, and what was said of them."""

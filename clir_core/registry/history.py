@@ -1,0 +1,91 @@
+"""A family's history: its checkpoints, oldest first, with their main figures, for people and for code."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.corpus.tables import ENGLISH
+from clir_core.measure.figures import NONE
+from clir_core.registry.facts import Audited, Entry
+from clir_core.spec import Spec
+from clir_core.workspace.steps import read_result
+
+# scenario, metric, and whether the query is an English one: None where it may be or not
+FIGURES: Mapping[str, tuple[str, str, bool | None]] = {
+    "complete@10 X": ("multi", "complete@10", False),
+    "complete@10 en": ("multi", "complete@10", True),
+    "mono acc@1": ("mono", "acc@1", None),
+}
+HEAD = ("found", "checkpoint", "fingerprint", "status", "outcome", *FIGURES)
+LEGEND = (
+    "complete@10: share of the queries whose English and X versions are both among the first 10 (X: asked in X, en: in "
+    "English). mono acc@1: share with a relevant document first, in pools of one language. Means over the languages."
+)
+
+
+class History(Spec):
+    """A family's checkpoints."""
+
+    family: str
+    entries: tuple[Entry, ...]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row a checkpoint and corpus that it was audited on; means over the languages."""
+        return [_row(entry, audit) for entry in self.entries for audit in _latest(entry) or [None]]
+
+    def as_markdown(self) -> str:
+        """The rows as a table narrow enough for a page, what its figures are, and the newest reason."""
+        head = [name for name in HEAD if name != "fingerprint"]
+        lines = ["| " + " | ".join(shown(row[name]) for name in head) + " |" for row in self.rows()]
+        table = "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *lines])
+        reasons = [(audit.at, entry.name, audit) for entry in self.entries for audit in entry.audits if audit.reason]
+        newest = max(reasons, default=None, key=lambda one: one[0])
+        why = f"\n**{newest[1]}**: {newest[2].outcome}. {newest[2].reason}\n" if newest else ""
+        return f"## {self.family}\n\n{table}\n\n{LEGEND}\n{why}"
+
+
+def of_family(entries: Sequence[Entry], family: str) -> History:
+    """The history of one family."""
+    return History(family=family, entries=tuple(entry for entry in entries if entry.found.family == family))
+
+
+def _latest(entry: Entry) -> list[Audited | None]:
+    """The newest audit of every question."""
+    return list({audit.asked: audit for audit in entry.audits}.values())
+
+
+def _row(entry: Entry, audit: Audited | None) -> dict[str, Any]:
+    figures = _figures(audit.out) if audit and audit.out else {}
+    return {
+        "found": f"{entry.since:%Y-%m-%d}",
+        "checkpoint": entry.name,
+        "fingerprint": entry.checkpoint[:12],
+        "status": entry.status or "",
+        "outcome": audit.outcome if audit else "",
+        **{name: figures.get(name) for name in FIGURES},
+        "corpus": audit.corpus if audit else "",
+        "reason": audit.reason if audit else "",
+        "report": str(audit.out / "report.html") if audit and audit.out else "",
+    }
+
+
+def _figures(out: Path) -> dict[str, float | None]:
+    result = read_result(out / "audit.json", AuditResult)
+    return {name: _mean(result.metrics, *wanted) for name, wanted in FIGURES.items()} if result else {}
+
+
+def _mean(rows: Sequence[MetricRow], scenario: str, metric: str, english: bool | None) -> float | None:
+    """Over the languages."""
+    values = [
+        row.value
+        for row in rows
+        if (row.scenario, row.metric) == (scenario, metric) and english in (None, row.query_lang == ENGLISH)
+    ]
+    return round(fmean(values), 4) if values else None
+
+
+def shown(value: Any) -> str:
+    """A value as a table shows it."""
+    return NONE if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

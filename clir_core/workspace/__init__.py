@@ -1,0 +1,1 @@
+"""Where things are kept: steps, locks, files that appear whole."""

@@ -1,0 +1,41 @@
+"""A family's history as a page and as rows, on a registry written by hand."""
+
+from pathlib import Path
+
+import pytest
+from alignment_case import FIGURES, audit
+
+from clir_core.registry.facts import Audited, Decided, Found, Registry
+from clir_core.registry.history import HEAD, of_family
+
+
+def test_a_page_shows_every_checkpoint_of_the_family_and_why_the_last_verdict(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    for name, family in (("a", "e5"), ("b", "e5"), ("c", "bge")):
+        registry.add(Found(checkpoint=name * 64, name=name, ref=f"/{name}", family=family, source="s"))
+    known = {"asked": "q", "corpus": "demo"}
+    registry.add(Audited.model_validate(known | {"checkpoint": "a" * 64, "outcome": "unchanged", "reason": "Same."}))
+    registry.add(Audited.model_validate(known | {"checkpoint": "b" * 64, "outcome": "failed", "reason": "No space."}))
+    registry.add(Decided(checkpoint="a" * 64, status="promoted", reason="By hand."))
+    history = of_family(registry.entries(), "e5")
+    rows = {row["checkpoint"]: row for row in history.rows()}
+    assert set(rows) == {"a", "b"} and rows["a"]["fingerprint"] == "a" * 12
+    assert (rows["a"]["status"], rows["b"]["status"]) == ("promoted", "")
+    page = history.as_markdown().splitlines()
+    assert page[0] == "## e5"
+    # the fingerprint stays in the rows: with it a page's table is wider than the page
+    (head,) = (line for line in page if line.startswith("| found"))
+    assert [cell.strip() for cell in head.strip("|").split("|")] == [name for name in HEAD if name != "fingerprint"]
+    assert [line.split(" | ")[1] for line in page if line.startswith("| 2")] == ["a", "b"]
+    assert page[-1] == "**b**: failed. No space."
+
+
+def test_the_figures_are_means_over_the_languages(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry")
+    registry.add(Found(checkpoint="a" * 64, name="a", ref="/a", family="e5", source="s"))
+    (tmp_path / "audit.json").write_text(audit(1).model_dump_json(), "utf-8")
+    registry.add(Audited(checkpoint="a" * 64, asked="q", corpus="demo", outcome="measured", reason="", out=tmp_path))
+    (row,) = of_family(registry.entries(), "e5").rows()
+    own, english, mono = ([sides[at][1] for sides in FIGURES.values() if sides[at]] for at in range(3))
+    for name, values in (("complete@10 X", own), ("complete@10 en", english), ("mono acc@1", mono)):
+        assert row[name] == pytest.approx(sum(values) / len(values), abs=1e-4)

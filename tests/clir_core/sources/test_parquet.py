@@ -1,0 +1,162 @@
+"""Parquet: what is written reads back equal, what others wrote is brought to our columns or refused by name."""
+
+import tempfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clir_core.corpus.tables import Corpus, Skipped
+from clir_core.errors import CorpusError
+from clir_core.sources import read_corpus
+from clir_core.sources.parquet import write_corpus
+from clir_core.sources.rows import RawRows
+
+DOCS = {"doc_id": ["e", "d"], "lang": ["en", "de"], "text": ["moon", "Mond"]}
+ASKS = {"query_id": ["q"], "lang": ["en"], "text": ["what?"]}
+JUDGED = {"query_id": ["q"], "doc_id": ["e"]}
+
+
+def write(folder: Path, docs=DOCS, asks=ASKS, judged=JUDGED) -> Path:
+    for name, columns in (("documents", docs), ("queries", asks), ("qrels", judged)):
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+    return folder
+
+
+def problems_of(folder: Path) -> list[str]:
+    with pytest.raises(CorpusError) as caught:
+        read_corpus(f"parquet:{folder}")
+    return list(caught.value.problems)
+
+
+def not_utf8(*values: bytes) -> pa.Array:
+    """A string column that holds these bytes, as a careless writer makes it."""
+    return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
+
+
+def test_the_demo_survives_with_name_and_skipped(tmp_path):
+    corpus = read_corpus("demo", ["zh"])
+    skipped = (Skipped(what="qrels", reason="grade 0", count=2, examples=("ü -> x",)),)
+    corpus = Corpus("ein Name", corpus.documents, corpus.queries, corpus.qrels, skipped)
+    write_corpus(corpus, tmp_path / "new" / "folder")
+    back = read_corpus(f"parquet:{tmp_path / 'new' / 'folder'}")
+    assert back == corpus
+    assert back.fingerprint() == corpus.fingerprint()
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [
+        "documents.parquet",
+        "qrels.parquet",
+        "queries.parquet",
+    ]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20).map(lambda text: f"x{text}")
+IDS = st.lists(TEXT, min_size=1, max_size=6, unique=True)
+
+
+@st.composite
+def corpora(draw) -> Corpus:
+    """Groups in English and some other languages, queries that judge groups or documents."""
+    rows, pairs = RawRows(), []
+    for group in draw(IDS):
+        for lang in ("en", *draw(st.sets(st.sampled_from(["de", "zh", "sr-Latn"])))):
+            doc_id = f"{lang}/{group}"
+            title = draw(st.none() | st.text(st.characters(exclude_categories=["Cs"])))
+            rows.documents.add("f", 1, doc_id=doc_id, group_id=group, lang=lang, text=draw(TEXT), title=title)
+            pairs.append((group, doc_id))
+    for query in draw(IDS):
+        rows.queries.add(
+            "f", 1, query_id=query, group_id=query, lang=draw(st.sampled_from(["en", "de"])), text=draw(TEXT)
+        )
+        group, doc_id = draw(st.sampled_from(pairs))
+        target = draw(st.sampled_from([{"group_id": group}, {"doc_id": doc_id}]))
+        rows.qrels.add("f", 1, query_id=query, grade=draw(st.integers(1, 2**31 - 1)), **target)
+    return rows.corpus(draw(TEXT)).validated()
+
+
+@settings(max_examples=40, deadline=None)
+@given(corpora())
+def test_any_valid_corpus_survives(corpus):
+    with tempfile.TemporaryDirectory() as folder:
+        write_corpus(corpus, Path(folder))
+        back = read_corpus(f"parquet:{folder}")
+    assert back == corpus
+    assert back.fingerprint() == corpus.fingerprint()
+
+
+def test_what_is_optional_is_filled_in(tmp_path):
+    corpus = read_corpus(f"parquet:{write(tmp_path)}")
+    assert corpus.name == tmp_path.name
+    assert corpus.documents.to_pylist()[0] == {
+        "doc_id": "d",
+        "group_id": "d",
+        "lang": "de",
+        "text": "Mond",
+        "title": None,
+    }
+    assert corpus.queries["group_id"].to_pylist() == ["q"]
+    assert corpus.qrels.to_pylist() == [{"query_id": "q", "group_id": None, "doc_id": "e", "grade": 1}]
+
+
+def test_folders_and_other_string_and_integer_types(tmp_path):
+    write(tmp_path, judged={"query_id": ["q"], "group_id": ["e"], "grade": pa.array([2], pa.int64())})
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents.parquet").unlink()
+    for number, (key, lang) in enumerate((("e", "en"), ("d", "de"))):
+        columns = {
+            "doc_id": pa.array([key], pa.large_string()),
+            "lang": pa.array([lang]).dictionary_encode(),
+            "text": ["t"],
+        }
+        pq.write_table(pa.table(columns), tmp_path / "documents" / f"{number}.parquet")
+    corpus = read_corpus(f"parquet:{tmp_path}")
+    assert corpus.documents["doc_id"].to_pylist() == ["d", "e"]
+    assert corpus.qrels.to_pylist() == [{"query_id": "q", "group_id": "e", "doc_id": None, "grade": 2}]
+
+
+def test_missing_columns_and_wrong_types_are_all_named(tmp_path):
+    docs = {"id": ["e"], "lang": [b"en"], "text": [1.5]}
+    problems = problems_of(write(tmp_path, docs, judged={"query_id": ["q"], "grade": [2.0]}))
+    documents, qrels = tmp_path / "documents.parquet", tmp_path / "qrels.parquet"
+    assert problems == [
+        f"{documents}: column 'doc_id' is missing, it has id, lang, text; add it",
+        f"{documents}: column 'lang' is binary, not string; convert it",
+        f"{documents}: column 'text' is double, not string; convert it",
+        f"{qrels}: neither 'group_id' nor 'doc_id' is there, it has query_id, grade; add one of them",
+        f"{qrels}: column 'grade' is double, not int32; convert it",
+    ]
+
+
+def test_bytes_that_are_not_utf8_are_named_by_row(tmp_path):
+    docs = DOCS | {"text": not_utf8(b"ok", b"M\xf6nd")}
+    asks = ASKS | {"text": not_utf8(b"\xe6\x9c")}
+    assert problems_of(write(tmp_path, docs, asks)) == [
+        f"{tmp_path / 'documents.parquet'}, row 2: 'text' is not UTF-8; mend the text",
+        f"{tmp_path / 'queries.parquet'}, row 1: 'text' is not UTF-8; mend the text",
+    ]
+
+
+def test_files_that_are_no_parquet_are_all_named(tmp_path):
+    write(tmp_path)
+    documents, queries = tmp_path / "documents.parquet", tmp_path / "queries.parquet"
+    documents.write_bytes(documents.read_bytes()[:-30])
+    queries.write_bytes(b"")
+    (tmp_path / "qrels.parquet").unlink()
+    cut, empty, absent = problems_of(tmp_path)
+    assert cut.startswith(f"{documents}: cannot be read as Parquet") and "fetch it again" in cut
+    assert empty.startswith(f"{queries}: cannot be read as Parquet")
+    assert "qrels.parquet or qrels/*.parquet is read, none is there" in absent
+
+
+def test_a_grade_that_does_not_fit_is_named(tmp_path):
+    (problem,) = problems_of(write(tmp_path, judged=JUDGED | {"grade": [2**40]}))
+    assert "'grade' does not fit int32" in problem and str(2**40) in problem
+
+
+def test_nulls_are_named_by_row(tmp_path):
+    docs = {"doc_id": ["e", None], "lang": ["en", "en"], "text": ["moon", None]}
+    problems = problems_of(write(tmp_path, docs))
+    assert len(problems) == 3
+    assert all(problem.startswith(f"{tmp_path / 'documents.parquet'}, row 2: ") for problem in problems)
