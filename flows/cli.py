@@ -13,7 +13,7 @@ from clir_core.align.spec import AlignSpec
 from clir_core.audit.result import AuditResult
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.errors import ClirError
-from clir_core.registry.comparison import CompareSpec
+from clir_core.registry.compare_spec import CompareSpec
 from clir_core.registry.nightly import NightlySpec
 from clir_core.report.table import as_text
 from flows.registry_cli import History, Promote, Show, Watch
@@ -91,7 +91,7 @@ def run_audit(spec: AuditSpec) -> None:
 
 def run_align(spec: AlignSpec) -> None:
     """The same for an alignment run."""
-    from clir_core.registry.facts import Registry
+    from clir_core.registry.registry import Registry
     from clir_core.report.alignment_outputs import read_alignment
     from clir_core.report.alignment_table import as_text
     from flows.align import align

@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from clir_core.registry.comparison import Compared, CompareSpec
+from clir_core.registry.compare_spec import CompareSpec
+from clir_core.registry.comparison import Compared
 from tasks import compare as steps
 
 

@@ -13,9 +13,10 @@ from rich.table import Table
 
 from clir_core.measure.gate_spec import Status
 from clir_core.registry.discovery import discover
-from clir_core.registry.facts import Decided, Entry, Registry
+from clir_core.registry.facts import Decided, Entry
 from clir_core.registry.history import HEAD, of_family, shown
 from clir_core.registry.nightly import WATCH_LIST
+from clir_core.registry.registry import Registry
 from clir_core.registry.watch import read_watch_list
 from clir_core.spec import WORKSPACE, Spec
 

@@ -3,7 +3,8 @@
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
-from clir_core.registry.comparison import Compared, CompareSpec, compare_checkpoints
+from clir_core.registry.compare_spec import CompareSpec
+from clir_core.registry.comparison import Compared, compare_checkpoints
 from tasks.artifacts import rounded
 from tasks.audit import slug
 from tasks.step import step

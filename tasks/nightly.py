@@ -14,9 +14,10 @@ from clir_core.measure import gate
 from clir_core.measure.compare import compare_audits
 from clir_core.model.checkpoint import Checkpoint, resolve
 from clir_core.registry.discovery import Discovered, Problem, discover
-from clir_core.registry.facts import DTYPE, Audited, Entry, Found, Registry
+from clir_core.registry.facts import DTYPE, Audited, Entry, Found
 from clir_core.registry.history import of_family
 from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary, as_markdown, due_audits
+from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList, read_watch_list
 from clir_core.sources import read_corpus
 from tasks.audit import slug

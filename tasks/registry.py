@@ -9,7 +9,8 @@ from clir_core.align.result import AlignResult
 from clir_core.audit.result import AuditResult
 from clir_core.audit.spec import AuditSpec
 from clir_core.model.checkpoint import Checkpoint, resolve
-from clir_core.registry.facts import DTYPE, Audited, Decided, Entry, Found, Registry
+from clir_core.registry.facts import DTYPE, Audited, Decided, Entry, Found
+from clir_core.registry.registry import Registry
 from tasks.events import tell
 from tasks.step import step
 

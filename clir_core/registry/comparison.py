@@ -7,22 +7,11 @@ from pydantic import Field
 from clir_core.errors import SpecError
 from clir_core.measure.compare import compare_audits
 from clir_core.measure.gate import Decision, decide, outcome
-from clir_core.measure.gate_spec import GateSpec, Outcome
-from clir_core.registry.facts import Audited, Entry, Registry
-from clir_core.spec import WORKSPACE, Spec
-
-
-class CompareSpec(Spec):
-    """Which two checkpoints, and what counts."""
-
-    after: str | None = Field(
-        None, description="Name, directory or fingerprint of a registered checkpoint; None means the one audited last"
-    )
-    before: str | None = Field(
-        None, description="The one to hold it against; None means its parent, or the one before it in its family"
-    )
-    gate: GateSpec = GateSpec()
-    workspace: Path = Field(WORKSPACE, description="Where the registry is kept")
+from clir_core.measure.gate_spec import Outcome
+from clir_core.registry.compare_spec import CompareSpec
+from clir_core.registry.facts import Audited, Entry
+from clir_core.registry.registry import Registry
+from clir_core.spec import Spec
 
 
 class Compared(Spec):

@@ -11,8 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import Field
 
 from clir_core.errors import ClirError, ModelError, StoreError
-from clir_core.registry.facts import Registry
-from clir_core.registry.places import PATIENCE, Checkpoints, missing_of
+from clir_core.registry.registry import Registry
 from clir_core.registry.watch import AlignedSource, DirectorySource, Family, HubSource, WatchList
 from clir_core.spec import Spec
 from clir_core.workspace.deadline import within
@@ -79,6 +78,8 @@ def _look(source: Any, family: Family, workspace: Path) -> Look:
 
 
 def _in_directory(source: DirectorySource, family: Family, workspace: Path) -> Look:
+    from clir_core.registry.places import Checkpoints
+
     files = Checkpoints.at(source.path, workspace)
     for place in files.places:
         if reason := files.lacks(place, source.settle, source.marker):
@@ -95,6 +96,8 @@ def _in_directory(source: DirectorySource, family: Family, workspace: Path) -> L
 def _on_hub(source: HubSource, family: Family, workspace: Path) -> Look:
     from huggingface_hub import HfApi
 
+    from clir_core.registry.places import missing_of
+
     hub = HfApi()
     refs = _asked(source, lambda: hub.list_repo_refs(source.repo))
     wanted = {"tags": refs.tags, "branches": refs.branches, "all": [*refs.tags, *refs.branches]}
@@ -109,6 +112,8 @@ def _on_hub(source: HubSource, family: Family, workspace: Path) -> Look:
 
 def _asked(source: HubSource, question: Callable[[], T]) -> T:
     """A hub's answer; its client waits for ever by itself."""
+    from clir_core.registry.places import PATIENCE
+
     try:
         return within(PATIENCE, str(source), question)
     except ClirError:
@@ -122,9 +127,9 @@ def _asked(source: HubSource, question: Callable[[], T]) -> T:
 
 
 def _aligned(source: AlignedSource, family: Family, workspace: Path) -> Look:
-    entries = {entry.checkpoint: entry for entry in Registry(workspace).entries()}
-    for entry in entries.values():
-        parent = entries.get(entry.found.parent or "")
+    registry = Registry(workspace)
+    for entry in registry.entries():
+        parent = registry.get(entry.found.parent or "")
         # a base may have come into its family after the training
         families = {entry.found.family, parent.found.family if parent else ""}
         if entry.found.run and family.name in families and Path(entry.found.ref).is_dir():

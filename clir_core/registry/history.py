@@ -1,16 +1,15 @@
 """A family's history: its checkpoints, oldest first, with their main figures, for people and for code."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from math import isfinite
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clir_core.audit.result import AuditResult, MetricRow
-from clir_core.corpus.tables import ENGLISH
-from clir_core.measure.figures import NONE
 from clir_core.registry.facts import Audited, Entry
 from clir_core.spec import Spec
-from clir_core.workspace.steps import read_result
+
+if TYPE_CHECKING:
+    from clir_core.audit.result import MetricRow
 
 # scenario, metric, and whether the query is an English one: None where it may be or not
 FIGURES: Mapping[str, tuple[str, str, bool | None]] = {
@@ -57,7 +56,7 @@ def _latest(entry: Entry) -> list[Audited | None]:
 
 
 def _row(entry: Entry, audit: Audited | None) -> dict[str, Any]:
-    figures = _figures(audit.out) if audit and audit.out else {}
+    figures = _figures(audit) if audit else {}
     return {
         "found": f"{entry.since:%Y-%m-%d}",
         "checkpoint": entry.name,
@@ -71,13 +70,27 @@ def _row(entry: Entry, audit: Audited | None) -> dict[str, Any]:
     }
 
 
-def _figures(out: Path) -> dict[str, float | None]:
-    result = read_result(out / "audit.json", AuditResult)
-    return {name: _mean(result.metrics, *wanted) for name, wanted in FIGURES.items()} if result else {}
+def main_figures(rows: "Sequence[MetricRow]") -> dict[str, float]:
+    """The figures that a history shows, by their names in FIGURES; without those that an audit did not ask for."""
+    means = {name: _mean(rows, *wanted) for name, wanted in FIGURES.items()}
+    return {name: mean for name, mean in means.items() if mean is not None and isfinite(mean)}
 
 
-def _mean(rows: Sequence[MetricRow], scenario: str, metric: str, english: bool | None) -> float | None:
+def _figures(audit: Audited) -> dict[str, float]:
+    if audit.figures is not None or not audit.out:
+        return audit.figures or {}
+    # of a registry of before
+    from clir_core.audit.result import AuditResult
+    from clir_core.workspace.steps import read_result
+
+    result = read_result(audit.out / "audit.json", AuditResult)
+    return main_figures(result.metrics) if result else {}
+
+
+def _mean(rows: "Sequence[MetricRow]", scenario: str, metric: str, english: bool | None) -> float | None:
     """Over the languages."""
+    from clir_core.corpus.tables import ENGLISH
+
     values = [
         row.value
         for row in rows
@@ -88,4 +101,6 @@ def _mean(rows: Sequence[MetricRow], scenario: str, metric: str, english: bool |
 
 def shown(value: Any) -> str:
     """A value as a table shows it."""
+    from clir_core.measure.figures import NONE
+
     return NONE if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -8,7 +8,8 @@ from pydantic import Field
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.measure.gate_spec import Outcome
 from clir_core.registry.discovery import Problem
-from clir_core.registry.facts import Entry, Registry
+from clir_core.registry.facts import Entry
+from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
 from clir_core.spec import WORKSPACE, Spec
 
@@ -67,8 +68,9 @@ def due_audits(
     """
     registry = Registry(spec.workspace)
     entries = {entry.checkpoint: entry for entry in registry.entries()}
+    promoted = {family: registry.promoted(family) for family in {entries[one].found.family for one in seen}}
     # against whom: settled before anything is judged, so that the order of the list changes nothing
-    against = {one: baseline_of(entries, one, registry, baselines, asked) for one in seen}
+    against = {one: baseline_of(registry, entries[one], promoted, baselines, asked) for one in seen}
     missing = [one for one in dict.fromkeys(seen) if _lacks(entries[one], against[one], asked)]
     unmeasured = [base for one in missing if (base := against[one]) and not entries[base].audit(asked)]
     # a chain of unmeasured parents: each before its children
@@ -93,16 +95,15 @@ def _lacks(entry: Entry, baseline: str | None, asked: str) -> bool:
 
 
 def baseline_of(
-    entries: Mapping[str, Entry], checkpoint: str, registry: Registry, baselines: Mapping[str, str], asked: str
+    registry: Registry, entry: Entry, promoted: Mapping[str, Entry | None], baselines: Mapping[str, str], asked: str
 ) -> str | None:
     """Its parent, else the promoted checkpoint of its family, else the family's baseline; never itself.
 
     One that was never audited and is gone cannot be.
     """
-    family = entries[checkpoint].found.family
-    promoted = registry.promoted(family)
-    candidates = [entries[checkpoint].found.parent, promoted.checkpoint if promoted else None, baselines.get(family)]
-    others = (entries[one] for one in candidates if one and one in entries and one != checkpoint)
+    family = entry.found.family
+    parent, baseline = (one and registry.get(one) for one in (entry.found.parent, baselines.get(family)))
+    others = (one for one in (parent, promoted.get(family), baseline) if one and one.checkpoint != entry.checkpoint)
     return next((other.checkpoint for other in others if other.audit(asked) or other.is_there()), None)
 
 

@@ -22,7 +22,8 @@ from ray.job_submission import JobDetails, JobSubmissionClient
 from safetensors.torch import load_file, save_file
 
 from clir_core.jobs.token import authorization
-from clir_core.registry.facts import Entry, Registry
+from clir_core.registry.facts import Entry
+from clir_core.registry.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,7 +17,7 @@ from clir_core.align.spec import AlignSpec
 from clir_core.audit.result import AuditResult
 from clir_core.errors import ClirError
 from clir_core.model.checkpoint import resolve
-from clir_core.registry.facts import Registry
+from clir_core.registry.registry import Registry
 
 GROUPS = 6  # all of the demo corpus's first topic, which is in its test split
 FILES = {"align.json", "report.html", "checkpoint", "before", "after", "triples.parquet"}

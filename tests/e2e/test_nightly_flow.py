@@ -14,8 +14,8 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from clir_core.errors import NightlyError
-from clir_core.registry.facts import Registry
 from clir_core.registry.nightly import NightlySpec
+from clir_core.registry.registry import Registry
 
 GROUPS = 6
 
@@ -199,7 +199,7 @@ def test_the_ui_has_one_summary_and_the_familys_history(first, service):
 
 
 def test_two_checkpoints_are_compared_by_name(first, service):
-    from clir_core.registry.comparison import CompareSpec
+    from clir_core.registry.compare_spec import CompareSpec
     from flows.compare import compare
 
     state = compare(CompareSpec(after="good", workspace=service.workspace), return_state=True)

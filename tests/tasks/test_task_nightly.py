@@ -6,8 +6,9 @@ import pytest
 from prefect.logging import disable_run_logger
 
 from clir_core.audit.spec import AuditSpec
-from clir_core.registry.facts import Audited, Found, Registry
+from clir_core.registry.facts import Audited, Found
 from clir_core.registry.nightly import Due, NightlySpec
+from clir_core.registry.registry import Registry
 from clir_core.registry.watch import Family, WatchList
 from tasks import nightly as steps
 

@@ -7,7 +7,8 @@ from alignment_case import alignment
 from prefect.logging import disable_run_logger
 
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.registry.facts import Decided, Registry
+from clir_core.registry.facts import Decided
+from clir_core.registry.registry import Registry
 from tasks import registry as steps
 
 

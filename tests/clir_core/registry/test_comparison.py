@@ -8,8 +8,10 @@ import pytest
 from report_case import result
 
 from clir_core.errors import SpecError
-from clir_core.registry.comparison import CompareSpec, compare_checkpoints
-from clir_core.registry.facts import Audited, Found, Registry
+from clir_core.registry.compare_spec import CompareSpec
+from clir_core.registry.comparison import compare_checkpoints
+from clir_core.registry.facts import Audited, Found
+from clir_core.registry.registry import Registry
 
 START = datetime(2026, 3, 4, tzinfo=UTC)
 POOLS = (("mono", "en", "en"), ("mono", "de", "de"), ("multi", "de", "de"), ("multi", "en", "de"))

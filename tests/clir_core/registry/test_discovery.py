@@ -19,8 +19,9 @@ from clir_core.errors import StoreError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.model.encoder import Encoder
 from clir_core.registry.discovery import Discovered, Problem, Seen, discover
-from clir_core.registry.facts import Found, Registry
+from clir_core.registry.facts import Found
 from clir_core.registry.places import Checkpoints
+from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
 
 README = {"README.md": b"# A model"}

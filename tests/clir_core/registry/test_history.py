@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from alignment_case import FIGURES, audit
 
-from clir_core.registry.facts import Audited, Decided, Found, Registry
+from clir_core.registry.facts import Audited, Decided, Found
 from clir_core.registry.history import HEAD, of_family
+from clir_core.registry.registry import Registry
 
 
 def test_a_page_shows_every_checkpoint_of_the_family_and_why_the_last_verdict(tmp_path: Path) -> None:

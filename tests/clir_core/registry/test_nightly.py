@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from clir_core.registry.discovery import Problem
-from clir_core.registry.facts import Audited, Decided, Found, Registry
+from clir_core.registry.facts import Audited, Decided, Found
 from clir_core.registry.nightly import Judged, NightlySpec, NightlySummary, as_markdown, due_audits
+from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
 
 WATCH = WatchList.model_validate(

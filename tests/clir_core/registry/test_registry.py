@@ -1,16 +1,20 @@
 """The registry keeps every fact, whoever writes beside it and whenever a writer is killed; today's state follows."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
-import lancedb
 import pytest
 
 from clir_core.errors import SpecError, StoreError
-from clir_core.registry.facts import Audited, Decided, Found, Registry
+from clir_core.registry.facts import Audited, Decided, Fact, Found
+from clir_core.registry.facts_file import NAME, FactsFile
+from clir_core.registry.registry import Registry
 
 START = datetime(2026, 3, 4, 15, 9, tzinfo=UTC)
 A, B = "ab12" + "0" * 60, "ab13" + "0" * 60
@@ -152,14 +156,6 @@ def test_a_relative_place_is_kept_as_seen_from_everywhere(registry: Registry, mo
     assert registry.entries()[0].audits[0].out == Path("/usr/audits/a")
 
 
-def test_a_damaged_table_is_named(registry: Registry) -> None:
-    registry.add(found())
-    for file in (registry.directory / "checkpoints.lance" / "_versions").iterdir():
-        file.write_bytes(b"cut off")
-    with pytest.raises(StoreError, match=r"registry: cannot be read or written"):
-        registry.entries()
-
-
 def test_storage_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"file/registry.*: cannot be read or written \(.*Not a directory"):
@@ -171,7 +167,8 @@ def test_storage_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None
 PROGRAM = """
 import sys
 from pathlib import Path
-from clir_core.registry.facts import Decided, Found, Registry
+from clir_core.registry.facts import Decided, Found
+from clir_core.registry.registry import Registry
 registry, name = Registry(Path(sys.argv[1])), sys.argv[2]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -186,17 +183,35 @@ for i in range(8):
 """
 
 KILLED = """
-import os, signal, lancedb
-lancedb.table.LanceTable.add = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-registry.add(Decided(checkpoint="c", status="promoted", reason="Proven."))
+from kill_case import deaths
+for i, lived in deaths(lambda i: registry.add(Decided(checkpoint="c", status="candidate", reason=f"{i}"))):
+    print(i, lived, *[one.reason for one in registry.get("c").history], flush=True)
+"""
+
+MADE = """
+from kill_case import deaths
+for _, lived in deaths(lambda _: registry.add(Found(checkpoint="c", name="c", ref="/c", family="f", source="s"))):
+    print(lived, (registry.directory / "facts.sqlite").exists(), len(registry.entries()), flush=True)
+"""
+
+# more than fits into SQLite's memory, so that the file is half written and the journal holds what was there
+HALF = """
+import os, signal, sqlite3
+connection = sqlite3.connect(registry.directory / "facts.sqlite", isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("UPDATE facts SET body = 'half'")
+connection.executemany("INSERT INTO facts (kind, body) VALUES ('statuses', ?)", [("x" * 4000,)] * 100)
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 def program(code: str, workspace: Path, name: str) -> "subprocess.Popen[str]":
-    root = Path(__file__).resolve().parents[3]
+    here = Path(__file__).resolve()
+    root, path = here.parents[3], f"{here.parents[3]}:{here.parent}"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [sys.executable, "-c", PROGRAM + code, str(workspace), name]
-    return subprocess.Popen(command, text=True, cwd=root, env=os.environ | {"PYTHONPATH": str(root)}, **pipes)
+    return subprocess.Popen(command, text=True, cwd=root, env=os.environ | {"PYTHONPATH": path}, **pipes)
 
 
 def test_two_processes_that_write_at_once_lose_and_repeat_nothing(tmp_path: Path) -> None:
@@ -215,18 +230,83 @@ def test_two_processes_that_write_at_once_lose_and_repeat_nothing(tmp_path: Path
     reasons = [change.reason for change in entries["c"].history]
     for name in ("left", "right"):
         assert [reason for reason in reasons if reason.startswith(name)] == [f"{name} {i}" for i in range(8)]
-    table = lancedb.connect(tmp_path / "registry").open_table("checkpoints")
-    assert table.count_rows("checkpoint = 'c'") == 1
+    rows = FactsFile(tmp_path / "registry" / NAME).rows(1)
+    found_c = [body for _, kind, body in rows if kind == "checkpoints" and json.loads(body)["checkpoint"] == "c"]
+    assert len(found_c) == 1
+    assert sorted(file.name for file in (tmp_path / "registry").iterdir()) == [".lock", NAME]
 
 
-def test_a_writer_killed_before_its_fact_is_there_holds_nothing_back(registry: Registry, tmp_path: Path) -> None:
+def test_a_writer_killed_at_any_moment_loses_nothing_that_was_said(registry: Registry, tmp_path: Path) -> None:
     registry.add(found("c"))
     writer = program(KILLED, tmp_path / "workspace", "killed")
+    told, problem = writer.communicate("go\n", timeout=120)
+    assert writer.returncode == 0, problem
+    lines = [line.split() for line in told.splitlines()[1:]]
+    assert len(lines) > 20 and [line[1] for line in lines] == ["False"] * (len(lines) - 1) + ["True"]
+    # what was there stays, and each one is there or not
+    histories = [[], *([int(one) for one in line[2:]] for line in lines)]
+    for i, (before, after) in enumerate(pairwise(histories), 1):
+        assert after in (before, [*before, i])
+    assert [int(one.reason) for one in registry.entries()[0].history] == histories[-1]
+    assert histories[-1][-1] == len(lines)
+
+
+def test_a_first_writer_killed_at_any_moment_leaves_a_registry_or_none(registry: Registry, tmp_path: Path) -> None:
+    writer = program(MADE, tmp_path / "workspace", "made")
+    told, problem = writer.communicate("go\n", timeout=120)
+    assert writer.returncode == 0, problem
+    lines = told.splitlines()[1:]
+    # no file, an empty registry, one with the fact of a writer that could not say so any more
+    assert list(dict.fromkeys(lines))[:2] == ["False False 0", "False True 0"] and lines[-1] == "True True 1"
+    assert len(lines) > 20 and len(registry.entries()) == 1
+
+
+def test_what_a_killed_writer_had_half_written_is_rolled_back(registry: Registry, tmp_path: Path) -> None:
+    registry.add(found("c"))
+    registry.add(decided("candidate", checkpoint="c"))
+    before = registry.entries()
+    size = (registry.directory / NAME).stat().st_size
+    writer = program(HALF, tmp_path / "workspace", "half")
     writer.communicate("go\n", timeout=60)
     assert writer.returncode == -9
-    assert registry.entries()[0].history == ()
-    assert registry.add(decided("rejected", checkpoint="c"))
-    assert registry.entries()[0].status == "rejected"
+    assert (registry.directory / NAME).stat().st_size > size and (registry.directory / f"{NAME}-journal").exists()
+    assert registry.entries() == before
+    assert registry.add(decided("rejected", 1, checkpoint="c"))
+    assert [one.status for one in registry.entries()[0].history] == ["candidate", "rejected"]
+
+
+def test_a_registry_reads_what_is_new_and_nothing_twice(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    inner = FactsFile.fact
+
+    def fact(self: FactsFile, row: tuple[int, str, str]) -> Fact:
+        read.append(row[0])
+        return inner(self, row)
+
+    monkeypatch.setattr(FactsFile, "fact", fact)
+    for i in range(5):
+        registry.add(found(f"{i}" * 64, f"run-{i}", i))
+    FactsFile(registry.directory / NAME).append(found("9" * 64, "another's", 9))
+    for again in (registry, Registry(registry.directory.parent)):
+        assert [one.name for one in again.entries()][-1] == "another's" and again.get("0" * 64)
+    assert read == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_file_that_comes_into_the_place_of_another_is_read_from_its_beginning(
+    registry: Registry, tmp_path: Path
+) -> None:
+    file = registry.directory / NAME
+    registry.add(found())
+    shutil.copy(file, tmp_path / "backup")
+    registry.add(decided("promoted"))
+    assert registry.entries()[0].status == "promoted"
+    shutil.copy(tmp_path / "backup", file)
+    assert registry.entries()[0].status is None
+    registry.add(decided("rejected"))
+    registry.add(decided("candidate", 1))
+    assert [one.status for one in registry.entries()[0].history] == ["rejected", "candidate"]
+    file.unlink()
+    assert registry.entries() == ()
 
 
 def test_an_audit_that_another_one_wrote_over_has_no_files(registry: Registry, tmp_path: Path) -> None:
