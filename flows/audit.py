@@ -5,9 +5,10 @@ from prefect import flow
 from clir_core.audit.result import AuditSummary
 from clir_core.audit.spec import AuditSpec
 from clir_core.jobs.cluster import cluster_for
+from clir_core.runs.record import as_registered
 from tasks import audit as steps
 from tasks.artifacts import publish
-from tasks.registry import as_registered, register_audit
+from tasks.registry import register_audit
 from tasks.timing import Timings
 
 

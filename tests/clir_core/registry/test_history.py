@@ -40,3 +40,15 @@ def test_the_figures_are_means_over_the_languages(tmp_path: Path) -> None:
     own, english, mono = ([sides[at][1] for sides in FIGURES.values() if sides[at]] for at in range(3))
     for name, values in (("complete@10 X", own), ("complete@10 en", english), ("mono acc@1", mono)):
         assert row[name] == pytest.approx(sum(values) / len(values), abs=1e-4)
+
+
+def test_figures_that_a_fact_holds_need_no_files(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    known: dict[str, object] = {"corpus": "demo", "outcome": "measured", "out": tmp_path / "gone"}
+    noted = {"complete@10 X": 0.25, "mono acc@1": 0.5}
+    registry.add(Found(checkpoint="a" * 64, name="a", ref="/a", family="e5", source="s"))
+    for asked, figures in (("q", noted), ("none noted", None), ("none asked for", {})):
+        registry.add(Audited.model_validate(known | {"checkpoint": "a" * 64, "asked": asked, "figures": figures}))
+    rows = of_family(registry.entries(), "e5").rows()
+    shown = ("complete@10 X", "complete@10 en", "mono acc@1")
+    assert [[row[name] for name in shown] for row in rows] == [[0.25, None, 0.5], [None] * 3, [None] * 3]
