@@ -9,7 +9,7 @@ import polars as pl
 from prefect.logging import get_run_logger
 
 from clir_core.audit.corrections import Correction, fit_correction, fit_reference, read_fit_corpus
-from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance, Ranked
+from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance
 from clir_core.audit.spec import AuditSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.tables import ENGLISH, Corpus
@@ -22,6 +22,7 @@ from clir_core.measure.metrics import per_query, units
 from clir_core.measure.stats import aggregate
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
 from clir_core.rank.plan import Plan, make_plan
+from clir_core.rank.ranked import Ranked
 from clir_core.report.outputs import write_outputs
 from clir_core.sources import read_corpus
 from clir_core.spec import sha256_of

@@ -44,15 +44,6 @@ class Embedded(Spec):
     reused: int
 
 
-class Ranked(Spec):
-    """What the ranking says beside its files, ranks.parquet and topk.parquet."""
-
-    pools: tuple[PoolInfo, ...]
-    skipped: tuple[Skipped, ...]
-    ties: int
-    near_ties: int
-
-
 class Measured(Spec):
     """The aggregates; the figures of every query are in queries.parquet."""
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from clir_core.align.spec import AlignSpec
-from clir_core.audit.result import Embedded, Ranked
+from clir_core.audit.result import Embedded
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError, ClirError, CorpusError, ModelError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
@@ -90,6 +90,7 @@ class RankRequest(Request):
         from clir_core.audit.corrections import fit_correction, read_fit_corpus
         from clir_core.jobs.rank import open_read, rank_corpus
         from clir_core.rank.plan import make_plan
+        from clir_core.rank.ranked import Ranked
         from clir_core.sources import read_corpus
         from clir_core.workspace.steps import once
 

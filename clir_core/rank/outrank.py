@@ -64,6 +64,10 @@ class Counts:
         _merge_tops(self.top_score_QK, self.top_doc_QK, other.top_score_QK, other.top_doc_QK)
 
 
+# by query and document language
+PairCounts = dict[tuple[str, str], Counts]
+
+
 def count_block(
     queries_QH: torch.Tensor,
     side: Side,

@@ -4,12 +4,12 @@ A related document of a query is a gold or another version of one: it is never "
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from clir_core.corpus.tables import Corpus
+from clir_core.corpus.tables import Corpus, Skipped, skip
 from clir_core.errors import CorpusError, SpecError
 from clir_core.rank.outrank import Side
 from clir_core.rank.scenarios import N_BUCKETS, Pool, ScenarioName, buckets_of, pools
@@ -60,11 +60,12 @@ class Queries:
 
 @dataclass(frozen=True)
 class Block:
-    """Documents start:stop of a language: the unit of parallel work."""
+    """Documents start:stop of a language and their hash buckets: the unit of parallel work."""
 
     lang: str
     start: int
     stop: int
+    bucket_D: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ class Plan:
     queries: dict[str, Queries]
     cutoff: int
     seed: int
-    gold_langs: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    gold_langs: dict[tuple[str, str], tuple[str, ...]]
+    # queries that no pool can be asked: in a language without documents, or with golds in none of the languages
+    skipped: tuple[Skipped, ...]
 
     @property
     def depth(self) -> int:
@@ -92,10 +95,6 @@ class Plan:
     def pairs(self) -> Iterator[tuple[str, str]]:
         """The (query language, document language) pairs that some pool asks for."""
         return iter(self.gold_langs)
-
-    def askers(self, doc_lang: str) -> list[str]:
-        """Query languages whose pools hold documents of this language."""
-        return [query_lang for query_lang, lang in self.gold_langs if lang == doc_lang]
 
     def gold_rows(self, query_lang: str, doc_lang: str) -> np.ndarray:
         """Rows of Related, golds in the languages that must be compared with documents of doc_lang."""
@@ -119,10 +118,11 @@ class Plan:
     def blocks(self, size: int) -> list[Block]:
         """All documents that some pool asks for, in blocks of at most `size`."""
         langs = dict.fromkeys(doc_lang for _, doc_lang in self.gold_langs)
+        buckets = {lang: self.documents[lang].bucket_D for lang in langs}
         return [
-            Block(lang, start, min(start + size, len(self.documents[lang])))
-            for lang in langs
-            for start in range(0, len(self.documents[lang]), size)
+            Block(lang, start, min(start + size, len(bucket_D)), bucket_D[start : start + size])
+            for lang, bucket_D in buckets.items()
+            for start in range(0, len(bucket_D), size)
         ]
 
 
@@ -157,7 +157,13 @@ def make_plan(
         cutoff,
         seed,
         _gold_langs(wanted),
+        _left_out(corpus, queries),
     )
+
+
+def _left_out(corpus: Corpus, asked: pl.DataFrame) -> tuple[Skipped, ...]:
+    left = _frame(corpus.queries).join(asked, on="query_id", how="anti", maintain_order="left")["query_id"]
+    return skip("queries", "no relevant document, or no document at all, in their language's pools", left.to_list())
 
 
 def _gold_langs(wanted: Sequence[Pool]) -> dict[tuple[str, str], tuple[str, ...]]:

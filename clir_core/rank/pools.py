@@ -8,9 +8,8 @@ import numpy as np
 import polars as pl
 
 from clir_core.corpus.tables import ENGLISH, Skipped
-from clir_core.rank.outrank import Counts, count_related, sum_buckets
+from clir_core.rank.outrank import Counts, PairCounts, count_related, sum_buckets
 from clir_core.rank.plan import Plan, Queries
-from clir_core.rank.ranking import PairCounts
 from clir_core.rank.scenarios import Pool, PoolInfo
 
 TOP = pl.Schema(

@@ -15,10 +15,8 @@ import polars as pl
 import pyarrow as pa
 
 from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
-from clir_core.rank.outrank import padded
-from clir_core.rank.plan import Block, make_plan
-from clir_core.rank.pools import rank_golds, top_lists
-from clir_core.rank.ranking import PairCounts, rank_block, score_related, sides, total
+from clir_core.rank.plan import make_plan
+from clir_core.rank.ranking import in_threads, rank_plan
 from clir_core.rank.scenarios import SCENARIOS
 from clir_core.rank.store import VectorTable, rows
 
@@ -76,21 +74,17 @@ def rank(uri: str, documents: int) -> None:
         lang: table.find(pl.DataFrame({"id": docs.doc_id}).with_columns(text_hash=pl.lit("")))["row_id"].to_numpy()
         for lang, docs in plan.documents.items()
     }
-    queries = {lang: padded(unit(N_QUERIES, seed)) for seed, lang in enumerate(LANGS)}
-    score_related(plan, queries, lambda lang, numbers: table.vectors(found[lang][numbers]))
-    pairs, depth = sides(plan), plan.depth
+    queries = {lang: unit(N_QUERIES, seed) for seed, lang in enumerate(LANGS)}
 
-    def count(block: Block) -> PairCounts:
-        at = slice(block.start, block.stop)
-        vectors = table.vectors(found[block.lang][at])
-        return rank_block(block, plan.documents[block.lang].bucket_D[at], vectors, queries, pairs, depth)
+    def read(lang: str, numbers: np.ndarray) -> np.ndarray:
+        return table.vectors(found[lang][numbers])
 
-    counts = total(plan, map(count, plan.blocks(8192)))
-    ranks, _ = rank_golds(plan, counts)
-    top_lists(plan, counts)
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        rank_plan(plan, queries, read, in_threads(read, 2), Path(folder), lambda done, todo: None)
+        ranks = pl.scan_parquet(Path(folder) / "ranks.parquet").select(pl.len()).collect().item()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(
-        f"{documents:,} documents, {2 * N_QUERIES:,} queries, {len(ranks):,} ranks in "
+        f"{documents:,} documents, {2 * N_QUERIES:,} queries, {ranks:,} ranks in "
         f"{time.perf_counter() - started:.0f} s; peak {(peak - before) / 2**20:.2f} GiB above "
         f"{before / 2**20:.2f} GiB of interpreter and imports"
     )

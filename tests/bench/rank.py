@@ -26,10 +26,10 @@ from clir_core.jobs.cluster import cluster
 from clir_core.jobs.embed import embed_corpus
 from clir_core.jobs.rank import open_read
 from clir_core.model.checkpoint import BUNDLED, resolve
-from clir_core.rank.outrank import TILE, padded
+from clir_core.rank.outrank import TILE, PairCounts, padded
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.pools import rank_golds, top_lists
-from clir_core.rank.ranking import PairCounts, rank_block, score_related, sides, total
+from clir_core.rank.ranking import Batch, in_threads, score_related, sides, total
 from clir_core.rank.scenarios import SCENARIOS, Pool
 from clir_core.sources import read_corpus
 
@@ -40,15 +40,8 @@ Vectors = dict[str, np.ndarray]
 def ours(plan: Plan, documents: Vectors, queries: Vectors) -> tuple[pl.DataFrame, PairCounts]:
     tiles = {lang: padded(vectors) for lang, vectors in queries.items()}
     score_related(plan, tiles, lambda lang, numbers: documents[lang][numbers])
-    pairs, depth = sides(plan), plan.depth
-    with ThreadPoolExecutor(2) as threads:
-        parts = threads.map(
-            lambda block: rank_block(
-                block, plan.documents[block.lang].bucket_D, documents[block.lang], tiles, pairs, depth
-            ),
-            plan.blocks(8192),
-        )
-        counts = total(plan, parts)
+    count = in_threads(lambda lang, numbers: documents[lang][numbers], 2)
+    counts = total(plan, count(plan.blocks(8192), Batch(tiles, sides(plan), plan.depth)))
     return rank_golds(plan, counts)[0], counts
 
 
@@ -58,7 +51,7 @@ def product_alone(plan: Plan, documents: Vectors, queries: Vectors) -> None:
 
     def work(lang: str) -> None:
         docs_DH, scores_TT = padded(documents[lang]), torch.empty(TILE, TILE)
-        for query_lang in plan.askers(lang):
+        for query_lang in (asker for asker, doc_lang in plan.pairs() if doc_lang == lang):
             for at in range(0, len(docs_DH), TILE):
                 for query_at in range(0, len(tiles[query_lang]), TILE):
                     torch.mm(tiles[query_lang][query_at : query_at + TILE], docs_DH[at : at + TILE].T, out=scores_TT)

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,10 +36,8 @@ from clir_core.measure.metrics import per_query, units
 from clir_core.measure.stats import aggregate
 from clir_core.model.checkpoint import BUNDLED, Checkpoint, EncodingSpec, resolve
 from clir_core.model.encoder import Encoder
-from clir_core.rank.outrank import padded
 from clir_core.rank.plan import make_plan
-from clir_core.rank.pools import rank_golds, top_lists
-from clir_core.rank.ranking import rank_block, score_related, sides, total
+from clir_core.rank.ranking import in_threads, rank_plan
 from clir_core.rank.store import VectorTable, rows
 from clir_core.sources import read_corpus
 
@@ -106,16 +105,15 @@ def measured(corpus: Corpus, documents: Vectors, queries: Vectors) -> list[Metri
     """The audit's aggregates in the scenarios that the table shows."""
     plan = make_plan(corpus, corpus.languages, ("mono", "multi"), 10, 0)
     of_documents = {lang: np.stack([documents[i] for i in found.doc_id]) for lang, found in plan.documents.items()}
-    tiles = {lang: padded(np.stack([queries[i] for i in found.query_id])) for lang, found in plan.queries.items()}
-    score_related(plan, tiles, lambda lang, numbers: of_documents[lang][numbers])
-    pairs = sides(plan)
-    parts = (
-        rank_block(block, plan.documents[block.lang].bucket_D, of_documents[block.lang], tiles, pairs, plan.depth)
-        for block in plan.blocks(8192)
-    )
-    counts = total(plan, parts)
-    asked = pl.DataFrame(pl.from_arrow(corpus.queries))
-    table = per_query(rank_golds(plan, counts)[0], top_lists(plan, counts), asked, (10,))
+    of_queries = {lang: np.stack([queries[i] for i in found.query_id]) for lang, found in plan.queries.items()}
+
+    def read(lang: str, numbers: np.ndarray) -> np.ndarray:
+        return of_documents[lang][numbers]
+
+    with tempfile.TemporaryDirectory() as folder:
+        rank_plan(plan, of_queries, read, in_threads(read, 2), Path(folder), lambda done, todo: None)
+        ranks, top = (pl.read_parquet(Path(folder) / name) for name in ("ranks.parquet", "topk.parquet"))
+    table = per_query(ranks, top, pl.DataFrame(pl.from_arrow(corpus.queries)), (10,))
     return list(aggregate(table, units((10,)), 1000, 0))
 
 

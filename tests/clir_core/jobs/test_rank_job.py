@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from clir_core.audit.corrections import Correction, fit_correction
-from clir_core.audit.result import Embedded, Ranked, TableRead
+from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import QUERIES, Corpus
 from clir_core.errors import StoreError
@@ -22,7 +22,9 @@ from clir_core.jobs.cluster import n_cpus
 from clir_core.jobs.embed import embed_corpus
 from clir_core.jobs.rank import rank_corpus
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.rank import ranking
 from clir_core.rank.plan import make_plan
+from clir_core.rank.ranked import Ranked
 from clir_core.rank.scenarios import SCENARIOS, ScenarioName
 from clir_core.rank.store import VectorTable, rows
 
@@ -34,7 +36,7 @@ def ranked_in(
     corpus: Corpus,
     embedded: Embedded,
     scenarios: tuple[ScenarioName, ...] = SCENARIOS,
-    progress: rank.Progress = lambda done, total: None,
+    progress: ranking.Progress = lambda done, total: None,
 ) -> Ranked:
     directory.mkdir(exist_ok=True)
     plan = make_plan(corpus, LANGUAGES, scenarios, 10, 0)
@@ -126,7 +128,7 @@ def test_pools_hold_no_rank_beyond_their_size(result: Path) -> None:
 def test_the_size_of_a_block_changes_no_bit(
     block: int, result: Path, corpus: Corpus, embedded: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rank, "BLOCK_DOCUMENTS", block)
+    monkeypatch.setattr(ranking, "BLOCK_DOCUMENTS", block)
     seen: list[tuple[int, int]] = []
     ranked_in(tmp_path, corpus, embedded, progress=lambda *counts: seen.append(counts))
     n_blocks = 3 * -(-72 // block)
@@ -237,7 +239,7 @@ def test_the_size_of_a_block_changes_no_bit_of_corrected_ranks(
     corpus: Corpus, embedded: Embedded, correction: Correction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for block in (8192, 7):
-        monkeypatch.setattr(rank, "BLOCK_DOCUMENTS", block)
+        monkeypatch.setattr(ranking, "BLOCK_DOCUMENTS", block)
         (tmp_path / str(block)).mkdir()
         plan = make_plan(corpus, LANGUAGES, SCENARIOS, 10, 0)
         rank_corpus(plan, corpus, embedded, tmp_path / str(block), lambda done, total: None, correction)

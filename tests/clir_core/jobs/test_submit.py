@@ -29,7 +29,7 @@ from clir_core.align.data import training_triples
 from clir_core.align.result import Trained
 from clir_core.align.spec import AlignSpec, OptimiserSpec
 from clir_core.audit.corrections import fit_correction
-from clir_core.audit.result import Embedded, Ranked
+from clir_core.audit.result import Embedded
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
@@ -44,6 +44,7 @@ from clir_core.jobs.token import authorization
 from clir_core.jobs.train import run_directory, train
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank.plan import make_plan
+from clir_core.rank.ranked import Ranked
 from clir_core.workspace.steps import RESULT, read_result
 
 PATIENCE = 120

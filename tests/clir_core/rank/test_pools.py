@@ -1,8 +1,12 @@
 """Ranks and top lists of every scenario equal those of a brute force that writes each pool out and sorts it."""
 
 import random
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -14,10 +18,12 @@ from polars.testing import assert_frame_equal
 
 from clir_core.corpus.tables import Skipped
 from clir_core.errors import CorpusError, SpecError
-from clir_core.rank.outrank import padded
-from clir_core.rank.plan import Plan, make_plan
-from clir_core.rank.pools import describe, rank_golds, top_lists
-from clir_core.rank.ranking import rank_block, score_related, sides, total
+from clir_core.rank import ranking
+from clir_core.rank.outrank import PairCounts
+from clir_core.rank.plan import Block, Plan, make_plan
+from clir_core.rank.pools import describe
+from clir_core.rank.ranked import Ranked
+from clir_core.rank.ranking import Batch, rank_block, rank_plan
 from clir_core.rank.scenarios import SCENARIOS, ScenarioName, bucket_of
 
 LANGS = ("en", "de", "hi", "zh")
@@ -31,7 +37,7 @@ class Measured:
     plan: Plan
     ranks: pl.DataFrame
     top: pl.DataFrame
-    skipped: tuple[Skipped, ...]
+    ranked: Ranked
 
 
 def measure(
@@ -45,25 +51,18 @@ def measure(
 
     plan = make_plan(case.corpus(), case.languages, scenarios, case.cutoff, case.seed)
     docs = {lang: vectors(found.doc_id) for lang, found in plan.documents.items()}
-    queries = {lang: padded(vectors(found.query_id)) for lang, found in plan.queries.items()}
-    score_related(plan, queries, lambda lang, numbers: docs[lang][numbers])
-    asked, blocks = sides(plan), plan.blocks(block)
-    if shuffle is not None:
-        random.Random(shuffle).shuffle(blocks)
-    parts = (
-        rank_block(
-            one,
-            plan.documents[one.lang].bucket_D[one.start : one.stop],
-            docs[one.lang][one.start : one.stop],
-            queries,
-            asked,
-            plan.depth,
+    queries = {lang: vectors(found.query_id) for lang, found in plan.queries.items()}
+
+    def count(blocks: Sequence[Block], batch: Batch) -> Iterator[PairCounts]:
+        blocks = blocks if shuffle is None else random.Random(shuffle).sample(blocks, len(blocks))
+        return (rank_block(one, docs[one.lang][one.start : one.stop], batch) for one in blocks)
+
+    with tempfile.TemporaryDirectory() as folder, patch.object(ranking, "BLOCK_DOCUMENTS", block):
+        ranked = rank_plan(
+            plan, queries, lambda lang, numbers: docs[lang][numbers], count, Path(folder), lambda done, todo: None
         )
-        for one in blocks
-    )
-    counts = total(plan, parts)
-    ranks, skipped = rank_golds(plan, counts)
-    return Measured(plan, ranks, top_lists(plan, counts), skipped)
+        ranks, top = (pl.read_parquet(Path(folder) / name) for name in ("ranks.parquet", "topk.parquet"))
+    return Measured(plan, ranks, top, ranked)
 
 
 def make_case(
@@ -163,8 +162,9 @@ def check(case: Case) -> Measured:
     measured = measure(case)
     assert_same(measured.ranks, expected_ranks(found), "query_id", "doc_id")
     assert_same(measured.top, expected_top(case, found), "query_id", "position")
-    assert {_skipped_key(one): one.count for one in measured.skipped} == {key: len(ids) for key, ids in skipped.items()}
-    for one in measured.skipped:
+    given = [one for one in measured.ranked.skipped if one.what != "queries"]
+    assert {_skipped_key(one): one.count for one in given} == {key: len(ids) for key, ids in skipped.items()}
+    for one in given:
         assert set(one.examples) <= set(skipped[_skipped_key(one)])
     return measured
 
@@ -186,7 +186,7 @@ def test_blocks_of_any_size_in_any_order_give_the_same_frames(case: Case, block:
     whole, cut = measure(case), measure(case, block, shuffle)
     assert whole.ranks.equals(cut.ranks)
     assert whole.top.equals(cut.top)
-    assert whole.skipped == cut.skipped
+    assert whole.ranked == cut.ranked
 
 
 @given(cases(), st.integers(0, 99))
@@ -295,7 +295,7 @@ def test_a_query_that_a_pool_cannot_be_asked_is_listed_with_the_reason() -> None
     docs = [text for text in parallel(("en", "de", "hi"), 3) if text.id != "hi/d1"]
     queries = parallel(("en", "de"), 3, "q")
     measured = check(make_case(docs, queries, [Qrel(query.id, 1, query.group) for query in queries]))
-    assert [one for one in measured.skipped if one.what.startswith("de")] == [
+    assert [one for one in measured.ranked.skipped if one.what.startswith("de")] == [
         Skipped(
             what="de queries of nway",
             reason="not every relevant document has a version in en and de and hi",
@@ -303,7 +303,7 @@ def test_a_query_that_a_pool_cannot_be_asked_is_listed_with_the_reason() -> None
             examples=("de/q1",),
         )
     ]
-    english = {one.what: (one.reason, one.count) for one in measured.skipped if one.what.startswith("en")}
+    english = {one.what: (one.reason, one.count) for one in measured.ranked.skipped if one.what.startswith("en")}
     assert english["en queries of cross with hi"] == ("no relevant document in hi", 1)
     assert english["en queries of multi with hi"] == ("not every relevant document has a version in en and hi", 1)
 
@@ -314,7 +314,7 @@ def test_a_query_without_a_gold_in_the_audited_languages_is_in_no_pool() -> None
     case = make_case(docs, queries, [Qrel("de/q0", 1, "g0"), Qrel("de/q1", 1, "g9")])
     measured = check(replace(case, languages=("en", "de")))
     assert measured.ranks["query_id"].unique().to_list() == ["de/q0"]
-    assert measured.skipped == ()
+    assert [(one.what, one.count, one.examples) for one in measured.ranked.skipped] == [("queries", 1, ("de/q1",))]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
