@@ -7,7 +7,7 @@ from pydantic import Field
 
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
-from clir_core.rank.scenarios import PoolInfo
+from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
 
 

@@ -1,24 +1,12 @@
 """Figures of an audit: which one is meant, where it stands in the result, and how it is printed."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.scenarios.column import Column, Key
 
 NONE = "—"
-Figures = dict[tuple[str, str | None, str | None, str], MetricRow]
-
-
-@dataclass(frozen=True)
-class Column:
-    """Which figure a column shows. `query` is the language of its queries: x is the row's, None compares both."""
-
-    group: str
-    scenario: str
-    query: Literal["x", "en"] | None
-    metric: str
-    better: Literal["higher", "lower", "0", "0.5"]
+Figures = dict[Key, MetricRow]
 
 
 def cutoff(result: AuditResult) -> int:
@@ -33,8 +21,7 @@ def figures_of(result: AuditResult) -> Figures:
 
 def find(figures: Figures, column: Column, lang: str) -> MetricRow | None:
     """The figure of a column in the row of a language."""
-    query = lang if column.query == "x" else column.query
-    return figures.get((column.scenario, query, lang, column.metric))
+    return figures.get(column.key(lang))
 
 
 def number(metric: str, value: float) -> str:

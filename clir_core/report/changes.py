@@ -9,9 +9,10 @@ from clir_core.align.result import AlignResult
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.tables import ENGLISH
 from clir_core.measure.compare import Difference
-from clir_core.measure.figures import NONE, Column, cutoff, figures_of, find, interval, number
+from clir_core.measure.figures import NONE, cutoff, figures_of, find, interval, number
 from clir_core.measure.gate import LEVEL, LOWER, TWO_SIDED
 from clir_core.report.table import Cell
+from clir_core.scenarios.column import Column
 
 Kind = Literal["gain", "fall", "even"]
 

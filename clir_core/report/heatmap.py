@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clir_core.audit.result import AuditResult, MetricRow
-from clir_core.measure.figures import NONE, Column, cutoff, figures_of, find, interval, number
+from clir_core.measure.figures import NONE, cutoff, figures_of, find, interval, number
+from clir_core.scenarios.column import Column
 
 Hue = Literal["loss", "english", "other", "none"]
 HALF_SPAN = 0.5  # differences of this size get the full colour: the pools hold as much English as X
@@ -79,6 +80,8 @@ def _colour(column: Column, value: float) -> tuple[Hue, float]:
         return "loss", 1 - value
     if column.better == "lower":
         return "loss", value
+    if column.better is None:
+        return "none", 0
     lean = (value - float(column.better)) / HALF_SPAN
     # lpr counts for the query's language: with X queries a high one leans away from English
     to_english = lean if column.better == "0" or column.query == "en" else -lean

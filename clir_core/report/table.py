@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.lang import language_name
-from clir_core.measure.figures import NONE, Column, cutoff, figures_of, find, interval, number
+from clir_core.measure.figures import NONE, cutoff, figures_of, find, interval, number
+from clir_core.scenarios.column import Column
 
 GAP = 2
 

@@ -19,8 +19,8 @@ from clir_core.rank.outrank import padded
 from clir_core.rank.plan import Block, make_plan
 from clir_core.rank.pools import rank_golds, top_lists
 from clir_core.rank.ranking import PairCounts, rank_block, score_related, sides, total
-from clir_core.rank.scenarios import SCENARIOS
 from clir_core.rank.store import VectorTable, rows
+from clir_core.scenarios import SCENARIOS
 
 DIM, N_QUERIES, SHARD = 384, 1190, 50_000
 LANGS = ("en", "zh")

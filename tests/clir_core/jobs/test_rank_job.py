@@ -23,8 +23,8 @@ from clir_core.jobs.embed import embed_corpus
 from clir_core.jobs.rank import rank_corpus
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank.plan import make_plan
-from clir_core.rank.scenarios import SCENARIOS, ScenarioName
 from clir_core.rank.store import VectorTable, rows
+from clir_core.scenarios import SCENARIOS, ScenarioName
 
 LANGUAGES = ("en", "de", "zh")
 
