@@ -3,25 +3,13 @@
 import math
 
 from clir_core.audit.result import AuditResult, MetricRow
-from clir_core.scenarios.column import Column, Key
 
 NONE = "—"
-Figures = dict[Key, MetricRow]
 
 
 def cutoff(result: AuditResult) -> int:
     """The k that the short tables show."""
     return 10 if 10 in result.spec.cutoffs or not result.spec.cutoffs else result.spec.cutoffs[0]
-
-
-def figures_of(result: AuditResult) -> Figures:
-    """Metric rows by scenario, query language, X and metric."""
-    return {(row.scenario, row.query_lang, row.lang, row.metric): row for row in result.metrics}
-
-
-def find(figures: Figures, column: Column, lang: str) -> MetricRow | None:
-    """The figure of a column in the row of a language."""
-    return figures.get(column.key(lang))
 
 
 def number(metric: str, value: float) -> str:

@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult, MetricRow
-from clir_core.measure.figures import NONE, cutoff, figures_of, find, interval, number
+from clir_core.measure.figures import NONE, cutoff, interval, number
 from clir_core.scenarios.column import Column
 
 Hue = Literal["loss", "english", "other", "none"]
@@ -54,9 +55,9 @@ def columns(k: int) -> tuple[Column, ...]:
 
 def heat_map(result: AuditResult) -> HeatMap:
     """The map of a result; empty columns and rows are left out."""
-    figures = figures_of(result)
+    figures = by_key(result.metrics)
     wanted = columns(cutoff(result))
-    found = {lang: [find(figures, column, lang) for column in wanted] for lang in result.languages}
+    found = {lang: [figures.get(column.key(lang)) for column in wanted] for lang in result.languages}
     kept = [at for at in range(len(wanted)) if any(row[at] is not None for row in found.values())]
     rows = tuple(
         (lang, tuple(heat_cell(wanted[at], row[at]) for at in kept))

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clir_core.corpus.tables import ENGLISH
+from clir_core.scenarios.label import Key
 from clir_core.scenarios.metric import Better, Metric
-
-# scenario, query language, X, metric
-Key = tuple[str, str | None, str | None, str]
 
 
 @dataclass(frozen=True)

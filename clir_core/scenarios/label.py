@@ -1,10 +1,16 @@
-"""What a pool is called in files, pages and keys: its scenario's name, with the share of English where it has one."""
+"""What pools and figures are called in files, pages and keys.
+
+A pool by its scenario's name, with the share of English where it has one; a figure by its pool's label and its metric.
+"""
 
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
+
+# label of the pools, query language, X, metric
+Key = tuple[str, str | None, str | None, str]
 
 
 def label(name: str, share: float | None) -> str:
