@@ -27,7 +27,7 @@ def publish(result: AuditResult, out: Path) -> None:
         key=f"verdict-{key}",
         description=result.name,
     )
-    rows = [rounded(row) for row in result.metrics if not row.scenario.startswith("share")]
+    rows = [rounded(row) for row in result.metrics if row.share is None]
     create_table_artifact(rows, key=f"metrics-{key}", description=f"{result.name}: means, 95 % intervals")
     report = (out / "report.html").as_uri()
     create_link_artifact(report, link_text=report, key=f"report-{key}", description=f"{result.name}: {WHERE}")
@@ -60,8 +60,8 @@ def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
 
 
 def rounded(row: Spec) -> dict[str, Any]:
-    """A row for a table artifact: four digits, nothing where there is no value."""
-    fields = row.model_dump()
+    """A row for a table artifact: four digits, nothing where there is no value. Rows of a share are none of these."""
+    fields = row.model_dump(exclude={"share"})
     return {
         name: round(value, 4) if isinstance(value, float) else "" if value is None else value
         for name, value in fields.items()

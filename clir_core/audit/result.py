@@ -5,19 +5,16 @@ from pathlib import Path
 
 from pydantic import Field
 
+from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
-from clir_core.rank.scenarios import PoolInfo
+from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
 
 
-class MetricRow(Spec):
+class MetricRow(Figure):
     """One aggregate: the mean over queries with its 95 % bootstrap interval."""
 
-    scenario: str = Field(description="mono, cross, multi, distractor, share(p) or nway")
-    query_lang: str | None = Field(description="Language of the queries; null where a figure compares two")
-    lang: str | None = Field(description="The language X beside English; en for English mono; null for nway")
-    metric: str
     value: float
     low: float
     high: float

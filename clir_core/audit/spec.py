@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
-from clir_core.rank.scenarios import SCENARIOS, ScenarioName
+from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.spec import WORKSPACE, Spec, sha256_of
 
 CorrectionName = Literal["centring", "shift", "lir"]

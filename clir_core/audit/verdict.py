@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from clir_core.audit.figure import by_key
 from clir_core.audit.result import MetricRow
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH
+from clir_core.scenarios.label import Key
 
 # how far from even a pull must be, interval included, before a sentence names a favourite
 NOTABLE_PULL = 0.1
@@ -14,12 +16,12 @@ BURIED, OFTEN, SOMETIMES = 0.5, 0.8, 0.95
 
 def verdict(rows: Sequence[MetricRow], model: str, languages: Sequence[str], k: int) -> tuple[str, ...]:
     """The answer first, then for every language both directions. `languages` are those beside English."""
-    figures = {(row.scenario, row.query_lang, row.lang, row.metric): row for row in rows}
+    figures = by_key(rows)
     sentences = [sentence for lang in languages for sentence in _of_language(figures, lang, k)]
     return (_answer(figures, model, languages), *sentences)
 
 
-Figures = dict[tuple[str, str | None, str | None, str], MetricRow]
+Figures = dict[Key, MetricRow]
 
 
 def _answer(figures: Figures, model: str, languages: Sequence[str]) -> str:

@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from clir_core.audit.figure import Figure
 from clir_core.audit.result import AuditResult
 from clir_core.corpus.tables import ENGLISH
 from clir_core.errors import SpecError
 from clir_core.measure.metrics import POOL, QUERY, units
 from clir_core.measure.stats import bootstrap_interval
-from clir_core.spec import Spec
+from clir_core.scenarios.label import with_share
 from clir_core.workspace.storage import explained
 
 # random sign flips a language: Holm multiplies the smallest p by the languages, and 1 / 200 must stay well below 0.05
@@ -28,13 +29,9 @@ _ROUNDING = 1e-10  # of the summed differences: sums in another order differ in 
 _SHOWN = 5
 
 
-class Difference(Spec):
+class Difference(Figure):
     """One metric in one pool, after minus before, as means over the queries for which both audits define it."""
 
-    scenario: str = Field(description="mono, cross, multi, distractor, share(p) or nway")
-    query_lang: str | None = Field(description="Language of the queries; null where a figure compares two")
-    lang: str | None = Field(description="The language X beside English; en for English mono; null for nway")
-    metric: str
     before: float
     after: float
     difference: float
@@ -69,24 +66,25 @@ def compare(
 
     The randomisation test flips signs `resamples` times, more where many languages are to be corrected for.
     """
-    before, after = _paired(before, after)
+    before, after = _paired(with_share(before), after)
     names = _shared(before, after, metrics)
     values = [table.select(names).cast(pl.Float64).fill_null(np.nan).to_numpy() for table in (before, after)]
     # a row a query, pools one after the other
     known_RM = ~np.isnan(values[0]) & ~np.isnan(values[1])
     before_RM, after_RM = (np.where(known_RM, values_RM, np.nan) for values_RM in values)
-    pools = before.with_row_index("row").group_by(POOL, maintain_order=True).agg(pl.col("row").first(), n=pl.len())
+    grouped = before.with_row_index("row").group_by(*POOL, "share", maintain_order=True)
+    pools = grouped.agg(pl.col("row").first(), n=pl.len())
     languages = max(pools["lang"].n_unique(), pools["query_lang"].n_unique())
     flips = max(resamples, FLIPS_A_LANGUAGE * languages)
     tests = _tests(after_RM - before_RM, pools, resamples, flips, seed)
     found: list[dict[str, Any]] = []
-    for at, (scenario, query_lang, lang, row, n) in enumerate(pools.iter_rows()):
+    for at, (scenario, query_lang, lang, share, row, n) in enumerate(pools.iter_rows()):
         of_pool = slice(row, row + n)
         for m in np.flatnonzero(known_RM[of_pool].any(axis=0)):
             means = [float(np.nanmean(values_RM[of_pool, m])) for values_RM in (before_RM, after_RM)]
             figures = dict(zip(("low", "high", "p"), tests[:, at, m].tolist(), strict=True))
             found.append(
-                {"scenario": scenario, "query_lang": query_lang, "lang": lang, "metric": names[m]}
+                {"scenario": scenario, "share": share, "query_lang": query_lang, "lang": lang, "metric": names[m]}
                 | {"before": means[0], "after": means[1], "difference": means[1] - means[0]}
                 | {"n": int(known_RM[of_pool, m].sum()), "unit": metrics[names[m]]}
                 | figures

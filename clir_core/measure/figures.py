@@ -1,40 +1,15 @@
 """Figures of an audit: which one is meant, where it stands in the result, and how it is printed."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 from clir_core.audit.result import AuditResult, MetricRow
 
 NONE = "—"
-Figures = dict[tuple[str, str | None, str | None, str], MetricRow]
-
-
-@dataclass(frozen=True)
-class Column:
-    """Which figure a column shows. `query` is the language of its queries: x is the row's, None compares both."""
-
-    group: str
-    scenario: str
-    query: Literal["x", "en"] | None
-    metric: str
-    better: Literal["higher", "lower", "0", "0.5"]
 
 
 def cutoff(result: AuditResult) -> int:
     """The k that the short tables show."""
     return 10 if 10 in result.spec.cutoffs or not result.spec.cutoffs else result.spec.cutoffs[0]
-
-
-def figures_of(result: AuditResult) -> Figures:
-    """Metric rows by scenario, query language, X and metric."""
-    return {(row.scenario, row.query_lang, row.lang, row.metric): row for row in result.metrics}
-
-
-def find(figures: Figures, column: Column, lang: str) -> MetricRow | None:
-    """The figure of a column in the row of a language."""
-    query = lang if column.query == "x" else column.query
-    return figures.get((column.scenario, query, lang, column.metric))
 
 
 def number(metric: str, value: float) -> str:

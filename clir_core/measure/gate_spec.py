@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from clir_core.rank.scenarios import ScenarioName
+from clir_core.scenarios import ScenarioName
 from clir_core.spec import Spec
 
 Share = Annotated[float, Field(ge=0, le=1)]

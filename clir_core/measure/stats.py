@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from clir_core.audit.result import MetricRow
+from clir_core.scenarios.label import with_share
 
 _CHUNK = 8_000_000  # cells of a resampling matrix held at a time
 
@@ -39,8 +40,8 @@ def _resamples(n_queries: int, start: int, stop: int, seed: int) -> np.ndarray:
 
 def aggregate(table: pl.DataFrame, units: Mapping[str, str], resamples: int, seed: int) -> Iterator[MetricRow]:
     """The mean of every metric in every pool, with its interval. `table` is metrics.per_query's."""
-    keys = ("scenario", "query_lang", "lang")
-    for (scenario, query_lang, lang), pool in table.group_by(keys, maintain_order=True):
+    keys = ("scenario", "share", "query_lang", "lang")
+    for (scenario, share, query_lang, lang), pool in with_share(table).group_by(keys, maintain_order=True):
         names = [name for name in units if name in pool.columns and pool[name].count()]
         values_QM = pool.select(names).cast(pl.Float64).fill_null(np.nan).to_numpy()
         low_M, high_M = bootstrap_interval(values_QM, resamples, seed)
@@ -48,6 +49,7 @@ def aggregate(table: pl.DataFrame, units: Mapping[str, str], resamples: int, see
         for i, name in enumerate(names):
             yield MetricRow(
                 scenario=str(scenario),
+                share=share,
                 query_lang=query_lang,
                 lang=lang,
                 metric=name,

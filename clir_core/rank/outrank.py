@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import torch
 
-from clir_core.rank.scenarios import N_BUCKETS
+from clir_core.scenarios.pool import N_BUCKETS
 
 TILE = 256
 NEAR = 1e-6

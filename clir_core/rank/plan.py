@@ -12,7 +12,8 @@ import polars as pl
 from clir_core.corpus.tables import Corpus, Skipped, skip
 from clir_core.errors import CorpusError, SpecError
 from clir_core.rank.outrank import Side
-from clir_core.rank.scenarios import N_BUCKETS, Pool, ScenarioName, buckets_of, pools
+from clir_core.scenarios import ScenarioName, pools
+from clir_core.scenarios.pool import N_BUCKETS, Pool, buckets_of
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,9 @@ import polars as pl
 from clir_core.corpus.tables import ENGLISH, Skipped
 from clir_core.rank.outrank import Counts, PairCounts, count_related, sum_buckets
 from clir_core.rank.plan import Plan, Queries
-from clir_core.rank.scenarios import Pool, PoolInfo
+from clir_core.scenarios import scenario_named
+from clir_core.scenarios.pool import Pool
+from clir_core.scenarios.pool_info import PoolInfo
 
 TOP = pl.Schema(
     {
@@ -25,12 +27,8 @@ TOP = pl.Schema(
         "relation": pl.String,
     }
 )
-POOL = {"scenario": pl.String, "lang": pl.String, "query_lang": pl.String}
+POOL = {"scenario": pl.String, "lang": pl.String, "query_lang": pl.String, "share": pl.Float64}
 RELATIONS = pl.Series(["unrelated", "translation", "gold"])
-PER_QUERY = {
-    "distractor": "without the English versions of the query's golds",
-    "share": "without the English versions of the query's golds, with the golds themselves",
-}
 
 
 class _Tops(NamedTuple):
@@ -61,8 +59,8 @@ def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skip
 
 
 def top_lists(plan: Plan, counts: PairCounts) -> pl.DataFrame:
-    """The first documents of every query in every pool but share(p); of equal scores, unrelated ones first."""
-    listed = [pool for pool in plan.pools if pool.share is None]
+    """The first documents of every query in every pool that keeps them; of equal scores, unrelated ones first."""
+    listed = [pool for pool in plan.pools if scenario_named(pool.scenario).keeps_top]
     if not listed:
         return pl.DataFrame(schema=TOP)
     tops = {pair: _tops(plan, *pair, found) for pair, found in counts.items()}
@@ -110,7 +108,7 @@ def _skipped(pool: Pool, queries: Queries, asked: np.ndarray) -> Iterator[Skippe
             "not every relevant document has a version in" if pool.needs_all_versions else "no relevant document in"
         )
         yield Skipped(
-            what=f"{pool.query_lang} queries of {pool.scenario}" + (f" with {pool.lang}" if pool.lang else ""),
+            what=f"{pool.query_lang} queries of {pool.label}" + (f" with {pool.lang}" if pool.lang else ""),
             reason=f"{reason} {' and '.join(pool.gold_langs)}",
             count=len(missing),
             examples=tuple(queries.query_id.gather(missing[:3])),
@@ -226,7 +224,7 @@ def _document_numbers(plan: Plan, lang: np.ndarray | int, doc: np.ndarray) -> np
 def _named(plan: Plan, pools: Sequence[Pool], frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """The pools' frames in one, with names instead of numbers: once for all, as names are most of the work."""
     numbers = pl.concat(frames, how="diagonal")
-    pool = pl.DataFrame({name: [getattr(pool, name) for pool in pools] for name in POOL}, POOL)
+    pool = pl.DataFrame([(pool.label, pool.lang, pool.query_lang, pool.share) for pool in pools], POOL, orient="row")
     documents = pl.concat(
         pl.DataFrame(
             {"doc_id": found.doc_id, "doc_lang": pl.repeat(lang, len(found), eager=True), "group_id": found.group_id}
@@ -252,7 +250,7 @@ def _describe(plan: Plan, pool: Pool) -> PoolInfo:
         digest.update("\n".join([*ids, ""]).encode())
         sizes[lang] = len(ids)
     return PoolInfo(
-        scenario=pool.scenario,
+        scenario=pool.label,
         query_lang=pool.query_lang,
         lang=pool.lang,
         languages=pool.languages,
@@ -260,5 +258,5 @@ def _describe(plan: Plan, pool: Pool) -> PoolInfo:
         share=pool.share,
         seed=plan.seed,
         documents_sha256=digest.hexdigest(),
-        per_query=PER_QUERY.get(pool.scenario.partition("(")[0]),
+        per_query=scenario_named(pool.scenario).per_query,
     )

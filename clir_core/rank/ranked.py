@@ -1,7 +1,7 @@
 """What a ranking says beside its files."""
 
 from clir_core.corpus.tables import Skipped
-from clir_core.rank.scenarios import PoolInfo
+from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
 
 

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.lang import language_name
-from clir_core.measure.figures import Column
 from clir_core.report.changes import Change, Changes, Kind
 from clir_core.report.charts import COLOURS, INK, METRIC, PAPER, QUIET, RULE, STYLE, Curve, as_element, curves
+from clir_core.scenarios.column import Column
 
 HUES: dict[Kind, str] = {"gain": COLOURS[0], "fall": COLOURS[1], "even": QUIET}
 AFTER = COLOURS[0]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from clir_core.align.result import AlignResult
+from clir_core.audit.figure import by_key
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH
 from clir_core.measure.compare import Difference
@@ -25,9 +26,8 @@ class Figure:
 
     def find(self, result: AlignResult, lang: str) -> Difference | None:
         """This figure of one language."""
-        wanted = (self.scenario, ENGLISH if self.english_query else lang, lang, self.metric)
-        keys = ((row.scenario, row.query_lang, row.lang, row.metric) for row in result.differences)
-        return next((row for row, key in zip(result.differences, keys, strict=True) if key == wanted), None)
+        key = (self.scenario, ENGLISH if self.english_query else lang, lang, self.metric)
+        return by_key(result.differences).get(key)
 
 
 def figures(gate: GateSpec) -> tuple[Figure, ...]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from clir_core.align.result import AlignResult
+from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.tables import ENGLISH
 from clir_core.measure.compare import Difference
-from clir_core.measure.figures import NONE, Column, cutoff, figures_of, find, interval, number
+from clir_core.measure.figures import NONE, cutoff, interval, number
 from clir_core.measure.gate import LEVEL, LOWER, TWO_SIDED
 from clir_core.report.table import Cell
+from clir_core.scenarios.column import Column
 
 Kind = Literal["gain", "fall", "even"]
 
@@ -73,13 +75,11 @@ def is_trained(result: AlignResult, lang: str) -> bool:
 
 def changes(result: AlignResult, before: AuditResult, after: AuditResult) -> tuple[Changes, ...]:
     """The tables of the page, the gate's own metric among them; those without any figure are left out."""
-    figures = [figures_of(audit) for audit in (before, after)]
-    paired = {(row.scenario, row.query_lang, row.lang, row.metric): row for row in result.differences}
+    old, new, paired = by_key(before.metrics), by_key(after.metrics), by_key(result.differences)
 
     def change(column: Column, lang: str) -> Change:
-        query = lang if column.query == "x" else column.query
-        difference = paired.get((column.scenario, query, lang, column.metric))
-        return Change(lang, column, find(figures[0], column, lang), find(figures[1], column, lang), difference)
+        key = column.key(lang)
+        return Change(lang, column, old.get(key), new.get(key), paired.get(key))
 
     found = []
     for title, columns in _tables(result, cutoff(before)):

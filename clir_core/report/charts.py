@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.lang import language_name
+from clir_core.scenarios import share
 
 METRIC = "acc@1"
 LINES = 8  # of the page's --line-0 ... --line-7; the eye tells no more apart
@@ -59,16 +60,15 @@ class Chart:
 
 
 def curves(result: AuditResult) -> tuple[Curve, ...]:
-    """The share(p) figures of every language that has at least two."""
+    """The figures by share of every language that has at least two."""
     found: dict[str, list[tuple[float, MetricRow]]] = {}
     for row in result.metrics:
-        share = re.fullmatch(r"share\((.+)\)", row.scenario)
         wanted = row.metric == METRIC and row.query_lang == row.lang and math.isfinite(row.value + row.low + row.high)
-        if share and wanted and row.lang is not None:
-            found.setdefault(row.lang, []).append((float(share[1]), row))
+        if wanted and row.lang is not None and row.scenario_name == share.NAME and row.share is not None:
+            found.setdefault(row.lang, []).append((row.share, row))
     sorted_by_share = ((lang, sorted(rows, key=lambda pair: pair[0])) for lang, rows in found.items())
     return tuple(
-        Curve(lang, tuple(share for share, _ in rows), tuple(row for _, row in rows))
+        Curve(lang, tuple(at for at, _ in rows), tuple(row for _, row in rows))
         for lang, rows in sorted_by_share
         if len(rows) > 1
     )

@@ -7,8 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult, MetricRow
-from clir_core.measure.figures import NONE, Column, cutoff, figures_of, find, interval, number
+from clir_core.measure.figures import NONE, cutoff, interval, number
+from clir_core.scenarios.column import Column
 
 Hue = Literal["loss", "english", "other", "none"]
 HALF_SPAN = 0.5  # differences of this size get the full colour: the pools hold as much English as X
@@ -53,9 +55,9 @@ def columns(k: int) -> tuple[Column, ...]:
 
 def heat_map(result: AuditResult) -> HeatMap:
     """The map of a result; empty columns and rows are left out."""
-    figures = figures_of(result)
+    figures = by_key(result.metrics)
     wanted = columns(cutoff(result))
-    found = {lang: [find(figures, column, lang) for column in wanted] for lang in result.languages}
+    found = {lang: [figures.get(column.key(lang)) for column in wanted] for lang in result.languages}
     kept = [at for at in range(len(wanted)) if any(row[at] is not None for row in found.values())]
     rows = tuple(
         (lang, tuple(heat_cell(wanted[at], row[at]) for at in kept))
@@ -79,6 +81,8 @@ def _colour(column: Column, value: float) -> tuple[Hue, float]:
         return "loss", 1 - value
     if column.better == "lower":
         return "loss", value
+    if column.better is None:
+        return "none", 0
     lean = (value - float(column.better)) / HALF_SPAN
     # lpr counts for the query's language: with X queries a high one leans away from English
     to_english = lean if column.better == "0" or column.query == "en" else -lean

@@ -15,12 +15,13 @@ from markupsafe import Markup, escape
 from clir_core.audit.result import AuditResult
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, Corpus
-from clir_core.measure.figures import Column, interval, number
-from clir_core.rank.scenarios import ScenarioName
+from clir_core.measure.figures import interval, number
 from clir_core.report.charts import dose_response
 from clir_core.report.heatmap import heat_map
 from clir_core.report.table import summary
 from clir_core.report.worst import worst_queries
+from clir_core.scenarios import ScenarioName
+from clir_core.scenarios.column import Column
 
 HERE = Path(__file__).parent
 

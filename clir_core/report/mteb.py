@@ -1,4 +1,4 @@
-"""An audit's mono and cross scenarios as mteb result files, so that they load beside a leaderboard's.
+"""An audit's scenarios of one gold language as mteb result files, so that they load beside a leaderboard's.
 
 Measures follow trec_eval, as mteb's do. mteb itself is neither needed nor imported.
 """
@@ -12,27 +12,28 @@ import polars as pl
 
 from clir_core.audit.result import AuditResult
 from clir_core.corpus.lang import mteb_code
+from clir_core.scenarios import every_scenario
+from clir_core.scenarios.metric import ndcg
 from clir_core.workspace.steps import write_text
 
 # the release whose format this is; TaskResult.from_disk reads files without one as those of before 1.11
 MTEB_VERSION = "2.26.24"
 CUTOFFS = (1, 3, 5, 10, 20, 100, 1000)
 MAIN_SCORE = "ndcg_at_10"
-TASKS = {"mono": "ClirMonoRetrieval", "cross": "ClirCrossRetrieval"}
 QUERY = ("query_lang", "gold_lang", "query_id")
 
 
 def write_mteb(result: AuditResult, ranks: pl.DataFrame, directory: Path) -> list[Path]:
-    """Write <directory>/<model>/<revision>/: a file for each of the two scenarios, where asked for, and the model's."""
+    """Write <directory>/<model>/<revision>/: a file for each scenario that is a task and was asked, and the model's."""
     # a corrected model is another model, and must not take the place of the plain one
     name = result.spec.corrected(model_name(result.spec.model)).replace(" + ", "-").replace(" ", "-")
     revision = model_revision(result)
     folder = directory / name.replace("/", "__") / revision.replace("/", "__")
     written = []
-    for scenario, task in TASKS.items():
-        subsets = _subsets(scenario, ranks)
-        if subsets:
-            written.append(_write(folder / f"{task}.json", _task_result(result, task, subsets)))
+    for scenario in every_scenario():
+        if scenario.mteb_task and (subsets := _subsets(scenario.name, ranks)):
+            path = folder / f"{scenario.mteb_task}.json"
+            written.append(_write(path, _task_result(result, scenario.mteb_task, subsets)))
     written.append(_write(folder / "model_meta.json", _model_meta(result, name, revision)))
     return written
 
@@ -57,12 +58,8 @@ def query_scores(ranks: pl.DataFrame) -> pl.DataFrame:
     golds = (
         ranks.filter(pl.col("grade") > 0)
         .sort(*QUERY, "rank")
-        .with_columns(
-            # golds at or above this one, itself included
-            found=pl.int_range(1, pl.len() + 1).over(QUERY),
-            # the same gains in the best order that there is
-            ideal=pl.col("grade").sort(descending=True).over(QUERY),
-        )
+        # golds at or above this one, itself included
+        .with_columns(found=pl.int_range(1, pl.len() + 1).over(QUERY))
     )
     measures = [expression for k in CUTOFFS for expression in _measures(k)]
     return golds.group_by(QUERY, maintain_order=True).agg(measures)
@@ -70,9 +67,7 @@ def query_scores(ranks: pl.DataFrame) -> pl.DataFrame:
 
 def _measures(k: int) -> Iterator[pl.Expr]:
     rank, within = pl.col("rank"), pl.col("rank") <= k
-    gain = (pl.col("grade") / (rank + 1).log(2)).filter(within).sum()
-    best = (pl.col("ideal") / (pl.col("found") + 1).log(2)).filter(pl.col("found") <= k).sum()
-    yield (gain / best).alias(f"ndcg_at_{k}")
+    yield ndcg(k).value.alias(f"ndcg_at_{k}")
     yield ((pl.col("found") / rank).filter(within).sum() / pl.len()).alias(f"map_at_{k}")
     yield (within.sum() / pl.len()).alias(f"recall_at_{k}")
     yield (within.sum() / k).alias(f"precision_at_{k}")
@@ -85,11 +80,11 @@ def _subsets(scenario: str, ranks: pl.DataFrame) -> list[dict[str, Any]]:
     scores = query_scores(ranks.filter(pl.col("scenario") == scenario))
     # golds come sorted by these: the order of the sums, and so their last bit, stays
     means = scores.drop("query_id").group_by("query_lang", "gold_lang", maintain_order=True).mean()
-    return [_subset(scenario, row.pop("query_lang"), row.pop("gold_lang"), row) for row in means.to_dicts()]
+    return [_subset(row.pop("query_lang"), row.pop("gold_lang"), row) for row in means.to_dicts()]
 
 
-def _subset(scenario: str, query_lang: str, gold_lang: str, means: dict[str, float]) -> dict[str, Any]:
-    mono = scenario == "mono"
+def _subset(query_lang: str, gold_lang: str, means: dict[str, float]) -> dict[str, Any]:
+    mono = query_lang == gold_lang
     return {
         "hf_subset": query_lang if mono else f"{query_lang}-{gold_lang}",
         "languages": [mteb_code(lang) for lang in ((query_lang,) if mono else (query_lang, gold_lang))],

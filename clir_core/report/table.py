@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.lang import language_name
-from clir_core.measure.figures import NONE, Column, cutoff, figures_of, find, interval, number
+from clir_core.measure.figures import NONE, cutoff, interval, number
+from clir_core.scenarios.column import Column
 
 GAP = 2
 
@@ -45,9 +47,9 @@ class Summary:
 
 def summary(result: AuditResult) -> Summary:
     """The main table of a result."""
-    figures = figures_of(result)
-    filled = [c for c in columns(cutoff(result)) if any(find(figures, c, lang) for lang in result.languages)]
-    rows = ((lang, tuple(_cell(find(figures, column, lang)) for column in filled)) for lang in result.languages)
+    figures = by_key(result.metrics)
+    filled = [c for c in columns(cutoff(result)) if any(c.key(lang) in figures for lang in result.languages)]
+    rows = ((lang, tuple(_cell(figures.get(column.key(lang))) for column in filled)) for lang in result.languages)
     return Summary(tuple(filled), tuple(rows))
 
 

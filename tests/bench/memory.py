@@ -17,8 +17,8 @@ import pyarrow as pa
 from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
 from clir_core.rank.plan import make_plan
 from clir_core.rank.ranking import in_threads, rank_plan
-from clir_core.rank.scenarios import SCENARIOS
 from clir_core.rank.store import VectorTable, rows
+from clir_core.scenarios import SCENARIOS
 
 DIM, N_QUERIES, SHARD = 384, 1190, 50_000
 LANGS = ("en", "zh")

@@ -30,7 +30,8 @@ from clir_core.rank.outrank import TILE, PairCounts, padded
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.pools import rank_golds, top_lists
 from clir_core.rank.ranking import Batch, in_threads, score_related, sides, total
-from clir_core.rank.scenarios import SCENARIOS, Pool
+from clir_core.scenarios import SCENARIOS
+from clir_core.scenarios.pool import Pool
 from clir_core.sources import read_corpus
 
 XQUAD = Path(os.environ.get("CLIR_XQUAD", Path(__file__).parents[3] / "shared/data/xquad"))

@@ -12,7 +12,7 @@ from math import log2, sqrt
 import pyarrow as pa
 
 from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
-from clir_core.rank.scenarios import bucket_of
+from clir_core.scenarios.pool import bucket_of
 
 Row = dict[str, object]
 Values = dict[str, float | None]
@@ -45,6 +45,7 @@ class Pool:
     lang: str | None
     gold_langs: tuple[str, ...]
     inside: Callable[[Text, bool], bool]
+    share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Case:
                 )
             else:
                 for tenths in range(10):
-                    yield Pool(f"share(0.{tenths})", x, x, (x,), self._share(x, tenths))
+                    yield Pool(f"share(0.{tenths})", x, x, (x,), self._share(x, tenths), tenths / 10)
 
     def _share(self, x: str, tenths: int) -> Callable[[Text, bool], bool]:
         def inside(doc: Text, related: bool) -> bool:

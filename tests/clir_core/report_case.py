@@ -8,7 +8,8 @@ import pyarrow as pa
 from clir_core.audit.result import AuditResult, MetricRow, Provenance, TableRead
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus, Skipped
-from clir_core.rank.scenarios import SCENARIOS, PoolInfo, ScenarioName
+from clir_core.scenarios import SCENARIOS, ScenarioName
+from clir_core.scenarios.pool_info import PoolInfo
 
 LANGS = ("en", "de", "ar")
 TEXTS = {"en": "Bees dance <b>in the dark</b>.", "de": "Bienen tanzen im Dunkeln.", "ar": "يرقص النحل في الظلام."}

@@ -21,7 +21,7 @@ import pytest
 from clir_core.audit.result import AuditResult, MetricRow, TableRead
 from clir_core.audit.spec import AuditSpec
 from clir_core.model.checkpoint import resolve
-from clir_core.rank.scenarios import bucket_of
+from clir_core.scenarios.pool import bucket_of
 from clir_core.sources import read_corpus
 from clir_core.workspace import provenance
 

@@ -25,8 +25,8 @@ from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank import ranking
 from clir_core.rank.plan import make_plan
 from clir_core.rank.ranked import Ranked
-from clir_core.rank.scenarios import SCENARIOS, ScenarioName
 from clir_core.rank.store import VectorTable, rows
+from clir_core.scenarios import SCENARIOS, ScenarioName
 
 LANGUAGES = ("en", "de", "zh")
 

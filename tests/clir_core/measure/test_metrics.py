@@ -61,7 +61,7 @@ def test_a_parallel_corpus_with_graded_golds(span: int) -> None:
 def test_every_column_has_a_unit_and_every_unit_a_column() -> None:
     docs, queries = parallel(("en", "de"), 5), parallel(("en", "de"), 2, "q")
     case = make_case(docs, queries, [Qrel(query.id, 1, query.group) for query in queries])
-    assert set(table_of(case, (1, 3)).columns) == {*QUERY, *units((1, 3))}
+    assert set(table_of(case, (1, 3)).columns) == {*QUERY, "share", *units((1, 3))}
 
 
 # --- against ir_measures ---------------------------------------------------------------------------------------------

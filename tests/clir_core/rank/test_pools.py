@@ -24,7 +24,8 @@ from clir_core.rank.plan import Block, Plan, make_plan
 from clir_core.rank.pools import describe
 from clir_core.rank.ranked import Ranked
 from clir_core.rank.ranking import Batch, rank_block, rank_plan
-from clir_core.rank.scenarios import SCENARIOS, ScenarioName, bucket_of
+from clir_core.scenarios import SCENARIOS, ScenarioName
+from clir_core.scenarios.pool import bucket_of
 
 LANGS = ("en", "de", "hi", "zh")
 POOL = ["scenario", "lang", "query_lang"]
@@ -133,16 +134,17 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def expected_ranks(found: list[Answer]) -> list[Row]:
-    return [_of_pool(one) | gold for one in found for gold in one.golds]
+    return [_of_pool(one) | {"share": one.pool.share} | gold for one in found for gold in one.golds]
 
 
 def expected_top(case: Case, found: list[Answer]) -> list[Row]:
-    answered = [one for one in found if not one.pool.scenario.startswith("share")]
+    answered = [one for one in found if one.pool.share is None]
     return [_of_pool(one) | row for one in answered for row in one.listed[: case.cutoff]]
 
 
-def _of_pool(one: Answer) -> dict[str, str | None]:
-    return {"scenario": one.pool.scenario, "lang": one.pool.lang, "query_lang": one.pool.query_lang}
+def _of_pool(one: Answer) -> Row:
+    pool = one.pool
+    return {"scenario": pool.scenario, "lang": pool.lang, "query_lang": pool.query_lang}
 
 
 def assert_same(found: pl.DataFrame, rows: list[Row], *keys: str) -> None:

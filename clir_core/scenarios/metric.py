@@ -1,0 +1,132 @@
+"""Metrics: each is a name, a unit and a Polars expression over one query in one pool; those that scenarios share.
+
+Definitions are trec_eval's where it has them, else those of Hong et al. 2026 (arXiv 2604.05684, "the paper"), MLAIRE
+(2605.07249), SHIFT (2606.18801), 2509.06195. `measure/metrics.py` prepares the rows and computes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from clir_core.corpus.tables import ENGLISH
+
+# more, less, or the value of a model that favours neither language
+Better = Literal["higher", "lower", "0", "0.5"]
+OTHER = pl.col("gold_lang") != pl.col("query_lang")
+
+
+@dataclass(frozen=True, eq=False)
+class Metric:
+    """One figure of one query in one pool; null where it is not defined, which does not count.
+
+    `over` says which rows its expression sees. golds: those of ranks.parquet, with `outranking`, unrelated documents of
+    any language that outrank, and `own` and `other`, the rank of the version in the query's language and the row's own
+    where it is another one. top: those of topk.parquet, with `english_in_pool`, English's share. pair: one row, X's
+    query with the metrics of its parallel English query, <name>_en, and the correlation of their lists, list_rho@<k>.
+    """
+
+    name: str
+    value: pl.Expr
+    unit: str
+    better: Better | None = None
+    over: Literal["golds", "top", "pair"] = "golds"
+
+
+def _max_at_r_norm() -> pl.Expr:
+    """100 when the golds are on top, 0 when the last is last; log2, so that 2 against 4 weighs as 200 against 400."""
+    size, golds = pl.col("pool_size").first().log(2), pl.col("n_golds").first().log(2)
+    return pl.when(size > golds).then(100 * (size - pl.col("rank").max().log(2)) / (size - golds)).otherwise(100.0)
+
+
+MAX_AT_R = Metric("max_at_r", pl.col("rank").max(), "rank", "lower")
+MAX_AT_R_NORM = Metric("max_at_r_norm", _max_at_r_norm(), "percent", "higher")
+MRR = Metric("mrr", 1 / pl.col("rank").min(), "rate", "higher")
+ACC_AT_1 = Metric("acc@1", pl.col("rank").min() <= 1, "rate", "higher")
+
+
+def complete(k: int) -> Metric:
+    """Every gold is within the first k: the paper's."""
+    return Metric(f"complete@{k}", pl.col("rank").max() <= k, "rate", "higher")
+
+
+def ndcg(k: int) -> Metric:
+    """trec_eval's ndcg_cut: the gain is the grade, the discount log2(rank + 1)."""
+    gain = (pl.col("grade") / (pl.col("rank") + 1).log(2)).filter(pl.col("rank") <= k).sum()
+    ideal = pl.col("grade").sort(descending=True).head(k)
+    best = (ideal / (pl.int_range(1, ideal.len() + 1) + 1).log(2)).sum()
+    return Metric(f"ndcg@{k}", gain / best, "rate", "higher")
+
+
+def recall(k: int) -> Metric:
+    """The share of the golds within the first k."""
+    return Metric(f"recall@{k}", (pl.col("rank") <= k).mean(), "rate", "higher")
+
+
+def standard(cutoffs: Sequence[int]) -> tuple[Metric, ...]:
+    """Metrics of every pool: the paper's, and those of trec_eval."""
+    of_cutoffs = (metric(k) for k in cutoffs for metric in (complete, ndcg, recall))
+    return (MAX_AT_R, MAX_AT_R_NORM, MRR, ACC_AT_1, *of_cutoffs)
+
+
+def _pull(golds: pl.Expr) -> pl.Expr:
+    """English's share of what outranks these golds, minus its share of the pool's unrelated documents."""
+    english, everything = (pl.col(name).filter(golds).sum() for name in (f"outranking_{ENGLISH}", "outranking"))
+    share = pl.col("unrelated_en").first() / pl.col("unrelated").first()
+    return pl.when(everything > 0).then(english / everything - share)
+
+
+PULL_X = Metric("pull(x)", _pull(pl.col("gold_lang") != ENGLISH), "share", "0")
+PULL_EN = Metric("pull(en)", _pull(pl.col("gold_lang") == ENGLISH), "share", "0")
+
+
+def over_versions(value: pl.Expr) -> pl.Expr:
+    """The mean over golds in other languages than the query's."""
+    return value.filter(pl.col("other").is_not_null()).mean()
+
+
+def _preference() -> pl.Expr:
+    """1 where the query's language comes first, 0 where the other version does, a half for a tie."""
+    return (pl.col("own") < pl.col("other")).cast(pl.Float64) + 0.5 * (pl.col("own") == pl.col("other"))
+
+
+LPR = Metric("lpr", over_versions(_preference()), "rate", "0.5")
+
+
+def of_versions(cutoffs: Sequence[int]) -> tuple[Metric, ...]:
+    """Metrics of golds in several languages. `tlr` is SHIFT's, `lpr` MLAIRE's."""
+    found = (Metric(f"tlr@{k}", (pl.col("rank") <= k).filter(OTHER).mean(), "rate", "higher") for k in cutoffs)
+    return (*found, LPR)
+
+
+def quadrants() -> tuple[Metric, ...]:
+    """MLAIRE's four ways of the first document: right or wrong meaning, in the query's or in another language."""
+    right, same = pl.col("relation") != "unrelated", pl.col("doc_lang") == pl.col("query_lang")
+    return tuple(
+        Metric(
+            f"quadrant({meaning_name},{lang_name})",
+            (meaning & lang).filter(pl.col("position") == 1).first(),
+            "rate",
+            over="top",
+        )
+        for meaning_name, meaning in (("right", right), ("wrong", ~right))
+        for lang_name, lang in (("query", same), ("other", ~same))
+    )
+
+
+def english_share(k: int) -> Metric:
+    """English's share of the first k, minus its share of the pool."""
+    english = (pl.col("doc_lang") == ENGLISH).filter(pl.col("position") <= k).mean()
+    return Metric(f"english_share@{k}", english - pl.col("english_in_pool").first(), "share", "0", over="top")
+
+
+def language_gap(metric: Metric) -> Metric:
+    """What the English query gets more than its parallel X query: the paper's."""
+    gap = pl.col(f"{metric.name}_en") - pl.col(metric.name)
+    return Metric(f"language_gap({metric.name})", gap, metric.unit, "0", over="pair")
+
+
+def mrc(k: int) -> Metric:
+    """Spearman's correlation of the two queries' first k (2509.06195, there of whole rankings)."""
+    return Metric(f"mrc@{k}", pl.col(f"list_rho@{k}"), "correlation", over="pair")
