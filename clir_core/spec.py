@@ -18,6 +18,11 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
+def slug(text: str) -> str:
+    """Lower-case letters, digits and dashes: a name for files and for Prefect's artifact keys."""
+    return "-".join("".join(c if c.isalnum() and c.isascii() else " " for c in text.lower()).split())
+
+
 def _title(name: str, _: FieldInfo | ComputedFieldInfo) -> str:
     """A field's label in forms, which would call a nested spec by its class otherwise."""
     return name.replace("_", " ").capitalize()

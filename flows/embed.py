@@ -4,20 +4,17 @@ from prefect import flow
 
 from clir_core.audit.result import Embedded
 from clir_core.audit.spec import AuditSpec, EmbedSpec
-from clir_core.jobs.cluster import cluster_for
-from tasks import audit as steps
+from clir_core.jobs.workers import ray_workers
+from clir_core.runs import audit as run
+from tasks.runner import PrefectRunner
 
 
 @flow(name="embed", persist_result=False)
 def embed(spec: EmbedSpec = EmbedSpec()) -> Embedded:  # noqa: B008  frozen: one default is as good as many
     """Encode what LanceDB lacks of a corpus's documents and queries. An audit of the same checkpoint finds it there."""
-    asked = AuditSpec.model_validate(spec.model_dump())
-    corpus, _ = steps.read(asked)
-    with cluster_for(spec.runtime):
-        checkpoint = steps.resolve_model(asked)
-        with steps.unchanged(checkpoint):
-            embedded, _ = steps.embed(asked, corpus, checkpoint)
-    return embedded
+    runner = PrefectRunner()
+    with ray_workers(spec.runtime, runner.say) as workers:
+        return run.embed_only(AuditSpec.model_validate(spec.model_dump()), workers, runner)
 
 
 if __name__ == "__main__":

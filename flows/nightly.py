@@ -2,10 +2,11 @@
 
 from prefect import flow
 
-from clir_core.jobs.cluster import cluster_for
+from clir_core.jobs.workers import ray_workers
 from clir_core.registry.nightly import NightlySpec, NightlySummary
 from flows.audit import audit
 from tasks import nightly as steps
+from tasks.runner import say
 
 
 @flow(name="nightly", persist_result=False)
@@ -14,7 +15,7 @@ def nightly(spec: NightlySpec = NightlySpec()) -> NightlySummary:  # noqa: B008 
     watch, asked = steps.read(spec)
     discovered, due, known = steps.find(spec, watch, asked)
     judged = []
-    with cluster_for(spec.runtime):
+    with ray_workers(spec.runtime, say):
         for one in due:
             state = audit.with_options(flow_run_name=f"audit {one.name}")(one.audit, return_state=True)
             judged.append(steps.judge(spec, watch, one, asked, steps.failure(state)))

@@ -1,6 +1,7 @@
 """Which Prefect server a command reports to, and how it logs in."""
 
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -56,6 +57,18 @@ def prefect_server(workspace: Path) -> Iterator[None]:
         }
     ):
         yield
+
+
+def is_standing(workspace: Path) -> bool:
+    """Whether a server is there to report to. Imports Prefect only where one of its profiles may name it."""
+    if os.environ.get("PREFECT_API_URL") or _standing(workspace):
+        return True
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    if not (home / "profiles.toml").exists():
+        return False
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
 
 
 def _standing(workspace: Path) -> str | None:

@@ -11,8 +11,7 @@ from clir_core.registry.facts import Entry
 from clir_core.report import alignment_table as table
 from clir_core.report.html import short_name
 from clir_core.report.table import as_markdown
-from clir_core.spec import Spec
-from tasks.audit import slug
+from clir_core.spec import Spec, slug
 
 # browsers do not follow a link from http to a file: the link's text can be copied
 WHERE = "its report, a file on the worker's machine"

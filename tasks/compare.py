@@ -5,8 +5,8 @@ from prefect.logging import get_run_logger
 
 from clir_core.registry.compare_spec import CompareSpec
 from clir_core.registry.comparison import Compared, compare_checkpoints
+from clir_core.spec import slug
 from tasks.artifacts import rounded
-from tasks.audit import slug
 from tasks.step import step
 
 

@@ -3,10 +3,24 @@
 from typing import Literal
 
 from prefect.events import emit_event
+from prefect.runtime import flow_run
 
 from clir_core.registry.facts import Audited, Decided, Entry
 
 Kind = Literal["audited", "regressed", "improved", "promoted"]
+
+
+def who() -> str:
+    """The flow run that writes a fact."""
+    return f"flow run {flow_run.name}"
+
+
+def announce(entry: Entry, news: Audited | Decided | None) -> None:
+    """Tell what a run entered into the registry, where anybody waits for it."""
+    if isinstance(news, Audited):
+        tell("audited", entry, news)
+    elif news and news.status == "promoted":
+        tell("promoted", entry, news)
 
 
 def tell(kind: Kind, entry: Entry, fact: Audited | Decided) -> None:

@@ -17,9 +17,8 @@ from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary,
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
 from clir_core.runs import nightly
-from tasks.audit import slug
-from tasks.events import tell
-from tasks.registry import who
+from clir_core.spec import slug
+from tasks.events import tell, who
 from tasks.step import step
 
 

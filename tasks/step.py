@@ -1,12 +1,11 @@
 """What every step of a flow is to Prefect: a named task, tried again where only a worker was lost."""
 
+import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
-
-from clir_core.jobs.cluster import may_pass
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,4 +24,8 @@ def step(name: str, retries: int = 0) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 
 def _retriable(task: object, task_run: object, state: object) -> bool:
+    if "ray" not in sys.modules:  # nor was any worker
+        return False
+    from clir_core.jobs.cluster import may_pass
+
     return may_pass(state.result(raise_on_failure=False))  # type: ignore[attr-defined]

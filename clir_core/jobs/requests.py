@@ -4,7 +4,6 @@ A job hands nothing back: it leaves what its step always leaves, in the workspac
 step done. So workspace, corpus and checkpoint lie where cluster and run see them under the same paths.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,9 +15,7 @@ from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError, ClirError, CorpusError, ModelError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.spec import Spec, sha256_of
-
-# of what is named, units done and units to do
-Progress = Callable[[str], Callable[[int, int], None]]
+from clir_core.workspace.progress import Bars
 
 
 class Request(Spec):
@@ -32,7 +29,7 @@ class Request(Spec):
         """What the step's outcome is named by, and where it is left."""
         raise NotImplementedError
 
-    def work(self, progress: Progress) -> None:
+    def work(self, bars: Bars) -> None:
         """Do the step. Within `cluster`, in the directory `started_in`."""
         raise NotImplementedError
 
@@ -56,10 +53,11 @@ class EmbedRequest(Request):
         place = str(self.spec.workspace.resolve())
         return [place, self.spec.corpus, self.corpus, self.fit, self.checkpoint.name, self.checkpoint.sha256]
 
-    def work(self, progress: Progress) -> None:
+    def work(self, bars: Bars) -> None:
         """Bring the tables up to date."""
         from clir_core.audit.corrections import read_fit_corpus
-        from clir_core.jobs.embed import embed_corpus
+        from clir_core.jobs.workers import encoders
+        from clir_core.runs.embed import embed_corpus
         from clir_core.sources import read_corpus
 
         corpus = read_corpus(self.spec.corpus, self.spec.languages)
@@ -68,7 +66,7 @@ class EmbedRequest(Request):
         if fit:
             _check(CorpusError, fit.name, fit.fingerprint(), str(self.fit))
         checkpoint = _found_again(self.checkpoint, self.spec.encoding, self.spec.workspace)
-        embed_corpus(corpus, checkpoint, self.spec, progress, fit)
+        embed_corpus(corpus, checkpoint, self.spec, bars, encoders, fit)
 
 
 class RankRequest(Request):
@@ -85,28 +83,18 @@ class RankRequest(Request):
         """The directory is named by all that can change a rank."""
         return [str(self.ranks.resolve())]
 
-    def work(self, progress: Progress) -> None:
+    def work(self, bars: Bars) -> None:
         """Write the step's files and its result."""
-        from clir_core.audit.corrections import fit_correction, read_fit_corpus
-        from clir_core.jobs.rank import open_read, rank_corpus
-        from clir_core.rank.plan import make_plan
-        from clir_core.rank.ranked import Ranked
+        from clir_core.audit.corrections import read_fit_corpus
+        from clir_core.jobs.rank import in_tasks
+        from clir_core.runs.rank import rank_once
         from clir_core.sources import read_corpus
-        from clir_core.workspace.steps import once
 
-        spec, embedded = self.spec, self.embedded
+        spec = self.spec
         corpus = read_corpus(spec.corpus, spec.languages)
         _check(CorpusError, spec.corpus, corpus.fingerprint(), self.corpus)
-        plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
         fit = read_fit_corpus(spec, corpus.languages)
-        correction = (
-            fit_correction(spec, fit, open_read(embedded.fit), self.normalize) if fit and embedded.fit else None
-        )
-        once(
-            self.ranks,
-            Ranked,
-            lambda scratch: rank_corpus(plan, corpus, embedded, scratch, progress("rank"), correction),
-        )
+        rank_once(spec, corpus, self.normalize, self.embedded, fit, self.ranks, bars, in_tasks)
 
 
 class TrainRequest(Request):
@@ -121,16 +109,17 @@ class TrainRequest(Request):
         """The directory is named by all that can change a weight."""
         return [str(self.run.resolve())]
 
-    def work(self, progress: Progress) -> None:
+    def work(self, bars: Bars) -> None:
         """Train to the end, from the run's last state."""
         from clir_core.align.data import training_triples
-        from clir_core.jobs.train import run_directory, train
+        from clir_core.jobs.train import fit
+        from clir_core.runs.train import run_directory, train
 
         spec = self.spec
         base = _found_again(self.base, spec.encoding, spec.workspace)
         triples = training_triples(spec.train, spec.languages, spec.triples, spec.seed)
         _check(AlignError, spec.train, run_directory(spec, base, triples).name, self.run.name)
-        train(spec, base, triples, self.run, progress("train"))
+        train(spec, base, triples, self.run, bars("train"), fit)
 
 
 def _found_again(checkpoint: Checkpoint, encoding: EncodingSpec, workspace: Path) -> Checkpoint:

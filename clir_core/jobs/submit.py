@@ -23,8 +23,9 @@ from clir_core import errors
 from clir_core.errors import SpecError
 from clir_core.jobs.cluster import knock
 from clir_core.jobs.entry import MARK
-from clir_core.jobs.requests import Progress, Request
+from clir_core.jobs.requests import Request
 from clir_core.jobs.token import authorization
+from clir_core.workspace.progress import Bars, Progress
 from clir_core.workspace.steps import write_text
 
 SECONDS_BETWEEN = 0.5
@@ -52,11 +53,11 @@ def has_gpu(address: str) -> bool:
 
 
 def do_by_job(
-    address: str, request: Request, is_done: Callable[[], bool], progress: Progress, say: Callable[[str], None]
+    address: str, request: Request, is_done: Callable[[], bool], bars: Bars, say: Callable[[str], None]
 ) -> None:
     """Have a step done by a job of the cluster behind this dashboard, the one that is at it or a new one.
 
-    Follows its log from the start: progress goes to `progress`, everything else to `say`. Interrupted, it stops the
+    Follows its log from the start: progress goes to `bars`, everything else to `say`. Interrupted, it stops the
     job; killed, it leaves it running. Errors: the step's own, as if it ran here; SpecError where no cluster answers,
     or where the step `is_done` on the cluster alone; LostJobError, a RayError, for a job that was lost or stopped.
     """
@@ -68,7 +69,7 @@ def do_by_job(
         else:
             say(f"job {job}: submitted to {address}")
             _submit(client, job, request)
-        ended, error = _follow(client, job, progress, say)
+        ended, error = _follow(client, job, bars, say)
     except BaseException:
         with suppress(OSError, RuntimeError, RayError):
             client.stop_job(job)
@@ -148,10 +149,10 @@ def _find(client: JobSubmissionClient, job: str) -> JobDetails | None:
 
 
 def _follow(
-    client: JobSubmissionClient, job: str, progress: Progress, say: Callable[[str], None]
+    client: JobSubmissionClient, job: str, bars: Bars, say: Callable[[str], None]
 ) -> tuple[JobDetails, Exception | None]:
     """What became of the job, and the error that its step ended with."""
-    bars: dict[str, Callable[[int, int], None]] = {}
+    begun: dict[str, Progress] = {}
     read, error = 0, None
     while True:
         # its state first: when that is final, the log is whole
@@ -167,10 +168,10 @@ def _follow(
                 say(text)
             found = json.loads(event) if mark else {}
             if "begun" in found:
-                bars[found["begun"]] = progress(found["begun"])
+                begun[found["begun"]] = bars(found["begun"])
             if "progress" in found:
                 name, done, total = found["progress"]
-                bars[name](done, total)
+                begun[name](done, total)
             error = _error(job, found) or error
         read = max(read, whole)
         if ended:

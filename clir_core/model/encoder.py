@@ -4,7 +4,7 @@ Texts are sorted by token length and cut into batches of about the same number o
 a thread prepares the next batch while the model works on this one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,15 +25,26 @@ Progress = Callable[[int], None]
 
 
 class Encoder:
-    """A loaded checkpoint. `dim` is the length of its vectors."""
+    """A loaded model and how it is used. `dim` is the length of its vectors.
 
-    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", batch_tokens: int = 0) -> None:
-        self._checkpoint = checkpoint
-        self._batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if device == "cpu" else GPU_BATCH_TOKENS)
-        self._model = load(checkpoint, device)
-        self.dim = int(self._model.get_embedding_dimension() or 0)
-        if checkpoint.truncate_dim:
-            self.dim = min(self.dim, checkpoint.truncate_dim)
+    `prompts` go before texts of each kind, `query` and `document`; where `normalize`, vectors get length 1.
+    """
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        prompts: Mapping[str, str],
+        normalize: bool,
+        name: str,
+        batch_tokens: int = 0,
+        truncate_dim: int | None = None,
+    ) -> None:
+        self._model, self._prompts, self._normalize, self._name = model, prompts, normalize, name
+        on_cpu = model.device.type == "cpu"
+        self._batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
+        self.dim = int(model.get_embedding_dimension() or 0)
+        if truncate_dim:
+            self.dim = min(self.dim, truncate_dim)
 
     def encode(self, texts: Sequence[str], kind: str, progress: Progress | None = None) -> np.ndarray:
         """Vectors of `query` or `document` texts, float32 [texts, dim], in the order given.
@@ -41,27 +52,29 @@ class Encoder:
         Raises ModelError where the model gives NaN or infinity, naming the first such text.
         """
         vectors = np.empty((len(texts), self.dim), np.float32)
-        prompt = self._checkpoint.prompt(kind)
         with torch.inference_mode():
-            for batch, features in self._prepared(texts, prompt):
-                vectors[batch] = self._embed(features)
+            for batch, features in self._prepared(texts, kind):
+                vectors[batch] = self._embed(features, kind)
                 if progress:
                     progress(len(batch))
         finite = np.isfinite(vectors).all(axis=1)
         if not finite.all():
-            first = texts[int(np.argmin(finite))]
+            first, dtype = texts[int(np.argmin(finite))], str(self._model.dtype).removeprefix("torch.")
             raise ModelError(
-                f"{self._checkpoint.ref}: {int((~finite).sum())} of {len(texts)} vectors hold NaN or infinity, the "
-                f"first for {first[:60]!r}; the checkpoint is damaged or overflows in {self._checkpoint.dtype}"
+                f"{self._name}: {int((~finite).sum())} of {len(texts)} vectors hold NaN or infinity, the "
+                f"first for {first[:60]!r}; the checkpoint is damaged or overflows in {dtype}"
             )
         return vectors
 
-    def _prepared(self, texts: Sequence[str], prompt: str) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    def _prepared(self, texts: Sequence[str], kind: str) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         """Batches with their model inputs; one batch is tokenised ahead in a thread."""
+        prompt = self._prompts[kind]
         with ThreadPoolExecutor(1) as ahead:
             waiting = None
             for batch in token_batches(self._lengths(texts, prompt), self._batch_tokens):
-                job = ahead.submit(self._model.preprocess, [texts[i] for i in batch], prompt=prompt or None)
+                # task: a Router sends queries and documents through different layers
+                chosen = [texts[i] for i in batch]
+                job = ahead.submit(self._model.preprocess, chosen, prompt=prompt or None, task=kind)
                 if waiting:
                     yield waiting[0], waiting[1].result()
                 waiting = (batch, job)
@@ -77,15 +90,22 @@ class Encoder:
         tokens = tokenizer([prompt + text for text in texts], truncation=True, max_length=self._model.max_seq_length)
         return np.fromiter(map(len, tokens["input_ids"]), np.int64, len(texts))
 
-    def _embed(self, features: dict[str, Any]) -> np.ndarray:
+    def _embed(self, features: dict[str, Any], kind: str) -> np.ndarray:
         device = self._model.device
         inputs = {
             key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in features.items()
         }
-        vectors = self._model(inputs)["sentence_embedding"][:, : self.dim].float()
-        if self._checkpoint.normalize:
+        vectors = self._model(inputs, task=kind)["sentence_embedding"][:, : self.dim].float()
+        if self._normalize:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         return vectors.cpu().numpy()
+
+
+def load_encoder(checkpoint: Checkpoint, device: str = "cpu", batch_tokens: int = 0) -> Encoder:
+    """The checkpoint, loaded, with its prompts."""
+    prompts = {kind: checkpoint.prompt(kind) for kind in ("query", "document")}
+    model = load(checkpoint, device)
+    return Encoder(model, prompts, checkpoint.normalize, checkpoint.ref, batch_tokens, checkpoint.truncate_dim)
 
 
 def token_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:

@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec, resolve
-from clir_core.model.encoder import Encoder
+from clir_core.model.encoder import load_encoder
 from clir_core.sources import read_corpus
 
 XQUAD = Path(os.environ.get("CLIR_XQUAD", Path(__file__).parents[3] / "shared/data/xquad"))
@@ -42,7 +42,7 @@ def main() -> None:
     texts = {"document": document_texts(corpus)["text"].to_list(), "query": query_texts(corpus)["text"].to_list()}
     texts = {kind: found[:: asked.every] for kind, found in texts.items()}
     checkpoint = resolve(asked.model, EncodingSpec(), asked.workspace / "models", "float32")
-    encoder = Encoder(checkpoint)
+    encoder = load_encoder(checkpoint)
     # as anyone would load it, without our linear layers
     model = SentenceTransformer(str(checkpoint.path), device="cpu", model_kwargs={"dtype": torch.float32})
     model.max_seq_length = checkpoint.max_tokens

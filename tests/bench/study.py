@@ -35,7 +35,7 @@ from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.measure.metrics import per_query, units
 from clir_core.measure.stats import aggregate
 from clir_core.model.checkpoint import BUNDLED, Checkpoint, EncodingSpec, resolve
-from clir_core.model.encoder import Encoder
+from clir_core.model.encoder import load_encoder
 from clir_core.rank.plan import make_plan
 from clir_core.rank.ranking import in_threads, rank_plan
 from clir_core.rank.store import VectorTable, rows
@@ -95,7 +95,7 @@ def trained(name: str, spec: AlignSpec, base: Checkpoint, directory: Path, of: P
 
 def embedded(checkpoint: Checkpoint, corpus: Corpus) -> tuple[Vectors, Vectors]:
     """Vectors by id of the corpus's documents and queries."""
-    encoder, found = Encoder(checkpoint), []
+    encoder, found = load_encoder(checkpoint), []
     for texts, kind in ((document_texts(corpus), "document"), (query_texts(corpus), "query")):
         found.append(dict(zip(texts["id"], encoder.encode(texts["text"].to_list(), kind), strict=True)))
     return found[0], found[1]

@@ -15,7 +15,7 @@ from clir_core.align.train.kept import HEADED, MEASURED, kept
 from clir_core.align.train.run import write_whole
 from clir_core.align.train.teacher import teacher, tokens
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import Encoder
+from clir_core.model.encoder import load_encoder
 from clir_core.workspace.steps import write_text
 
 _SIDES = frozenset({"p_en", "p_x", "q_en", "q_x"})
@@ -47,7 +47,7 @@ def finish(
 def _measured(checkpoint: Checkpoint, spec: OptimiserSpec, held: HeldOut, device: str) -> Evaluated:
     """The held-out pool, its texts cut as in the evaluations before."""
     encoders = {
-        kind: Encoder(
+        kind: load_encoder(
             checkpoint.model_copy(update={"max_tokens": min(checkpoint.max_tokens, tokens(spec, kind))}), device
         )
         for kind in ("query", "document")

@@ -13,7 +13,7 @@ from torch import distributed as dist
 from clir_core.align.spec import OptimiserSpec
 from clir_core.align.train.gathering import workers
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import Encoder
+from clir_core.model.encoder import load_encoder
 from clir_core.workspace.storage import explained
 
 KIND = {"q_en": "query", "q_x": "query", "p_en": "document", "p_x": "document", "negatives": "document"}
@@ -43,7 +43,7 @@ def teacher(
         part = _part(directory, kind, worker)
         if not part.exists():
             cut = base.model_copy(update={"max_tokens": min(base.max_tokens, tokens(spec, kind)), "truncate_dim": None})
-            _write(part, Encoder(cut, device).encode(texts[kind][worker :: workers()], kind))
+            _write(part, load_encoder(cut, device).encode(texts[kind][worker :: workers()], kind))
     if workers() > 1:
         dist.barrier()
     found = {}

@@ -19,7 +19,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from clir_core.errors import ModelError
 from clir_core.model.checkpoint import EncodingSpec, resolve
-from clir_core.model.encoder import Encoder, token_batches
+from clir_core.model.encoder import Encoder, load_encoder, token_batches
 
 TEXTS = (
     "How do bees find their way home?",
@@ -40,7 +40,7 @@ Change = Callable[[str, Callable[[dict], object]], None]
 
 
 def encoder(path: Path, batch_tokens: int = 0, dtype: str = "float32", **spec: object) -> Encoder:
-    return Encoder(resolve(str(path), EncodingSpec(**spec), Path("/nowhere"), dtype), "cpu", batch_tokens)
+    return load_encoder(resolve(str(path), EncodingSpec(**spec), Path("/nowhere"), dtype), "cpu", batch_tokens)
 
 
 def reference(path: Path, texts: tuple[str, ...], prompt: str, **options: object) -> np.ndarray:

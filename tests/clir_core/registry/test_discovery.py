@@ -17,7 +17,7 @@ from hub_stub import Hub
 
 from clir_core.errors import StoreError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
-from clir_core.model.encoder import Encoder
+from clir_core.model.encoder import load_encoder
 from clir_core.registry.discovery import Discovered, Problem, Seen, discover
 from clir_core.registry.facts import Found
 from clir_core.registry.places import Checkpoints
@@ -203,7 +203,7 @@ def test_a_tag_is_found_pinned_to_its_commit_and_can_be_audited(client: Client, 
     local = load(tiny_model)
     assert checkpoint.sha256 == local.sha256
     texts = ("Where do bees live?", "Wo leben Bienen?")
-    vectors, expected = (Encoder(one, "cpu").encode(texts, "query") for one in (checkpoint, local))
+    vectors, expected = (load_encoder(one, "cpu").encode(texts, "query") for one in (checkpoint, local))
     np.testing.assert_array_equal(vectors, expected)
 
 

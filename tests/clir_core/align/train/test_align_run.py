@@ -22,7 +22,7 @@ from clir_core.align.train.loop import Trainer
 from clir_core.align.train.run import run
 from clir_core.errors import AlignError, StoreError
 from clir_core.model.checkpoint import EncodingSpec, resolve
-from clir_core.model.encoder import Encoder
+from clir_core.model.encoder import load_encoder
 
 SPEC = AlignSpec(
     triples=80,
@@ -172,7 +172,7 @@ def test_the_best_weights_are_kept_of_equals_the_last_and_never_the_base(
 
 def test_what_is_evaluated_is_what_is_exported(data: tuple[pl.DataFrame, pl.DataFrame], undisturbed: Path) -> None:
     found = best(read(undisturbed, Evaluated))
-    encoder = Encoder(resolve(str(kept(undisturbed)), EncodingSpec(), Path("/nowhere"), "float32"))
+    encoder = load_encoder(resolve(str(kept(undisturbed)), EncodingSpec(), Path("/nowhere"), "float32"))
     norm, accuracy = HeldOut(data[1]).measure(lambda texts, kind: torch.from_numpy(encoder.encode(list(texts), kind)))
     assert found and (norm, accuracy) == (pytest.approx(found.max_at_r_norm), pytest.approx(found.mono_acc))
 

@@ -7,7 +7,7 @@ import pytest
 
 from clir_core.align.train.head import fit_head, save_with_head
 from clir_core.model.checkpoint import EncodingSpec, resolve
-from clir_core.model.encoder import Encoder
+from clir_core.model.encoder import load_encoder
 
 H, N = 24, 60
 
@@ -102,5 +102,5 @@ def test_the_checkpoint_computes_the_head(tiny_model: Path, tmp_path: Path):
     assert (headed.query_prompt, headed.document_prompt) == (base.query_prompt, base.document_prompt)
     texts = ["eins", "two", "三"]
     for kind in ("query", "document"):
-        expected = unit(Encoder(base).encode(texts, kind) @ head_HH.T)
-        assert np.allclose(Encoder(headed).encode(texts, kind), expected, atol=1e-6)
+        expected = unit(load_encoder(base).encode(texts, kind) @ head_HH.T)
+        assert np.allclose(load_encoder(headed).encode(texts, kind), expected, atol=1e-6)

@@ -20,7 +20,7 @@ from clir_core.align.train.state import newest_state
 from clir_core.align.train.teacher import teacher
 from clir_core.errors import AlignError
 from clir_core.model.checkpoint import EncodingSpec, resolve
-from clir_core.model.encoder import Encoder
+from clir_core.model.encoder import load_encoder
 
 SPEC = AlignSpec(
     triples=48,
@@ -145,7 +145,7 @@ def test_the_exported_checkpoint_is_an_ordinary_one(tiny_model: Path, tmp_path: 
     checkpoint = resolve(str(tmp_path / "tuned"), EncodingSpec(), tmp_path, "float32")
     assert (checkpoint.query_prompt, checkpoint.document_prompt) == ("query: ", "passage: ")
     texts = ["Wo?", "Wo ist denn nun das andere?", ""]
-    ours = Encoder(checkpoint).encode(texts, "query")
+    ours = load_encoder(checkpoint).encode(texts, "query")
     np.testing.assert_allclose(loaded.encode(texts, prompt_name="query"), ours, atol=1e-6)
     np.testing.assert_allclose(trained.embed(texts, "query"), ours, atol=1e-6)
     tuned = dict(trained.model.model.named_parameters())

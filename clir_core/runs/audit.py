@@ -1,0 +1,256 @@
+"""An audit: its steps in their order, what each is named by, and its result."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from clir_core.audit.corrections import fit_reference, read_fit_corpus
+from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance
+from clir_core.audit.spec import AuditSpec
+from clir_core.audit.verdict import verdict
+from clir_core.corpus.tables import ENGLISH, Corpus
+from clir_core.measure.metrics import per_query, units
+from clir_core.measure.stats import aggregate
+from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
+from clir_core.rank.ranked import Ranked
+from clir_core.registry.facts import Audited, Entry
+from clir_core.runs.record import as_registered, record_audit
+from clir_core.runs.runner import Runner
+from clir_core.runs.workers import Workers
+from clir_core.sources import read_corpus
+from clir_core.spec import sha256_of, slug
+from clir_core.workspace.provenance import git_commit, versions
+from clir_core.workspace.steps import RESULT, once, read_result, step_directory, write_text
+from clir_core.workspace.storage import explained
+
+EMBEDDED = "embedded.json"  # beside the ranks: which vectors they are of
+
+
+class Finished(NamedTuple):
+    """What came of an audit: its result, where its files are, and what was entered for it, if it is news."""
+
+    result: AuditResult
+    out: Path
+    entry: Entry
+    news: Audited | None
+
+
+def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Finished:
+    """Measure a checkpoint on a corpus, write the result's files, and register both; `by` says who asked."""
+    corpus, fit = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
+    checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
+    ranks = ranks_directory(spec, corpus, checkpoint, fit)
+    with unchanged(checkpoint):
+        known = as_registered(spec)
+        embedded = runner.once(
+            "embed corpus", lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner), _encoded, retries=2
+        )
+    ranked = runner.once(
+        "rank golds",
+        lambda: rank(spec, corpus, checkpoint, fit, embedded, ranks, workers, runner),
+        retries=2,
+    )
+    measures = measures_directory(spec, ranks)
+    measured = runner.once("compute metrics", lambda: measure(spec, measures, ranks, corpus))
+    made = result(spec, corpus, checkpoint, fit, embedded, ranked, measured, runner.timings)
+    out = output_directory(made, checkpoint)
+    runner.step("report", lambda: write(made, ranks, measures, corpus, out), lambda _: f"report: {out / 'report.html'}")
+    return Finished(made, out, *runner.step("register audit", lambda: record_audit(made, out, known, by)))
+
+
+def embed_only(spec: AuditSpec, workers: Workers, runner: Runner) -> Embedded:
+    """Bring a corpus's vectors up to date, ahead of the audits that will rank them."""
+    corpus, _ = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
+    checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
+    with unchanged(checkpoint):
+        bars = runner.bars(lambda name: f"embedding {name.removeprefix('embed-')} texts")
+        return runner.step(
+            "embed corpus", lambda: workers.embed(spec, corpus, checkpoint, None, bars), _encoded, retries=2
+        )
+
+
+def read(spec: AuditSpec) -> tuple[Corpus, Corpus | None]:
+    """The audit's corpus, and the one that its correction is fitted on."""
+    corpus = read_corpus(spec.corpus, spec.languages)
+    return corpus, read_fit_corpus(spec, corpus.languages)
+
+
+def resolved(spec: AuditSpec, dtype: str) -> Checkpoint:
+    """The audit's checkpoint, found or fetched, safe to load."""
+    return resolve(spec.model, spec.encoding, spec.workspace / "models", dtype)
+
+
+@contextmanager
+def unchanged(checkpoint: Checkpoint) -> Iterator[None]:
+    """Within it the checkpoint is read: ModelError where it vanished or changed meanwhile, whatever that led to."""
+    try:
+        yield
+    except Exception:
+        check_unchanged(checkpoint)
+        raise
+    check_unchanged(checkpoint)
+
+
+def embed(
+    spec: AuditSpec,
+    corpus: Corpus,
+    checkpoint: Checkpoint,
+    fit: Corpus | None,
+    ranks: Path,
+    workers: Workers,
+    runner: Runner,
+) -> tuple[Embedded, bool]:
+    """Where the vectors are, and whether all were there. What is ranked already needs none."""
+    kept = read_result(ranks / EMBEDDED, Embedded) if read_result(ranks / RESULT, Ranked) else None
+    if kept:
+        return kept.model_copy(update={"encoded": 0, "reused": kept.encoded + kept.reused}), True
+    bars = runner.bars(lambda name: f"embedding {name.removeprefix('embed-')} texts")
+    found = workers.embed(spec, corpus, checkpoint, fit, bars)
+    return found, not found.encoded
+
+
+def rank(
+    spec: AuditSpec,
+    corpus: Corpus,
+    checkpoint: Checkpoint,
+    fit: Corpus | None,
+    embedded: Embedded,
+    ranks: Path,
+    workers: Workers,
+    runner: Runner,
+) -> tuple[Ranked, bool]:
+    """What outranks each gold, counted or done before."""
+    if kept := read_result(ranks / RESULT, Ranked):
+        found, done_before = kept, True
+    else:
+        bars = runner.bars(lambda _: "ranking blocks of documents")
+        found, done_before = workers.rank(spec, corpus, checkpoint, embedded, fit, ranks, bars)
+    if not (ranks / EMBEDDED).exists():
+        write_text(ranks / EMBEDDED, embedded.model_dump_json(indent=1))
+    return found, done_before
+
+
+def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tuple[Measured, bool]:
+    """Metrics of every query, their means and intervals, computed or done before."""
+
+    def compute(scratch: Path) -> Measured:
+        rows, top = (pl.read_parquet(ranks / name) for name in ("ranks.parquet", "topk.parquet"))
+        table = per_query(rows, top, pl.DataFrame(pl.from_arrow(corpus.queries)), spec.cutoffs)
+        with explained(scratch):
+            table.write_parquet(scratch / "queries.parquet")
+        return Measured(metrics=tuple(aggregate(table, units(spec.cutoffs), spec.resamples, spec.seed)))
+
+    return once(directory, Measured, compute)
+
+
+def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit: Corpus | None = None) -> Path:
+    """Where the ranks of this audit are kept."""
+    correction = [spec.correction, spec.correction_alpha, fit.fingerprint()] if fit else None
+    return step_directory(
+        spec.workspace,
+        "ranks",
+        corpus=corpus.fingerprint(),
+        model=checkpoint.sha256,
+        languages=corpus.languages,
+        scenarios=spec.scenarios,
+        cutoff=max(spec.cutoffs),
+        seed=spec.seed,
+        correction=correction,
+    )
+
+
+def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
+    """Where the metrics of this audit are kept."""
+    return step_directory(
+        spec.workspace, "metrics", ranks=ranks.name, cutoffs=spec.cutoffs, resamples=spec.resamples, seed=spec.seed
+    )
+
+
+def result(
+    spec: AuditSpec,
+    corpus: Corpus,
+    checkpoint: Checkpoint,
+    fit: Corpus | None,
+    embedded: Embedded,
+    ranked: Ranked,
+    measured: Measured,
+    timings: dict[str, float],
+) -> AuditResult:
+    """All that the audit found, with its verdict and what made it."""
+    others = [lang for lang in corpus.languages if lang != ENGLISH]
+    model = spec.corrected(checkpoint.name)
+    return AuditResult(
+        name=f"{model} on {corpus.name}",
+        spec=spec,
+        languages=corpus.languages,
+        verdict=verdict(measured.metrics, model, others, spec.cutoffs[0]),
+        provenance=Provenance(
+            versions=versions(),
+            git_commit=git_commit(),
+            model_fingerprint=checkpoint.sha256,
+            corpus_fingerprint=corpus.fingerprint(),
+            documents_table=embedded.documents,
+            queries_table=embedded.queries,
+            fitted=_fitted(spec, fit, embedded),
+            ties=ranked.ties,
+            near_ties=ranked.near_ties,
+            timings=dict(timings),
+            finished=datetime.now(UTC),
+        ),
+        pools=ranked.pools,
+        metrics=measured.metrics,
+        skipped=(*corpus.skipped, *ranked.skipped),
+    )
+
+
+def output_directory(made: AuditResult, checkpoint: Checkpoint) -> Path:
+    """Where the result's files go."""
+    spec = made.spec
+    # other weights or texts under the same name are another audit, whose files must not take this one's place
+    content = sha256_of([spec.identity(), checkpoint.sha256, made.provenance.corpus_fingerprint])[:8]
+    return (spec.out or spec.workspace / "audits" / f"{slug(made.name)}-{content}").resolve()
+
+
+def write(made: AuditResult, ranks: Path, measures: Path, corpus: Corpus, out: Path) -> None:
+    """The files of the result, unless the very same are there."""
+    if not is_there(made, out):
+        from clir_core.report.outputs import write_outputs  # pages and charts: seconds to import
+
+        write_outputs(made, ranks, measures, corpus, out)
+
+
+def is_there(made: AuditResult, out: Path) -> bool:
+    """Whether this very result, but for its times, lies there with all of its files."""
+    there = read_result(out / "audit.json", AuditResult)
+    from clir_core.report.outputs import FILES
+
+    is_whole = all((out / name).exists() for name in FILES)
+    return there is not None and is_whole and _without_times(there) == _without_times(made)
+
+
+def _without_times(made: AuditResult) -> AuditResult:
+    times = {"timings": {}, "finished": datetime.min}
+    return made.model_copy(update={"provenance": made.provenance.model_copy(update=times)})
+
+
+def _fitted(spec: AuditSpec, fit: Corpus | None, embedded: Embedded) -> Fitted | None:
+    if not (fit and embedded.fit):
+        return None
+    return Fitted(corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit)
+
+
+def _counted(corpus: Corpus) -> str:
+    documents, queries = f"{len(corpus.documents):,}", f"{len(corpus.queries):,}"
+    return f"{corpus.name}: {documents} documents and {queries} queries in {', '.join(corpus.languages)}"
+
+
+def _named(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.name}: fingerprint {checkpoint.sha256[:16]}"
+
+
+def _encoded(embedded: Embedded) -> str:
+    return f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there"

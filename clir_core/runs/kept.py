@@ -1,0 +1,31 @@
+"""An audit that was done before: found again without computing anything."""
+
+from pathlib import Path
+
+from clir_core.audit.result import Embedded, Measured
+from clir_core.audit.spec import AuditSpec
+from clir_core.model.device import dtype_of, has_gpu_here
+from clir_core.rank.ranked import Ranked
+from clir_core.registry.registry import Registry
+from clir_core.runs import audit
+from clir_core.runs.record import as_registered, found
+from clir_core.workspace.steps import RESULT, read_result
+
+
+def finished(spec: AuditSpec) -> Path | None:
+    """Where the whole result of this audit lies, if it is of these very texts and weights; None where work is left.
+
+    Errors are those that the audit would meet before it computes: of its corpus, its checkpoint, its spec.
+    """
+    corpus, fit = audit.read(spec)
+    checkpoint = audit.resolved(spec, dtype_of(has_gpu_here()))
+    ranks = audit.ranks_directory(spec, corpus, checkpoint, fit)
+    ranked, embedded = read_result(ranks / RESULT, Ranked), read_result(ranks / audit.EMBEDDED, Embedded)
+    measured = read_result(audit.measures_directory(spec, ranks) / RESULT, Measured)
+    if not (ranked and embedded and measured):
+        return None
+    made = audit.result(spec, corpus, checkpoint, fit, embedded, ranked, measured, {})
+    out = audit.output_directory(made, checkpoint)
+    entry = Registry(spec.workspace).get(found(as_registered(spec), "", "").checkpoint)
+    known = entry.audit(spec.asked(corpus.fingerprint())) if entry else None
+    return out if known and known.out == out and audit.is_there(made, out) else None

@@ -1,0 +1,83 @@
+"""`clir audit` and `clir embed`."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import CliImplicitFlag
+
+from clir_core.audit.spec import AuditSpec, EmbedSpec
+from flows.commands.console import say_errors_once, spec_of
+
+
+class Audit(AuditSpec):
+    """Measure a checkpoint's English inclination, and the mirror image, on a multilingual corpus."""
+
+    server: CliImplicitFlag[bool] = Field(
+        True, description="Without, neither Prefect nor Ray: this process does all of it, and no UI shows the run"
+    )
+
+    def cli_cmd(self) -> None:
+        """Audit, and print what was found."""
+        spec = spec_of(self, AuditSpec)
+        out = (_kept(spec) or _with_server(spec)) if self.server else _without_server(spec)
+        _print(out)
+
+
+class Embed(EmbedSpec):
+    """Put a corpus's vectors into LanceDB, ahead of the audits that will rank them."""
+
+    def cli_cmd(self) -> None:
+        """Embed, and say how much there was to do."""
+        from flows.server import prefect_server
+
+        with prefect_server(self.workspace):
+            from flows.embed import embed
+
+            say_errors_once()
+            embedded = embed(spec_of(self, EmbedSpec))
+        print(f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there: {embedded.documents.uri}")
+
+
+def _without_server(spec: AuditSpec) -> Path:
+    import logging
+
+    from clir_core.runs.audit import audit
+    from clir_core.runs.runner import Runner
+    from clir_core.runs.workers import Here
+
+    logging.basicConfig(format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("clir_core").setLevel(logging.INFO)
+    return audit(spec, Here(), Runner(), by="clir audit").out
+
+
+def _with_server(spec: AuditSpec) -> Path:
+    from flows.server import prefect_server
+
+    with prefect_server(spec.workspace):
+        from flows.audit import audit
+
+        say_errors_once()
+        return audit(spec).out
+
+
+def _kept(spec: AuditSpec) -> Path | None:
+    """Where the finished result lies, if nothing is left to do and nobody but a temporary server would hear of it.
+
+    What is wrong with the spec is said here, before Prefect or Ray start.
+    """
+    from clir_core.runs.kept import finished
+
+    from flows.server import is_standing
+
+    found = finished(spec)
+    return None if is_standing(spec.workspace) else found
+
+
+def _print(out: Path) -> None:
+    from clir_core.audit.result import AuditResult
+    from clir_core.report.table import as_text
+
+    result = AuditResult.model_validate_json((out / "audit.json").read_text("utf-8"))
+    print(f"\n{as_text(result)}\n")
+    print("\n".join(result.verdict))
+    print(f"\nReport: {out / 'report.html'}")

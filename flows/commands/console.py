@@ -1,0 +1,36 @@
+"""A flow in this process, called from a shell: an error of the user's is said once, at the end."""
+
+import logging
+from typing import TypeVar
+
+from clir_core.errors import ClirError
+from clir_core.spec import Spec
+
+S = TypeVar("S", bound=Spec)
+
+
+def spec_of(asked: Spec, kind: type[S]) -> S:
+    """The spec that a command's options make."""
+    return kind(**{name: getattr(asked, name) for name in kind.model_fields})
+
+
+def say_errors_once() -> None:
+    """An error that the user can mend is shown at the end, its message alone; the rest keep their traceback.
+
+    Prefect would say it four times over: for the task, for the flow, and for the state of each. After its import only.
+    """
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_traceback)
+    for console in logging.getLogger().handlers:
+        console.addFilter(_not_said_at_the_end)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    if record.exc_info and isinstance(record.exc_info[1], ClirError):
+        record.exc_info = None
+        record.said_at_the_end = True
+    return True
+
+
+def _not_said_at_the_end(record: logging.LogRecord) -> bool:
+    return not hasattr(record, "said_at_the_end") and not record.getMessage().startswith("Finished in state Failed(")
