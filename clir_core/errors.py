@@ -32,6 +32,10 @@ class ModelError(ClirError):
     """A checkpoint that cannot be loaded, is not allowed, or gives vectors that cannot be ranked."""
 
 
+class VectorsError(ClirError):
+    """Vectors from elsewhere that do not fit the corpus they are of."""
+
+
 class AlignError(ClirError):
     """Training that cannot start or go on: data that does not fit, a loss that is no number, a name that is taken."""
 

@@ -62,8 +62,8 @@ class Provenance(Spec):
     git_commit: str | None
     model_fingerprint: str
     corpus_fingerprint: str
-    documents_table: TableRead
-    queries_table: TableRead
+    documents_table: TableRead | None = Field(description="Null where the vectors came from elsewhere")
+    queries_table: TableRead | None
     fitted: Fitted | None = Field(None, description="Of the correction; null without one")
     ties: int = Field(
         description="Unrelated documents that score exactly as a gold, over all golds and pools' languages"

@@ -14,6 +14,7 @@ CorrectionName = Literal["centring", "shift", "lir"]
 # as a result's name and its report call them
 CORRECTION_LABELS = {"centring": "centring", "shift": "SHIFT", "lir": "LIR"}
 FULL_SHIFT = 1.0
+BLOCK_TEXTS = 512
 
 
 class RuntimeSpec(Spec):
@@ -27,7 +28,9 @@ class RuntimeSpec(Spec):
         "steps; None takes the worker's CLIR_RAY_JOBS, if it has one",
     )
     workers: int = Field(0, ge=0, description="Encoding actors; 0 means one a GPU, or one where there is none")
-    block_documents: int = Field(512, ge=1, description="Texts a block of encoding: the unit of work and of resuming")
+    block_documents: int = Field(
+        BLOCK_TEXTS, ge=1, description="Texts a block of encoding: the unit of work and of resuming"
+    )
     batch_tokens: int = Field(0, ge=0, description="Tokens a batch; 0 means 2,048 on CPU and 32,768 on GPU")
 
     @property

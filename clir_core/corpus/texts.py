@@ -19,6 +19,21 @@ def query_texts(corpus: Corpus) -> pl.DataFrame:
     return _hashed(pl.DataFrame(pl.from_arrow(corpus.queries)).rename({"query_id": "id"}))
 
 
+def by_length(texts: pl.DataFrame) -> pl.DataFrame:
+    """The longest first: texts of like length together are padded little."""
+    return (
+        texts.with_columns(length=pl.col("text").str.len_bytes())
+        .sort("length", "id", descending=[True, False])
+        .drop("length")
+    )
+
+
+def in_blocks(texts: pl.DataFrame, size: int) -> list[pl.DataFrame]:
+    """All texts, of like length together, in blocks of so many."""
+    order = by_length(texts)
+    return [order.slice(at, size) for at in range(0, len(order), size)]
+
+
 def _hashed(frame: pl.DataFrame) -> pl.DataFrame:
     hashes = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in frame["text"]]
     return frame.with_columns(text_hash=pl.Series(hashes, dtype=pl.String)).select(

@@ -4,20 +4,14 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray._private import ray_constants
 from ray._private.worker import get_dashboard_url
 
-from clir_core.audit.spec import RuntimeSpec
 from clir_core.errors import SpecError
-
-
-def cluster_for(runtime: RuntimeSpec) -> AbstractContextManager[None]:
-    """The cluster that a run needs in this process: none where its heavy steps are jobs of a standing one."""
-    return nullcontext() if runtime.jobs else cluster(runtime.ray_address)
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class EmbedRequest(Request):
         if fit:
             _check(CorpusError, fit.name, fit.fingerprint(), str(self.fit))
         checkpoint = _found_again(self.checkpoint, self.spec.encoding, self.spec.workspace)
-        embed_corpus(corpus, checkpoint, self.spec, bars, encoders, fit)
+        embed_corpus(corpus, checkpoint, self.spec, bars, fit, encoders=encoders)
 
 
 class RankRequest(Request):

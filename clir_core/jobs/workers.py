@@ -81,7 +81,7 @@ class RayWorkers:
         elif missing:
             self._start()
             _check_device(checkpoint)
-        embedded = embed_corpus(corpus, checkpoint, spec, bars, encoders, fit)
+        embedded = embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=encoders)
         if by_job:
             return embedded.model_copy(update={"encoded": missing, "reused": embedded.reused - missing})
         return embedded

@@ -43,17 +43,26 @@ class Difference(Figure):
     unit: str
 
 
+Measured = tuple[AuditResult, pl.DataFrame]  # an audit's result and its queries.parquet
+
+
 def compare_audits(before: Path, after: Path) -> tuple[Difference, ...]:
     """Compare two audits by their directories, every metric, with the later one's resamples and seed."""
-    (old, old_table), (new, new_table) = _read(before), _read(after)
+    return compare_results(_read(before), _read(after))
+
+
+def compare_results(before: Measured, after: Measured) -> tuple[Difference, ...]:
+    """Compare two audits, every metric, with the later one's resamples and seed. SpecError where they cannot be."""
+    (old, old_table), (new, new_table) = before, after
+    pair = f"{old.name} and {new.name}"
     if old.provenance.corpus_fingerprint != new.provenance.corpus_fingerprint:
         raise SpecError(
-            f"{before} and {after}: audits of different corpora ({old.spec.corpus} and {new.spec.corpus}, or texts "
+            f"{pair}: audits of different corpora ({old.spec.corpus} and {new.spec.corpus}, or texts "
             "that changed in between) cannot be compared; audit both checkpoints on the same corpus and languages"
         )
     if old.spec.seed != new.spec.seed:
         raise SpecError(
-            f"{before} and {after}: seeds {old.spec.seed} and {new.spec.seed} share the pools out differently; "
+            f"{pair}: seeds {old.spec.seed} and {new.spec.seed} share the pools out differently; "
             "audit both checkpoints with the same seed"
         )
     return compare(old_table, new_table, units(new.spec.cutoffs), new.spec.resamples, new.spec.seed)
@@ -116,7 +125,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def _read(directory: Path) -> tuple[AuditResult, pl.DataFrame]:
+def _read(directory: Path) -> Measured:
     with explained(directory):
         result = AuditResult.model_validate_json((directory / "audit.json").read_text("utf-8"))
         return result, pl.read_parquet(directory / "queries.parquet")

@@ -3,6 +3,8 @@
 The same formula in float32; the last bits differ, as sums are taken in another order.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,6 +19,18 @@ def use_onednn(model: nn.Module) -> None:
         for module in model.modules():
             if type(module) is nn.Linear:
                 module.__class__ = OneDnnLinear
+
+
+@contextmanager
+def as_onednn(model: nn.Module) -> Iterator[None]:
+    """The same, for as long as a `with` block lasts."""
+    use_onednn(model)
+    try:
+        yield
+    finally:
+        for module in model.modules():
+            if type(module) is OneDnnLinear:
+                module.__class__ = nn.Linear  # type: ignore[assignment]
 
 
 class OneDnnLinear(nn.Linear):

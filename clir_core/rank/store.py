@@ -7,18 +7,14 @@ and two runs that write the same rows at once do no harm.
 import os
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
-import lancedb
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from clir_core.errors import StoreError
 from clir_core.workspace.storage import explained
-
-os.environ.setdefault("LANCE_LOG", "error")
-# said whenever a program is started: the child is replaced at once and never uses its copy of Lance
-warnings.filterwarnings("ignore", message="lancedb fork support", category=RuntimeWarning)
 
 
 def schema(dim: int) -> pa.Schema:
@@ -42,7 +38,7 @@ class VectorTable:
     def __init__(self, uri: str, name: str, version: int | None = None) -> None:
         self.uri, self.name = uri, name
         with explained(uri):
-            self._table = lancedb.connect(uri).open_table(name)
+            self._table = _connect(uri).open_table(name)
             if version is not None:
                 self._table.checkout(version)
 
@@ -51,7 +47,7 @@ class VectorTable:
         """Open the table, made where it is missing; StoreError where its vectors have another dimension."""
         if not VectorTable.exists(uri, name):
             with explained(uri):
-                lancedb.connect(uri).create_table(name, schema=schema(dim), exist_ok=True)
+                _connect(uri).create_table(name, schema=schema(dim), exist_ok=True)
         table = VectorTable(uri, name)
         if table.dim != dim:
             raise StoreError(
@@ -65,7 +61,7 @@ class VectorTable:
         """Whether the table is there."""
         with explained(uri):
             try:
-                lancedb.connect(uri).open_table(name)
+                _connect(uri).open_table(name)
             except ValueError as error:
                 if "not found" in str(error):
                     return False
@@ -130,3 +126,13 @@ class VectorTable:
 def table_name(parts: Sequence[str]) -> str:
     """A table's name from readable parts: letters, digits, - and _."""
     return "-".join("".join(c if c.isalnum() and c.isascii() else "_" for c in part) for part in parts)
+
+
+def _connect(uri: str) -> Any:
+    """LanceDB's connection. Imported here: it takes seconds, and vectors may be given from elsewhere."""
+    os.environ.setdefault("LANCE_LOG", "error")
+    # said whenever a program is started: the child is replaced at once and never uses its copy of Lance
+    warnings.filterwarnings("ignore", message="lancedb fork support", category=RuntimeWarning)
+    import lancedb
+
+    return lancedb.connect(uri)

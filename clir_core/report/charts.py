@@ -76,12 +76,25 @@ def curves(result: AuditResult) -> tuple[Curve, ...]:
 
 def dose_response(result: AuditResult) -> Chart | None:
     """The chart, or None where no language has a curve. Of very many languages those that change most are shown."""
-    found = curves(result)
-    if not found:
+    found, shown = curves(result), _shown(result)
+    if not shown:
         return None
-    shown = sorted(found, key=lambda curve: -abs(curve.rows[-1].value - curve.rows[0].value))[: LINES * len(DASHES)]
-    shown.sort(key=lambda curve: result.languages.index(curve.lang))
-    band = len(shown) <= LINES
+    figure = draw_dose_response(result)
+    assert figure
+    names = ", ".join(language_name(curve.lang) for curve in shown)
+    svg = as_element(figure, f"{METRIC} against the English share: {names}")
+    note = "Bands are 95 % intervals." if _has_bands(shown) else "The intervals are in the list of figures below."
+    if len(shown) < len(found):
+        note += f" Of {len(found)} languages these are the {len(shown)} that change most."
+    return Chart(svg, note)
+
+
+def draw_dose_response(result: AuditResult) -> Figure | None:
+    """The figure, in colours that stand for the page's; None where no language has a curve."""
+    shown = _shown(result)
+    if not shown:
+        return None
+    band = _has_bands(shown)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8.4, max(3.9, 0.21 * len(shown) + 1)), layout="constrained")
         figure.patch.set_alpha(0)
@@ -90,12 +103,17 @@ def dose_response(result: AuditResult) -> Chart | None:
         for index, curve in enumerate(shown):
             _draw(axes, curve, index, band)
         _label_ends(axes, shown)
-        names = ", ".join(language_name(curve.lang) for curve in shown)
-        svg = as_element(figure, f"{METRIC} against the English share: {names}")
-    note = "Bands are 95 % intervals." if band else "The intervals are in the list of figures below."
-    if len(shown) < len(found):
-        note += f" Of {len(found)} languages these are the {len(shown)} that change most."
-    return Chart(svg, note)
+    return figure
+
+
+def _shown(result: AuditResult) -> list[Curve]:
+    """Of very many languages those that change most, in the order of the result."""
+    found = sorted(curves(result), key=lambda curve: -abs(curve.rows[-1].value - curve.rows[0].value))
+    return sorted(found[: LINES * len(DASHES)], key=lambda curve: result.languages.index(curve.lang))
+
+
+def _has_bands(shown: Sequence[Curve]) -> bool:
+    return len(shown) <= LINES
 
 
 def _frame(axes: Axes, shown: Sequence[Curve], band: bool) -> None:

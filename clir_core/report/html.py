@@ -99,6 +99,9 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
         rows.append(("correction", f"fitted on {made.fitted.corpus}, fingerprint {made.fitted.corpus_fingerprint}"))
         tables.append(("fitted on", made.fitted.documents_table))
     for label, read in tables:
+        if read is None:
+            rows.append((label, "vectors given from Python"))
+            continue
         rows.append((label, f"table {read.table}, version {read.version}, tag {read.tag}, in {read.uri}"))
     rows += [
         ("git commit", made.git_commit or "unknown"),

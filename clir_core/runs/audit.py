@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from clir_core.audit.corrections import fit_reference, read_fit_corpus
-from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance
+from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance, TableRead
 from clir_core.audit.spec import AuditSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.tables import ENGLISH, Corpus
@@ -56,7 +56,8 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     )
     measures = measures_directory(spec, ranks)
     measured = runner.once("compute metrics", lambda: measure(spec, measures, ranks, corpus))
-    made = result(spec, corpus, checkpoint, fit, embedded, ranked, measured, runner.timings)
+    origin = made_of(spec, checkpoint, fit, embedded)
+    made = result(spec, corpus, checkpoint.name, ranked, measured, origin, runner.timings)
     out = output_directory(made, checkpoint)
     runner.step("report", lambda: write(made, ranks, measures, corpus, out), lambda _: f"report: {out / 'report.html'}")
     return Finished(made, out, *runner.step("register audit", lambda: record_audit(made, out, known, by)))
@@ -170,19 +171,38 @@ def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
     )
 
 
+class Made(NamedTuple):
+    """What made the figures: fingerprints, and the tables that the vectors are read from, if they are stored."""
+
+    model: str
+    checkpoint: str = ""
+    documents: TableRead | None = None
+    queries: TableRead | None = None
+    fitted: Fitted | None = None
+
+
+def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedded: Embedded) -> Made:
+    """Of stored vectors."""
+    fitted = None
+    if fit and embedded.fit:
+        fitted = Fitted(
+            corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit
+        )
+    return Made(checkpoint.sha256, "", embedded.documents, embedded.queries, fitted)
+
+
 def result(
     spec: AuditSpec,
     corpus: Corpus,
-    checkpoint: Checkpoint,
-    fit: Corpus | None,
-    embedded: Embedded,
+    name: str,
     ranked: Ranked,
     measured: Measured,
+    made: Made,
     timings: dict[str, float],
 ) -> AuditResult:
-    """All that the audit found, with its verdict and what made it."""
+    """All that the audit of a model of this name found, with its verdict and what made it."""
     others = [lang for lang in corpus.languages if lang != ENGLISH]
-    model = spec.corrected(checkpoint.name)
+    model = spec.corrected(name)
     return AuditResult(
         name=f"{model} on {corpus.name}",
         spec=spec,
@@ -191,11 +211,11 @@ def result(
         provenance=Provenance(
             versions=versions(),
             git_commit=git_commit(),
-            model_fingerprint=checkpoint.sha256,
+            model_fingerprint=made.model,
             corpus_fingerprint=corpus.fingerprint(),
-            documents_table=embedded.documents,
-            queries_table=embedded.queries,
-            fitted=_fitted(spec, fit, embedded),
+            documents_table=made.documents,
+            queries_table=made.queries,
+            fitted=made.fitted,
             ties=ranked.ties,
             near_ties=ranked.near_ties,
             timings=dict(timings),
@@ -235,12 +255,6 @@ def is_there(made: AuditResult, out: Path) -> bool:
 def _without_times(made: AuditResult) -> AuditResult:
     times = {"timings": {}, "finished": datetime.min}
     return made.model_copy(update={"provenance": made.provenance.model_copy(update=times)})
-
-
-def _fitted(spec: AuditSpec, fit: Corpus | None, embedded: Embedded) -> Fitted | None:
-    if not (fit and embedded.fit):
-        return None
-    return Fitted(corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit)
 
 
 def _counted(corpus: Corpus) -> str:

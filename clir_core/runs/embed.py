@@ -17,7 +17,7 @@ from clir_core.audit.corrections import fit_reference
 from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
-from clir_core.corpus.texts import document_texts, query_texts
+from clir_core.corpus.texts import by_length, document_texts, query_texts
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank.store import VectorTable, table_name
 from clir_core.sources import splits
@@ -48,8 +48,9 @@ def embed_corpus(
     checkpoint: Checkpoint,
     spec: AuditSpec,
     bars: Bars,
-    encoders: OpenEncoders,
     fit: Corpus | None = None,
+    *,
+    encoders: OpenEncoders,
 ) -> Embedded:
     """Bring both vector tables of a corpus up to date, and tag the versions that this audit reads.
 
@@ -135,7 +136,6 @@ def embed_missing(
 
 def missing_blocks(table: VectorTable, texts: pl.DataFrame, block: int) -> list[pl.DataFrame]:
     """Texts without a row, of like length together; cut over all texts, so a run that goes on meets the same blocks."""
-    order = texts.with_columns(length=pl.col("text").str.len_bytes()).sort("length", "id", descending=[True, False])
-    order = table.find(order.drop("length")).with_columns(block=pl.int_range(pl.len()) // block)
+    order = table.find(by_length(texts)).with_columns(block=pl.int_range(pl.len()) // block)
     pending = order.filter(pl.col("row_id").is_null()).drop("row_id")
     return [part.drop("block") for part in pending.partition_by("block", maintain_order=True)]

@@ -24,7 +24,8 @@ def finished(spec: AuditSpec) -> Path | None:
     measured = read_result(audit.measures_directory(spec, ranks) / RESULT, Measured)
     if not (ranked and embedded and measured):
         return None
-    made = audit.result(spec, corpus, checkpoint, fit, embedded, ranked, measured, {})
+    origin = audit.made_of(spec, checkpoint, fit, embedded)
+    made = audit.result(spec, corpus, checkpoint.name, ranked, measured, origin, {})
     out = audit.output_directory(made, checkpoint)
     entry = Registry(spec.workspace).get(found(as_registered(spec), "", "").checkpoint)
     known = entry.audit(spec.asked(corpus.fingerprint())) if entry else None

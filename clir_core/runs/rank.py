@@ -12,11 +12,11 @@ from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
-from clir_core.rank.plan import make_plan
+from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.ranked import Ranked
 from clir_core.rank.ranking import CountBlocks, in_threads, rank_plan
 from clir_core.rank.store import VectorTable
-from clir_core.workspace.progress import Bars
+from clir_core.workspace.progress import Bars, Progress
 from clir_core.workspace.steps import once
 
 RowIds = Mapping[str, np.ndarray]
@@ -47,23 +47,26 @@ def rank_once(
     """
 
     def compute(scratch: Path) -> Ranked:
+        plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
         correction = fit_correction(spec, fit, open_read(embedded.fit), unit) if fit and embedded.fit else None
-        return rank_stored(spec, corpus, embedded, correction, scratch, bars, count)
+        return rank_corpus(plan, corpus, embedded, scratch, bars("rank"), correction, count)
 
     return once(directory, Ranked, compute)
 
 
-def rank_stored(
-    spec: AuditSpec,
+def rank_corpus(
+    plan: Plan,
     corpus: Corpus,
     embedded: Embedded,
-    correction: Correction | None,
     directory: Path,
-    bars: Bars,
+    progress: Progress,
+    correction: Correction | None = None,
     count: CountRows = in_this_process,
 ) -> Ranked:
-    """Rank by stored vectors, as they are or corrected; the files go into the directory."""
-    plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
+    """Rank every gold in every pool of the plan, by stored vectors as they are or corrected.
+
+    Writes ranks.parquet and topk.parquet into the directory.
+    """
     stored, asked = open_read(embedded.documents), open_read(embedded.queries)
     places, query_places = stored.find(document_texts(corpus)), asked.find(query_texts(corpus))
     rows = {lang: _in_order(places, documents.doc_id) for lang, documents in plan.documents.items()}
@@ -74,7 +77,7 @@ def rank_stored(
     def read(lang: str, numbers: np.ndarray) -> np.ndarray:
         return document_vectors(stored, lang, rows[lang][numbers], correction)
 
-    return rank_plan(plan, vectors, read, count(embedded.documents, rows, correction), directory, bars("rank"))
+    return rank_plan(plan, vectors, read, count(embedded.documents, rows, correction), directory, progress)
 
 
 def document_vectors(stored: VectorTable, lang: str, row_ids: np.ndarray, correction: Correction | None) -> np.ndarray:

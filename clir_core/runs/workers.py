@@ -56,7 +56,7 @@ class Here:
         """Encode what the vector tables lack, one block after the other."""
         from clir_core.runs.embed import embed_corpus
 
-        return embed_corpus(corpus, checkpoint, spec, bars, _encoders, fit)
+        return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=_encoders)
 
     def rank(
         self,

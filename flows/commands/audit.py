@@ -66,7 +66,6 @@ def _kept(spec: AuditSpec) -> Path | None:
     What is wrong with the spec is said here, before Prefect or Ray start.
     """
     from clir_core.runs.kept import finished
-
     from flows.server import is_standing
 
     found = finished(spec)

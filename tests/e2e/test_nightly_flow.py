@@ -166,9 +166,9 @@ def test_an_audit_by_hand_of_what_the_night_knows_is_no_second_one(first, servic
 
 @pytest.mark.parametrize("what", [pytest.param("changed", marks=pytest.mark.slow), "vanished"])
 def test_a_checkpoint_that_changes_during_its_audit_fails_it(first, service, what, monkeypatch):
-    from tasks import audit as steps
+    from clir_core.jobs.workers import RayWorkers
 
-    place, inner = service.drop(what, 8 if what == "changed" else 9), steps.embed_corpus
+    place, inner = service.drop(what, 8 if what == "changed" else 9), RayWorkers.embed
 
     def meddle(*values: Any) -> Any:
         if what == "vanished":
@@ -177,7 +177,7 @@ def test_a_checkpoint_that_changes_during_its_audit_fails_it(first, service, wha
             (place / "config.json").write_text((place / "config.json").read_text("utf-8") + " ", "utf-8")
         return inner(*values)
 
-    monkeypatch.setattr(steps, "embed_corpus", meddle)
+    monkeypatch.setattr(RayWorkers, "embed", meddle)
     state, _ = service.night()
     assert state.is_failed()
     entry = service.registry.find(what)

@@ -7,9 +7,11 @@ import pytest
 from clir_core.audit.result import Embedded
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
-from clir_core.jobs.embed import embed_corpus
+from clir_core.jobs.workers import encoders
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
+from clir_core.runs.embed import embed_corpus
 from clir_core.sources import read_corpus
+from clir_core.workspace.progress import unseen
 
 
 @pytest.fixture(scope="session")
@@ -33,4 +35,4 @@ def spec(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Au
 @pytest.fixture(scope="session")
 def embedded(ray_cluster: None, corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec) -> Embedded:
     """What the first audit of this workspace stored."""
-    return embed_corpus(corpus, checkpoint, spec, lambda kind: lambda done, total: None)
+    return embed_corpus(corpus, checkpoint, spec, unseen, encoders=encoders)

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import lancedb
@@ -20,13 +21,17 @@ from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import ModelError
-from clir_core.jobs import embed
-from clir_core.jobs.embed import EncoderPool, embed_corpus, embed_missing, missing_blocks, place_of
+from clir_core.jobs.embed import EncoderPool
+from clir_core.jobs.workers import encoders
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.rank.store import VectorTable, rows
+from clir_core.runs import embed
+from clir_core.runs.embed import embed_missing, missing_blocks, place_of
 from clir_core.sources import read_corpus
+from clir_core.workspace.progress import Progress
 
 BLOCK = 20
+embed_corpus = partial(embed.embed_corpus, encoders=encoders)
 
 
 class InterruptedRunError(Exception):
@@ -37,7 +42,7 @@ def ignore(done: int, total: int) -> None:
     """Progress of no interest."""
 
 
-def stop_after(blocks: int) -> embed.Progress:
+def stop_after(blocks: int) -> Progress:
     calls = iter(range(blocks))
 
     def progress(done: int, total: int) -> None:
@@ -244,7 +249,7 @@ def test_the_version_that_an_audit_reads_is_tagged(embedded: Embedded) -> None:
 def test_a_second_audit_of_the_same_encodes_nothing(
     corpus: Corpus, checkpoint: Checkpoint, embedded: Embedded, spec: AuditSpec
 ) -> None:
-    def no_progress(kind: str) -> embed.Progress:
+    def no_progress(kind: str) -> Progress:
         raise AssertionError(f"{kind} texts are encoded again")
 
     again = embed_corpus(corpus, checkpoint, spec, no_progress)

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import lancedb
@@ -17,18 +18,21 @@ from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import QUERIES, Corpus
 from clir_core.errors import StoreError
-from clir_core.jobs import rank
 from clir_core.jobs.cluster import n_cpus
-from clir_core.jobs.embed import embed_corpus
-from clir_core.jobs.rank import rank_corpus
+from clir_core.jobs.rank import in_tasks
+from clir_core.jobs.workers import encoders
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank import ranking
 from clir_core.rank.plan import make_plan
 from clir_core.rank.ranked import Ranked
 from clir_core.rank.store import VectorTable, rows
+from clir_core.runs import rank
+from clir_core.runs.embed import embed_corpus
 from clir_core.scenarios import SCENARIOS, ScenarioName
+from clir_core.workspace.progress import Progress, unseen
 
 LANGUAGES = ("en", "de", "zh")
+rank_corpus = partial(rank.rank_corpus, count=in_tasks)
 
 
 def ranked_in(
@@ -36,7 +40,7 @@ def ranked_in(
     corpus: Corpus,
     embedded: Embedded,
     scenarios: tuple[ScenarioName, ...] = SCENARIOS,
-    progress: ranking.Progress = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> Ranked:
     directory.mkdir(exist_ok=True)
     plan = make_plan(corpus, LANGUAGES, scenarios, 10, 0)
@@ -144,7 +148,7 @@ def test_the_number_of_encoding_workers_changes_no_bit(
     runtime = RuntimeSpec(workers=n_cpus() + 1, block_documents=50)
     elsewhere = spec.model_copy(update={"runtime": runtime, "workspace": tmp_path / "workspace"})
     with within(180):
-        again = embed_corpus(corpus, checkpoint, elsewhere, lambda kind: lambda done, total: None)
+        again = embed_corpus(corpus, checkpoint, elsewhere, unseen, encoders=encoders)
     assert again.documents.uri != embedded.documents.uri and again.encoded == embedded.encoded
     ranked_in(tmp_path / "ranks", corpus, again)
     assert same_files(tmp_path / "ranks", result)

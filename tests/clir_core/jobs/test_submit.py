@@ -35,16 +35,19 @@ from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError, CorpusError, ModelError, SpecError
 from clir_core.jobs import entry, submit
-from clir_core.jobs.cluster import cluster_for, may_pass
-from clir_core.jobs.embed import count_missing, embed_corpus
-from clir_core.jobs.rank import open_read, rank_corpus
+from clir_core.jobs.cluster import may_pass
+from clir_core.jobs.rank import in_tasks
 from clir_core.jobs.requests import EmbedRequest, RankRequest, Request, TrainRequest
 from clir_core.jobs.submit import do_by_job
 from clir_core.jobs.token import authorization
-from clir_core.jobs.train import run_directory, train
+from clir_core.jobs.train import fit
+from clir_core.jobs.workers import encoders, ray_workers
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank.plan import make_plan
 from clir_core.rank.ranked import Ranked
+from clir_core.runs.embed import count_missing, embed_corpus
+from clir_core.runs.rank import open_read, rank_corpus
+from clir_core.runs.train import run_directory, train
 from clir_core.workspace.steps import RESULT, read_result
 
 PATIENCE = 120
@@ -179,7 +182,7 @@ def by_job(
     do_by_job(
         address, request, lambda: not count_missing(corpus, checkpoint, remote, corpus), asked.progress, asked.say
     )
-    return embed_corpus(corpus, checkpoint, remote, asked.progress, corpus), asked
+    return embed_corpus(corpus, checkpoint, remote, asked.progress, corpus, encoders=encoders), asked
 
 
 def test_a_job_whose_asker_was_killed_is_followed_and_runs_once(
@@ -193,8 +196,8 @@ def test_a_job_whose_asker_was_killed_is_followed_and_runs_once(
     assert passed_on["HF_HUB_OFFLINE"] == passed_on["DO_NOT_TRACK"] == "1"
     n_documents, n_queries = len(corpus.documents), len(corpus.queries)
     assert {(name, total) for name, done, total in asked.told if done == total} == {
-        ("document", n_documents),
-        ("query", n_queries),
+        ("embed-document", n_documents),
+        ("embed-query", n_queries),
     }
     assert found.encoded == 0 and found.reused == 2 * n_documents + n_queries
 
@@ -239,7 +242,7 @@ def test_two_runs_that_wait_for_the_same_ranks_get_the_same_as_here(
     assert both[0].told == both[1].told and name == "rank" and done == total > 0
     plan = make_plan(corpus, corpus.languages, remote.scenarios, max(remote.cutoffs), remote.seed)
     correction = fit_correction(remote, corpus, open_read(embedded.documents), checkpoint.normalize)
-    here = rank_corpus(plan, corpus, embedded, tmp_path, lambda done, total: None, correction)
+    here = rank_corpus(plan, corpus, embedded, tmp_path, lambda done, total: None, correction, in_tasks)
     assert read_result(ranks / RESULT, Ranked) == here
     for file in ("ranks.parquet", "topk.parquet"):
         assert pl.read_parquet(ranks / file).equals(pl.read_parquet(tmp_path / file))
@@ -268,7 +271,7 @@ def triples_of(spec: AlignSpec) -> pa.Table:
 def test_an_error_of_the_step_arrives_as_it_was(address: str, checkpoint: Checkpoint, tmp_path: Path) -> None:
     request, asked = train_request(checkpoint, tmp_path, held_out=0.95), Asked()
     with pytest.raises(AlignError, match="groups are held out") as here:
-        train(request.spec, checkpoint, triples_of(request.spec), tmp_path / "here", lambda done, total: None)
+        train(request.spec, checkpoint, triples_of(request.spec), tmp_path / "here", lambda done, total: None, fit)
     with pytest.raises(AlignError) as there:
         do_by_job(address, request, lambda: False, asked.progress, asked.say)
     assert str(there.value) == str(here.value) and not may_pass(there.value)
@@ -313,7 +316,9 @@ def test_a_stopped_training_goes_on_in_the_next_job_with_the_same_outcome(
     do_by_job(address, request, (request.run / RESULT).exists, asked.progress, asked.say)
     there = read_result(request.run / RESULT, Trained)
     assert there and {(name, total) for name, _, total in asked.told} == {("train", len(there.steps))}
-    here, _ = train(request.spec, checkpoint, triples_of(request.spec), tmp_path / "here", lambda done, total: None)
+    here, _ = train(
+        request.spec, checkpoint, triples_of(request.spec), tmp_path / "here", lambda done, total: None, fit
+    )
     one, other = (load_file(found.checkpoint / "model.safetensors") for found in (here, there))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert [step.loss for step in here.steps] == [step.loss for step in there.steps]
@@ -421,5 +426,5 @@ class TestSetting:
 
     def test_a_run_starts_no_cluster_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("clir_core.jobs.cluster.ray.init", partial(pytest.fail, "started"))
-        with cluster_for(RuntimeSpec(ray_jobs=self.ADDRESS)):
+        with ray_workers(RuntimeSpec(ray_jobs=self.ADDRESS), print):
             pass

@@ -25,8 +25,9 @@ from clir_core.align.data import training_triples
 from clir_core.align.result import Trained
 from clir_core.align.spec import AlignSpec, OptimiserSpec
 from clir_core.errors import AlignError, StoreError
-from clir_core.jobs.train import _threads, run_directory, train
+from clir_core.jobs.train import _threads, fit
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
+from clir_core.runs.train import run_directory, train
 
 OPTIMISER = OptimiserSpec(batch=8, learning_rate=1e-3, epochs=12, query_tokens=32, passage_tokens=32)
 SPEC = AlignSpec(triples=60, head=False, loss={"query_info_nce": 1.0, "distill_scores": 1.0}, optimiser=OPTIMISER)
@@ -61,7 +62,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(ray_cluster: None, checkpoint: Checkpoint, triples: pa.Table, workspace: Path) -> Trained:
-    trained, before = train(SPEC, checkpoint, triples, workspace / "undisturbed", ignore)
+    trained, before = train(SPEC, checkpoint, triples, workspace / "undisturbed", ignore, fit)
     assert not before
     return trained
 
@@ -116,7 +117,7 @@ def test_what_it_says_of_itself(undisturbed: Trained, triples: pa.Table) -> None
 def test_without_a_loss_the_head_alone_is_fitted(
     ray_cluster: None, checkpoint: Checkpoint, triples: pa.Table, workspace: Path
 ) -> None:
-    trained, _ = train(AlignSpec(loss="none", triples=60), checkpoint, triples, workspace / "head", ignore)
+    trained, _ = train(AlignSpec(loss="none", triples=60), checkpoint, triples, workspace / "head", ignore, fit)
     assert trained.steps == () and trained.seconds == 0
     assert trained.with_head and [found.step for found in trained.evaluations] == [0]
     before, after = (load_file(path / "model.safetensors") for path in (checkpoint.path, trained.checkpoint))
@@ -133,7 +134,7 @@ def test_without_a_loss_the_head_alone_is_fitted(
 def test_asking_again_returns_what_was_found(
     undisturbed: Trained, checkpoint: Checkpoint, triples: pa.Table, workspace: Path
 ) -> None:
-    assert train(SPEC, checkpoint, triples, workspace / "undisturbed", never) == (undisturbed, True)
+    assert train(SPEC, checkpoint, triples, workspace / "undisturbed", never, fit) == (undisturbed, True)
 
 
 @pytest.mark.slow
@@ -150,7 +151,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nothing_changes(
             for process in killed:
                 os.kill(process, signal.SIGKILL)
 
-    trained, before = train(SPEC, checkpoint, triples, workspace / "replaced", kill)
+    trained, before = train(SPEC, checkpoint, triples, workspace / "replaced", kill, fit)
     assert len(killed) == 1 and not before
     assert seen[-1] == (len(trained.steps), len(trained.steps))
     assert_same(trained, undisturbed)
@@ -162,7 +163,8 @@ DRIVER = """
     import pyarrow.parquet as pq
     from clir_core.align.spec import AlignSpec
     from clir_core.jobs.cluster import cluster
-    from clir_core.jobs.train import train
+    from clir_core.jobs.train import fit
+    from clir_core.runs.train import train
     from clir_core.model.checkpoint import Checkpoint
 
     def say(done, total):
@@ -173,7 +175,7 @@ DRIVER = """
     spec = AlignSpec.model_validate_json((here / "spec.json").read_text())
     base = Checkpoint.model_validate_json((here / "base.json").read_text())
     with cluster(None):
-        train(spec, base, pq.read_table(here / "triples.parquet"), here / "run", say)
+        train(spec, base, pq.read_table(here / "triples.parquet"), here / "run", say, fit)
 """
 
 
@@ -189,7 +191,7 @@ def test_a_driver_that_is_killed_takes_all_with_it_and_another_goes_on(
     driver = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
     assert driver.returncode == -signal.SIGKILL, driver.stderr.decode()[-2000:]
     assert not (tmp_path / "run" / "result.json").exists()
-    trained, before = train(SPEC, checkpoint, triples, tmp_path / "run", ignore)
+    trained, before = train(SPEC, checkpoint, triples, tmp_path / "run", ignore, fit)
     assert not before
     assert_same(trained, undisturbed)
 
@@ -204,7 +206,7 @@ def test_two_workers_with_half_the_rows_learn_what_one_learns(
     for workers in (1, 2):
         few = OPTIMISER.model_copy(update={"epochs": 1, "learning_rate": 1e-4})
         spec = SPEC.model_copy(update={"workers": workers, "optimiser": few, "held_out": 0.0})
-        found.append(train(spec, calm, triples, workspace / f"workers-{workers}", ignore)[0])
+        found.append(train(spec, calm, triples, workspace / f"workers-{workers}", ignore, fit)[0])
     one, two = found
     assert [step.loss for step in two.steps] == pytest.approx([step.loss for step in one.steps], rel=1e-4)
     assert [step.gradient for step in two.steps] == pytest.approx([step.gradient for step in one.steps], rel=1e-2)
@@ -235,7 +237,7 @@ def test_an_error_of_a_worker_arrives_as_it_was(
     wild = OPTIMISER.model_copy(update={"learning_rate": 1e30, "warmup": 0.0})
     spec = SPEC.model_copy(update={"optimiser": wild})
     with pytest.raises(AlignError, match=r"step [2-9] of \d+: the loss is nan .* The weights before it are no good"):
-        train(spec, checkpoint, triples, tmp_path / "run", ignore)
+        train(spec, checkpoint, triples, tmp_path / "run", ignore, fit)
     assert not list(tmp_path.glob("run/checkpoints/step-*"))
     assert not (tmp_path / "run" / "result.json").exists()
 
@@ -258,13 +260,13 @@ def test_what_cannot_be_trained_on_says_so_at_once(
     change, settings, message = BAD[case]
     spec = AlignSpec.model_validate({**SPEC.model_dump(mode="json"), **settings})
     with pytest.raises(AlignError, match=message):
-        train(spec, checkpoint, change(triples), tmp_path / "run", never)
+        train(spec, checkpoint, change(triples), tmp_path / "run", never, fit)
 
 
 def test_storage_that_cannot_be_written_says_so(checkpoint: Checkpoint, triples: pa.Table, tmp_path: Path) -> None:
     (tmp_path / "steps").write_text("a file where a folder belongs", "utf-8")
     with pytest.raises(StoreError, match=r"steps/run: cannot be read or written .*check that it exists and is yours"):
-        train(SPEC, checkpoint, triples, tmp_path / "steps" / "run", never)
+        train(SPEC, checkpoint, triples, tmp_path / "steps" / "run", never, fit)
 
 
 def test_a_directory_of_another_run_is_refused_and_left_alone(
@@ -273,7 +275,7 @@ def test_a_directory_of_another_run_is_refused_and_left_alone(
     (tmp_path / "run.txt").write_bytes((workspace / "undisturbed" / "run.txt").read_bytes())
     other = SPEC.model_copy(update={"seed": 1})
     with pytest.raises(AlignError, match=r"belongs to another run, [0-9a-f]{16}, and this one is [0-9a-f]{16}"):
-        train(other, checkpoint, triples, tmp_path, never)
+        train(other, checkpoint, triples, tmp_path, never, fit)
     assert {file.name for file in tmp_path.iterdir()} == {".lock", "run.txt"}
 
 

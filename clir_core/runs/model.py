@@ -1,0 +1,121 @@
+"""An audit of a model that is in memory: a SentenceTransformer, or anything that encodes texts."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from clir_core.audit.spec import BLOCK_TEXTS
+from clir_core.corpus.texts import document_texts, in_blocks, query_texts
+from clir_core.errors import ModelError
+from clir_core.runs.audited import Audit
+from clir_core.runs.vectors import AnyCorpus, audit_arrays, checked, corpus_of, spec_of
+from clir_core.scenarios import SCENARIOS, ScenarioName
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from clir_core.model.encoder import Encoder
+
+_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as sentence-transformers looks for one
+
+
+def audit_model(
+    model: Any,
+    corpus: AnyCorpus = "demo",
+    *,
+    name: str | None = None,
+    languages: Sequence[str] = (),
+    scenarios: Sequence[ScenarioName] = SCENARIOS,
+    cutoffs: Sequence[int] = (10,),
+    seed: int = 0,
+    resamples: int = 1000,
+) -> Audit:
+    """Audit a SentenceTransformer, or an object with `encode_query` and `encode_document`, or with `encode`.
+
+    The corpus is a reference such as "demo" or "xquad:DIR", or frames of its three tables. Prompts, length and pooling
+    are the model's own; vectors are compared by cosine, unless a SentenceTransformer says dot. Raises ModelError where
+    it cannot be encoded with.
+    """
+    asked = corpus_of(corpus, languages)
+    documents_DH, queries_QH, similarity = _vectors(model, document_texts(asked), query_texts(asked))
+    spec = spec_of(name or _name(model), corpus, asked, languages, scenarios, cutoffs, seed, resamples)
+    return audit_arrays(
+        asked,
+        checked("documents", documents_DH, asked.documents["doc_id"], similarity),
+        checked("queries", queries_QH, asked.queries["query_id"], similarity),
+        spec,
+    )
+
+
+def _vectors(
+    model: Any, documents: pl.DataFrame, queries: pl.DataFrame
+) -> tuple[np.ndarray, np.ndarray, Literal["cosine", "dot"]]:
+    """Vectors of documents and of queries in their order, and how they are compared."""
+    if "sentence_transformers" in sys.modules:
+        from sentence_transformers import SentenceTransformer
+
+        if isinstance(model, SentenceTransformer):
+            return _of_sentence_transformer(model, documents, queries)
+    encode_document = getattr(model, "encode_document", None) or getattr(model, "encode", None)
+    encode_query = getattr(model, "encode_query", None) or getattr(model, "encode", None)
+    if not (callable(encode_document) and callable(encode_query)):
+        raise ModelError(
+            f"{type(model).__name__}: has neither encode_query and encode_document nor encode; give an object that "
+            "has, or give the vectors themselves to audit_vectors"
+        )
+    return (
+        np.asarray(encode_document(documents["text"].to_list())),
+        np.asarray(encode_query(queries["text"].to_list())),
+        "cosine",
+    )
+
+
+def _of_sentence_transformer(
+    model: "SentenceTransformer", documents: pl.DataFrame, queries: pl.DataFrame
+) -> tuple[np.ndarray, np.ndarray, Literal["cosine", "dot"]]:
+    """In the batches of `clir audit`, so to the same bits."""
+    from clir_core.model.encoder import Encoder
+
+    similarity = str(model.similarity_fn_name or "cosine")
+    if similarity not in ("cosine", "dot"):
+        raise ModelError(f"{_name(model)}: ranks by {similarity!r}; an audit knows cosine and dot products")
+    own = {key: value for key, value in model.prompts.items() if value}
+    document = next((own[key] for key in _DOCUMENT_PROMPTS if key in own), "")
+    prompts = {"query": own.get("query", ""), "document": document}
+    with _encoding(model):
+        encoder = Encoder(model, prompts, similarity == "cosine", _name(model), truncate_dim=model.truncate_dim)
+        vectors = [_in_order(encoder, texts, kind) for texts, kind in ((documents, "document"), (queries, "query"))]
+    return vectors[0], vectors[1], "dot" if similarity == "dot" else "cosine"
+
+
+def _in_order(encoder: "Encoder", texts: pl.DataFrame, kind: str) -> np.ndarray:
+    """Vectors of texts in their order, encoded in the blocks that a stored table is filled in."""
+    found_NH = np.empty((len(texts), encoder.dim), np.float32)
+    for block in in_blocks(texts.with_row_index("row"), BLOCK_TEXTS):
+        found_NH[block["row"].to_numpy()] = encoder.encode(block["text"].to_list(), kind)
+    return found_NH
+
+
+@contextmanager
+def _encoding(model: "SentenceTransformer") -> Iterator[None]:
+    """The model as an audit uses it, and afterwards as it was: it may be in the middle of its training."""
+    from clir_core.model.linear import as_onednn
+
+    was_training, default = model.training, model.default_prompt_name
+    model.eval()
+    model.default_prompt_name = None
+    try:
+        with as_onednn(model):
+            yield
+    finally:
+        model.default_prompt_name = default
+        model.train(was_training)
+
+
+def _name(model: Any) -> str:
+    card = getattr(model, "model_card_data", None)
+    return str(getattr(card, "model_id", None) or getattr(card, "base_model", None) or type(model).__name__)

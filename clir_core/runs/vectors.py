@@ -1,0 +1,206 @@
+"""An audit of vectors that somebody else made, by any API, index or framework. Nothing is encoded or stored."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from clir_core.audit.spec import AuditSpec
+from clir_core.corpus.tables import Corpus
+from clir_core.errors import VectorsError
+from clir_core.rank.plan import make_plan
+from clir_core.rank.ranking import in_threads, rank_plan
+from clir_core.runs.audit import Made, measure, result
+from clir_core.runs.audited import Audit
+from clir_core.scenarios import SCENARIOS, ScenarioName
+from clir_core.sources import frames, read_corpus
+from clir_core.sources.choice import choose_languages
+from clir_core.spec import sha256_of
+
+_IDS, _VECTORS = ("id", "doc_id", "query_id"), ("vector", "embedding")
+_UNIT = 1e-5  # vectors whose length differs from 1 by less are left as they are, to the last bit
+_SHOWN = 5
+# rows in the order of the corpus, a table of ids and vectors, or a vector for each id
+Vectors = np.ndarray | Mapping[str, Sequence[float]] | Any
+# a reference, a corpus, or its three frames
+AnyCorpus = str | Corpus | Mapping[str, Any]
+
+
+def audit_vectors(
+    corpus: AnyCorpus,
+    *,
+    documents: Vectors,
+    queries: Vectors,
+    name: str,
+    languages: Sequence[str] = (),
+    scenarios: Sequence[ScenarioName] = SCENARIOS,
+    cutoffs: Sequence[int] = (10,),
+    similarity: Literal["cosine", "dot"] = "cosine",
+    seed: int = 0,
+    resamples: int = 1000,
+) -> Audit:
+    """Audit vectors of a corpus's documents and queries: a reference such as "demo", or frames of all three tables.
+
+    Vectors are an id-to-vector mapping, a table with the columns `id` and `vector`, or an array whose rows follow the
+    corpus: the frames as given, or `read_corpus(reference, languages)`. With cosine they get length 1, unless they have
+    it. Raises VectorsError that names a vector that is missing, superfluous, not finite or of another length.
+    """
+    asked = corpus_of(corpus, languages)
+    document_ids, query_ids = ids_of(corpus, asked)
+    return audit_arrays(
+        asked,
+        checked("documents", documents, asked.documents["doc_id"], similarity, document_ids),
+        checked("queries", queries, asked.queries["query_id"], similarity, query_ids),
+        spec_of(name, corpus, asked, languages, scenarios, cutoffs, seed, resamples),
+    )
+
+
+def spec_of(
+    name: str,
+    corpus: AnyCorpus,
+    asked: Corpus,
+    languages: Sequence[str],
+    scenarios: Sequence[ScenarioName],
+    cutoffs: Sequence[int],
+    seed: int,
+    resamples: int,
+) -> AuditSpec:
+    """The audit that these arguments ask for."""
+    return AuditSpec(
+        model=name,
+        corpus=corpus if isinstance(corpus, str) else asked.name,
+        languages=tuple(languages),
+        scenarios=tuple(scenarios),
+        cutoffs=tuple(cutoffs),
+        seed=seed,
+        resamples=resamples,
+    )
+
+
+def audit_arrays(corpus: Corpus, documents_DH: np.ndarray, queries_QH: np.ndarray, spec: AuditSpec) -> Audit:
+    """Audit float32 vectors whose rows are those of the corpus's tables."""
+    plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
+    places = {lang: _places(corpus.documents["doc_id"], found.doc_id) for lang, found in plan.documents.items()}
+    asked = {
+        lang: queries_QH[_places(corpus.queries["query_id"], found.query_id)] for lang, found in plan.queries.items()
+    }
+
+    def read(lang: str, numbers: np.ndarray) -> np.ndarray:
+        return documents_DH[places[lang][numbers]]
+
+    folder = tempfile.TemporaryDirectory(prefix="clir-audit-")
+    directory = Path(folder.name)
+    count = in_threads(read, os.cpu_count() or 1)
+    ranked = rank_plan(plan, asked, read, count, directory, lambda done, total: None)
+    measured, _ = measure(spec, directory, directory, corpus)
+    made = Made(model=_fingerprint(documents_DH, queries_QH))
+    return Audit(result(spec, corpus, spec.model, ranked, measured, made, {}), directory, corpus, folder)
+
+
+def corpus_of(corpus: AnyCorpus, languages: Sequence[str]) -> Corpus:
+    """The corpus, validated, in English and these languages; in all of its own where none is given."""
+    if isinstance(corpus, str):
+        return read_corpus(corpus, languages)
+    whole = corpus if isinstance(corpus, Corpus) else frames.read(corpus).validated()
+    return whole.restrict(choose_languages(languages, whole.languages, whole.name)) if languages else whole
+
+
+def ids_of(corpus: AnyCorpus, read: Corpus) -> tuple[list[str], list[str]]:
+    """Ids of documents and queries in the order that an array's rows follow."""
+    if isinstance(corpus, Mapping):
+        tables = (frames.as_table(corpus["documents"], "documents"), frames.as_table(corpus["queries"], "queries"))
+    else:
+        whole = corpus if isinstance(corpus, Corpus) else read
+        tables = (whole.documents, whole.queries)
+    return tables[0]["doc_id"].to_pylist(), tables[1]["query_id"].to_pylist()
+
+
+def checked(
+    what: str, vectors: Vectors, wanted: pa.ChunkedArray, similarity: str, ids: list[str] | None = None
+) -> np.ndarray:
+    """Vectors of the wanted ids, float32 [wanted, H], fit to be ranked; `ids` are those of an array's rows.
+
+    Raises VectorsError that names what is wrong.
+    """
+    ids = wanted.to_pylist() if ids is None else ids
+    given, vectors_NH = _by_id(what, vectors, ids)
+    place = {key: row for row, key in enumerate(given)}
+    if len(place) < len(given):
+        raise VectorsError(f"{what}: {len(given) - len(place)} ids stand there twice; give each vector once")
+    missing = [key for key in wanted.to_pylist() if key not in place]
+    if missing:
+        raise VectorsError(f"{what}: no vector for {_listed(missing)}; add them, or take their texts out of the corpus")
+    superfluous = sorted(place.keys() - set(ids))
+    if superfluous:
+        raise VectorsError(f"{what}: vectors for {_listed(superfluous)}, which the corpus lacks; leave them out")
+    chosen = [place[key] for key in wanted.to_pylist()]
+    found_NH = np.ascontiguousarray(vectors_NH[chosen], np.float32)
+    bad = np.flatnonzero(~np.isfinite(found_NH).all(axis=1))
+    if len(bad):
+        raise VectorsError(f"{what}: NaN or infinity in the vectors of {_listed(_at(wanted, bad))}; encode them again")
+    return _unit(what, found_NH, wanted) if similarity == "cosine" else found_NH
+
+
+def _by_id(what: str, vectors: Vectors, ids: list[str]) -> tuple[list[str], np.ndarray]:
+    if isinstance(vectors, np.ndarray):
+        if vectors.ndim != 2 or len(vectors) != len(ids):
+            raise VectorsError(
+                f"{what}: an array of shape {vectors.shape}; it needs two dimensions and a row for each of the "
+                f"{len(ids)} {what} of the corpus, in their order: give ids as well where that is another one"
+            )
+        return ids, vectors
+    if isinstance(vectors, Mapping):
+        return list(vectors), _stacked(what, list(vectors), list(vectors.values()))
+    table = frames.as_table(vectors, what)
+    key, value = (next((n for n in names if n in table.column_names), None) for names in (_IDS, _VECTORS))
+    if key is None or value is None:
+        raise VectorsError(
+            f"{what}: a table of {', '.join(table.column_names)}; it needs a column of ids ({', '.join(_IDS)}) "
+            f"and one of vectors ({', '.join(_VECTORS)})"
+        )
+    keys = table[key].to_pylist()
+    return keys, _stacked(what, keys, table[value].to_pylist())
+
+
+def _stacked(what: str, ids: list[str], rows: list[Any]) -> np.ndarray:
+    lengths = [0 if row is None else np.size(row) for row in rows]
+    size = max(set(lengths), key=lengths.count, default=0)
+    other = [f"{key} ({length})" for key, length in zip(ids, lengths, strict=True) if length != size]
+    if other or not size:
+        raise VectorsError(f"{what}: most vectors have {size} dimensions, but not {_listed(other)}; mend these")
+    return np.asarray([np.asarray(row, np.float32).ravel() for row in rows])
+
+
+def _unit(what: str, vectors_NH: np.ndarray, ids: pa.ChunkedArray) -> np.ndarray:
+    length_N1 = np.linalg.norm(vectors_NH.astype(np.float64), axis=1, keepdims=True)
+    zero = np.flatnonzero(length_N1[:, 0] == 0)
+    if len(zero):
+        raise VectorsError(f"{what}: nothing but zeros in the vectors of {_listed(_at(ids, zero))}; encode them again")
+    has_it = np.abs(length_N1 - 1) < _UNIT
+    return np.where(has_it, vectors_NH, (vectors_NH / length_N1).astype(np.float32))
+
+
+def _places(ids: pa.ChunkedArray, wanted: pl.Series) -> np.ndarray:
+    """Rows of a corpus's table, of these ids in their order."""
+    table = pl.DataFrame({"id": pl.Series(pl.from_arrow(ids))}).with_row_index("row")
+    return wanted.to_frame("id").join(table, on="id", how="left", maintain_order="left")["row"].to_numpy()
+
+
+def _fingerprint(documents_DH: np.ndarray, queries_QH: np.ndarray) -> str:
+    parts = [hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in (documents_DH, queries_QH)]
+    return sha256_of(parts)
+
+
+def _at(ids: pa.ChunkedArray, rows: np.ndarray) -> list[str]:
+    return [str(key) for key in ids.take(pa.array(rows)).to_pylist()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(map(str, names[:_SHOWN]))}{more}"
