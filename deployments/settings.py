@@ -9,6 +9,8 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clir_core.errors import SpecError
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,12 +66,12 @@ class Settings(BaseSettings):
     @property
     def state(self) -> Path:
         """Records, logs and the lock of the service."""
-        return self.home / "service"
+        return layout.service(self.home)
 
     @property
     def login(self) -> Path:
         """The file with what the UI and the API ask for; `make ui` and `clir` read it as well."""
-        return self.home / "prefect" / "auth"
+        return layout.login(self.home)
 
     @property
     def ui(self) -> str:
@@ -82,16 +84,16 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The database without its password."""
+        if not self.database_url:
+            return str(layout.prefect(self.home) / "prefect.db")
         url = urlsplit(self.database_url)
-        return (
-            f"{url.hostname}:{url.port or 5432}{url.path}" if self.database_url else f"{self.home}/prefect/prefect.db"
-        )
+        return f"{url.hostname}:{url.port or 5432}{url.path}"
 
     def client(self, secret: str) -> dict[str, str]:
         """What a program needs to talk to the service: to be set before Prefect is imported."""
         return {
             **QUIET,
-            "PREFECT_HOME": str(self.home / "prefect"),
+            "PREFECT_HOME": str(layout.prefect(self.home)),
             "PREFECT_API_URL": f"{self.ui}/api",
             "PREFECT_API_AUTH_STRING": secret,
             "CLIR_WORKSPACE": str(self.home),
@@ -151,8 +153,7 @@ def chosen(strict: bool) -> Settings:
 
 def remember(settings: Settings) -> None:
     """Keep what a later command has to know without its being set again."""
-    settings.state.mkdir(parents=True, exist_ok=True)
-    _file(settings).write_text(json.dumps({name: getattr(settings, name) for name in KEPT}), "utf-8")
+    write_text(_file(settings), json.dumps({name: getattr(settings, name) for name in KEPT}))
 
 
 def forget(settings: Settings) -> None:
@@ -177,4 +178,4 @@ def complaint(error: ValidationError) -> str:
 
 
 def _file(settings: Settings) -> Path:
-    return settings.state / "settings.json"
+    return layout.service_settings(settings.home)

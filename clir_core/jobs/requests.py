@@ -125,7 +125,7 @@ class TrainRequest(Request):
 def _found_again(checkpoint: Checkpoint, encoding: EncodingSpec, workspace: Path) -> Checkpoint:
     """The checkpoint of a run as this machine sees it, at an absolute path: Ray's workers start elsewhere."""
     # of the dtype that the run settled on, whatever processors this machine has
-    found = resolve(checkpoint.ref, encoding, (workspace / "models").resolve(), checkpoint.dtype)
+    found = resolve(checkpoint.ref, encoding, layout.models(workspace).resolve(), checkpoint.dtype)
     _check(ModelError, checkpoint.ref, found.sha256, checkpoint.sha256)
     return found.model_copy(update={"path": found.path.resolve()})
 
