@@ -8,18 +8,13 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from clir_core import telemetry
 from clir_core.errors import SpecError
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
 SECRETS = ("DATABASE_URL", "CLIR_NOTIFY_URL")
 DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
 
@@ -92,7 +87,7 @@ class Settings(BaseSettings):
     def client(self, secret: str) -> dict[str, str]:
         """What a program needs to talk to the service: to be set before Prefect is imported."""
         return {
-            **QUIET,
+            **telemetry.OFF,
             "PREFECT_HOME": str(layout.prefect(self.home)),
             "PREFECT_API_URL": f"{self.ui}/api",
             "PREFECT_API_AUTH_STRING": secret,
@@ -104,7 +99,7 @@ class Settings(BaseSettings):
         own = ("PREFECT_", "DATABASE_", "CLIR_RAY_JOBS")
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(own)},
-            **QUIET,
+            **telemetry.OFF,
             "RAY_AUTH_MODE": "token",
             # Ray takes another address for 127.0.0.1 and listens everywhere, unless clusters of several hosts are off
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",

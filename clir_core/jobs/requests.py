@@ -15,6 +15,7 @@ from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError, ClirError, CorpusError, ModelError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.spec import Spec, sha256_of
+from clir_core.workspace import layout
 from clir_core.workspace.progress import Bars
 
 

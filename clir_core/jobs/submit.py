@@ -19,7 +19,7 @@ from ray.util.state import StateApiClient
 from ray.util.state.common import RAY_MAX_LIMIT_FROM_API_SERVER, ListApiOptions, StateResource
 from ray.util.state.exception import RayStateApiException
 
-from clir_core import errors
+from clir_core import errors, telemetry
 from clir_core.errors import SpecError, first_line
 from clir_core.jobs.cluster import knock
 from clir_core.jobs.entry import MARK
@@ -31,7 +31,6 @@ from clir_core.workspace.progress import Bars, Progress
 
 SECONDS_BETWEEN = 0.5
 PATIENCE_SECONDS = 30.0
-TELEMETRY_OFF = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 AS_HERE = ("HF_HUB_OFFLINE", "HF_ENDPOINT")
 T = TypeVar("T")
 
@@ -128,7 +127,7 @@ def _submit(client: JobSubmissionClient, job: str, request: Request) -> None:
             ),
             submission_id=job,
             metadata={"step": request.step, "request": str(file)},
-            runtime_env={"env_vars": {**TELEMETRY_OFF, **here}},
+            runtime_env={"env_vars": {**telemetry.OFF, **here}},
         )
     except RuntimeError as error:
         # unless another run was faster
