@@ -19,7 +19,11 @@ OUT ?=
 ARGS ?=
 PICTURES ?=
 
+# as in clir_core/telemetry.py
+export DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export RAY_USAGE_STATS_ENABLED := 0
 
 .PHONY: audit align up down status finetune env test test-slow test-ui test-postgres check bench ui lock clean help
 
@@ -75,7 +79,7 @@ bench: $(READY)  ## the benchmarks whose figures stand in docs/benchmarks.md; XQ
 ui: $(READY)  ## the Prefect UI over the runs of `make audit` and `make align`, on http://127.0.0.1:4200, behind a password
 	@test -s .clir/prefect/auth || { echo 'Nothing to show yet: run `make audit` first.'; exit 1; }
 	@echo "Log in with $$(cat .clir/prefect/auth)"
-	@PREFECT_HOME=$(CURDIR)/.clir/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false \
+	@PREFECT_HOME=$(CURDIR)/.clir/prefect \
 	 PREFECT_SERVER_API_AUTH_STRING="$$(cat .clir/prefect/auth)" $(BIN)/prefect server start --host 127.0.0.1
 
 lock:  ## renew requirements.lock from pyproject.toml

@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, short enough to stand in a sentence; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class ClirError(Exception):
     """Base of all errors that end a run with one clear message and exit code 1."""
 

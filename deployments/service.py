@@ -15,8 +15,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from clir_core.errors import ClirError, SpecError, StoreError
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.locks import locked
-from clir_core.workspace.storage import explained
 from deployments import parts, process
 from deployments.parts import Part
 from deployments.process import Running
@@ -26,7 +26,7 @@ from flows.server import login
 
 def up(settings: Settings) -> None:
     """Start what is missing, deploy everything, and say how to go on. What this call started ends if it fails."""
-    secret = _login(settings)
+    secret = login(settings.login)
     server, ray, worker = (make(settings, secret) for make in parts.ALL)
     started: list[Part] = []
     remember(settings)
@@ -52,7 +52,7 @@ def up(settings: Settings) -> None:
 
 def down(settings: Settings) -> None:
     """End the runs, the worker, Ray and the server, in this order, with all that they left behind."""
-    secret = _login(settings)
+    secret = login(settings.login)
     server, ray, worker = (make(settings, secret) for make in parts.ALL)
     with _resting(settings, secret):
         _end_runs(settings, worker, secret)
@@ -64,7 +64,7 @@ def down(settings: Settings) -> None:
 
 def status(settings: Settings) -> bool:
     """Say what is up, what is deployed and what ran last; whether all is up."""
-    secret = _login(settings)
+    secret = login(settings.login)
     healthy = [_say_health(settings, make(settings, secret)) for make in parts.ALL]
     if healthy[0]:
         os.environ.update(settings.client(secret))
@@ -90,10 +90,10 @@ def _say_health(settings: Settings, part: Part) -> bool:
 
 def env(settings: Settings) -> None:
     """Lines for a shell's eval: with them `prefect` talks to the service."""
-    running = _record(settings, parts.server(settings, _login(settings)))
+    running = _record(settings, parts.server(settings, login(settings.login)))
     if running is None or not process.alive(running):
         raise SpecError(f"no service runs in {settings.home}; `make up` starts one")
-    for name, value in settings.client(_login(settings)).items():
+    for name, value in settings.client(login(settings.login)).items():
         print(f"export {name}={shlex.quote(value)}")
 
 
@@ -120,7 +120,7 @@ def _start(settings: Settings, part: Part, started: list[Part]) -> None:
         return
     running = process.start(part.command(), part.environment, ROOT, settings.state / f"{part.name}.log")
     started.append(part)
-    _path(settings, part).write_text(running.model_dump_json(), "utf-8")
+    write_text(_path(settings, part), running.model_dump_json())
     _say(part, f"starting, pid {running.pid}")
 
 
@@ -197,7 +197,7 @@ def _resting(settings: Settings, secret: str) -> Iterator[None]:
 
 def _deploy(settings: Settings) -> None:
     """Work pool, deployments and automations, through the server that was just started."""
-    os.environ.update(settings.client(_login(settings)))
+    os.environ.update(settings.client(login(settings.login)))
     from deployments.automations import make_automations
     from deployments.deploy import deploy, make_pool
 
@@ -220,13 +220,6 @@ Next         make finetune                     train the bundled model on the de
              eval "$(make -s env)"             then: prefect deployment run nightly/audit
              make status, make down"""
     )
-
-
-def _login(settings: Settings) -> str:
-    """User and password, made on first use."""
-    with explained(settings.login):
-        settings.login.parent.mkdir(parents=True, exist_ok=True)
-    return login(settings.login)
 
 
 def _path(settings: Settings, part: Part) -> Path:

@@ -8,16 +8,13 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from clir_core import telemetry
 from clir_core.errors import SpecError
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
 SECRETS = ("DATABASE_URL", "CLIR_NOTIFY_URL")
 DRIVERS = {"postgres": "postgresql+asyncpg", "postgresql": "postgresql+asyncpg"}
 
@@ -64,12 +61,12 @@ class Settings(BaseSettings):
     @property
     def state(self) -> Path:
         """Records, logs and the lock of the service."""
-        return self.home / "service"
+        return layout.service(self.home)
 
     @property
     def login(self) -> Path:
         """The file with what the UI and the API ask for; `make ui` and `clir` read it as well."""
-        return self.home / "prefect" / "auth"
+        return layout.login(self.home)
 
     @property
     def ui(self) -> str:
@@ -82,16 +79,16 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The database without its password."""
+        if not self.database_url:
+            return str(layout.prefect(self.home) / "prefect.db")
         url = urlsplit(self.database_url)
-        return (
-            f"{url.hostname}:{url.port or 5432}{url.path}" if self.database_url else f"{self.home}/prefect/prefect.db"
-        )
+        return f"{url.hostname}:{url.port or 5432}{url.path}"
 
     def client(self, secret: str) -> dict[str, str]:
         """What a program needs to talk to the service: to be set before Prefect is imported."""
         return {
-            **QUIET,
-            "PREFECT_HOME": str(self.home / "prefect"),
+            **telemetry.OFF,
+            "PREFECT_HOME": str(layout.prefect(self.home)),
             "PREFECT_API_URL": f"{self.ui}/api",
             "PREFECT_API_AUTH_STRING": secret,
             "CLIR_WORKSPACE": str(self.home),
@@ -102,7 +99,7 @@ class Settings(BaseSettings):
         own = ("PREFECT_", "DATABASE_", "CLIR_RAY_JOBS")
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith(own)},
-            **QUIET,
+            **telemetry.OFF,
             "RAY_AUTH_MODE": "token",
             # Ray takes another address for 127.0.0.1 and listens everywhere, unless clusters of several hosts are off
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -151,8 +148,7 @@ def chosen(strict: bool) -> Settings:
 
 def remember(settings: Settings) -> None:
     """Keep what a later command has to know without its being set again."""
-    settings.state.mkdir(parents=True, exist_ok=True)
-    _file(settings).write_text(json.dumps({name: getattr(settings, name) for name in KEPT}), "utf-8")
+    write_text(_file(settings), json.dumps({name: getattr(settings, name) for name in KEPT}))
 
 
 def forget(settings: Settings) -> None:
@@ -177,4 +173,4 @@ def complaint(error: ValidationError) -> str:
 
 
 def _file(settings: Settings) -> Path:
-    return settings.state / "settings.json"
+    return layout.service_settings(settings.home)

@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clir_core.errors import StoreError
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.storage import explained
 
 # what Prefect's history of a run may take: without it the temporary server does not start, and does not say why
 HISTORY_BYTES = 64 * 2**20
+OWN = 0o600  # a secret's mode
 
 
 @contextmanager
@@ -35,10 +38,10 @@ def prefect_server(workspace: Path) -> Iterator[None]:
         yield
         return
     if url := _standing(workspace):
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: login(workspace / "prefect" / "auth")}):
+        with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: login(layout.login(workspace))}):
             yield
         return
-    home = (workspace / "prefect").resolve()
+    home = layout.prefect(workspace).resolve()
     with explained(home):
         home.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(home).free
@@ -47,7 +50,7 @@ def prefect_server(workspace: Path) -> Iterator[None]:
             f"{home}: no space left for the history of the run ({free / 2**20:.1f} MiB are free, it needs "
             f"{HISTORY_BYTES >> 20}); free some or set `workspace` to another disk, then run again"
         )
-    asked = login(home / "auth")
+    asked = login(layout.login(workspace))
     with temporary_settings(
         {
             PREFECT_HOME: home,
@@ -73,7 +76,7 @@ def is_standing(workspace: Path) -> bool:
 
 def _standing(workspace: Path) -> str | None:
     """The API of the service that `make up` started in this workspace, if it answers."""
-    settings = workspace / "service" / "settings.json"
+    settings = layout.service_settings(workspace)
     if not settings.exists():
         return None
     port = json.loads(settings.read_text("utf-8"))["ui_port"]
@@ -86,9 +89,9 @@ def _standing(workspace: Path) -> str | None:
 
 def login(path: Path) -> str:
     """User and password of the workspace's Prefect server, made on first use."""
-    secret = path.read_text("utf-8") if path.exists() else ""
+    with explained(path):
+        secret = path.read_text("utf-8") if path.exists() else ""
     if not secret:
         secret = f"clir:{secrets.token_urlsafe(24)}"
-        path.touch(mode=0o600)
-        path.write_text(secret, "utf-8")
+        write_text(path, secret, OWN)
     return secret

@@ -12,6 +12,7 @@ from clir_core.report import alignment_table as table
 from clir_core.report.html import short_name
 from clir_core.report.table import as_markdown
 from clir_core.spec import Spec, slug
+from clir_core.workspace import layout
 
 # browsers do not follow a link from http to a file: the link's text can be copied
 WHERE = "its report, a file on the worker's machine"
@@ -22,19 +23,19 @@ def publish(result: AuditResult, out: Path) -> None:
     key = slug(result.name)
     sentences = "\n".join(f"- {sentence}" for sentence in result.verdict[1:])
     create_markdown_artifact(
-        f"## {result.verdict[0]}\n\n{sentences}\n\n{as_markdown(result)}\n\nReport: `{out / 'report.html'}`",
+        f"## {result.verdict[0]}\n\n{sentences}\n\n{as_markdown(result)}\n\nReport: `{out / layout.REPORT}`",
         key=f"verdict-{key}",
         description=result.name,
     )
     rows = [rounded(row) for row in result.metrics if row.share is None]
     create_table_artifact(rows, key=f"metrics-{key}", description=f"{result.name}: means, 95 % intervals")
-    report = (out / "report.html").as_uri()
+    report = (out / layout.REPORT).as_uri()
     create_link_artifact(report, link_text=report, key=f"report-{key}", description=f"{result.name}: {WHERE}")
 
 
 def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
     """Create the artifacts of a finished alignment run."""
-    spec, report = result.spec, out / "report.html"
+    spec, report = result.spec, out / layout.REPORT
     name = " ".join(map(short_name, (spec.base, spec.train, spec.evaluation)))
     key = slug(name)
     first, *others = result.verdict

@@ -6,6 +6,7 @@ from prefect.logging import get_run_logger
 from clir_core.registry.compare_spec import CompareSpec
 from clir_core.registry.comparison import Compared, compare_checkpoints
 from clir_core.spec import slug
+from clir_core.workspace import layout
 from tasks.artifacts import rounded
 from tasks.step import step
 
@@ -20,7 +21,7 @@ def compare(spec: CompareSpec) -> Compared:
     key = f"compare-{slug(compared.before)}-{slug(compared.after)}"
     create_markdown_artifact(
         f"## {title}: {compared.outcome}\n\n{compared.decision.reason}\n\n"
-        f"Reports: `{before / 'report.html'}`, `{after / 'report.html'}`",
+        f"Reports: `{before / layout.REPORT}`, `{after / layout.REPORT}`",
         key=key,
         description=title,
     )

@@ -6,6 +6,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from clir_core.registry.facts import Audited, Decided, Entry
+from clir_core.workspace import layout
 
 Kind = Literal["audited", "regressed", "improved", "promoted"]
 
@@ -46,5 +47,5 @@ def tell(kind: Kind, entry: Entry, fact: Audited | Decided) -> None:
 def _of_audit(fact: Audited | Decided) -> dict[str, str | None]:
     if isinstance(fact, Decided):
         return {"by": fact.by}
-    report = str(fact.out / "report.html") if fact.out else None
+    report = str(fact.out / layout.REPORT) if fact.out else None
     return {"outcome": fact.outcome, "baseline": fact.baseline, "verdict": fact.verdict, "report": report}

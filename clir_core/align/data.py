@@ -1,7 +1,6 @@
 """Training data: triples of an English query, the English passage that answers it, and that passage in a language X."""
 
 import hashlib
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,11 +12,11 @@ import pyarrow.types as types
 from clir_core.align.problems import triple_problems
 from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.corpus.texts import document_texts, query_texts
-from clir_core.errors import AlignError, CorpusError
+from clir_core.errors import AlignError, CorpusError, first_line
 from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.columns import convert
-from clir_core.workspace.storage import explained
+from clir_core.workspace.atomic import write_file
 
 # p_en and p_x are of group_id, q_en and q_x of query_group_id; negatives are English passages that do not answer
 TRIPLES = pa.schema(
@@ -107,8 +106,9 @@ def read_triples(path: Path) -> pa.Table:
     except FileNotFoundError as error:
         raise CorpusError(f"triples {path.absolute()} do not exist; give a Parquet file") from error
     except (pa.ArrowException, OSError) as error:
-        why = str(error).strip().split("\n")[0]
-        raise CorpusError(f"triples {path}: cannot be read as Parquet ({why}); write or fetch it again") from error
+        raise CorpusError(
+            f"triples {path}: cannot be read as Parquet ({first_line(error)}); write or fetch it again"
+        ) from error
     return validate_triples(table, str(path))
 
 
@@ -125,11 +125,7 @@ def validate_triples(table: pa.Table, file: str) -> pa.Table:
 
 def write_triples(triples: pa.Table, path: Path) -> None:
     """A Parquet file that `read_triples` makes the same table of. It appears whole or not at all."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-            pq.write_table(triples, Path(folder) / path.name, compression="zstd")
-            (Path(folder) / path.name).replace(path)
+    write_file(path, lambda scratch: pq.write_table(triples, scratch, compression="zstd"))
 
 
 def check_enough(triples: pa.Table, batch: int) -> None:
@@ -196,8 +192,7 @@ def _column(table: pa.Table, field: pa.Field, file: str, problems: list[str]) ->
         column = column.cast(field.type)
         column.validate(full=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        why = str(error).split("\n")[0]
-        problems.append(f"{file}: column {field.name!r} is no {field.type} ({why}); convert it")
+        problems.append(f"{file}: column {field.name!r} is no {field.type} ({first_line(error)}); convert it")
     return column
 
 

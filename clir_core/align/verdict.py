@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import number, signed
 from clir_core.measure.gate import LEVEL, LOWER, Decision
@@ -34,7 +34,7 @@ def verdict(
     mono = {str(row.lang): row for row in differences if (row.scenario, row.metric) == ("mono", COST)}
     others = {str(row.lang) for row in primary} | set(mono)
     found = [_answer(primary, mono, trained, gate)]
-    for lang in sorted(others, key=lambda lang: (lang != ENGLISH, lang not in trained, lang)):
+    for lang in english_first(others, trained):
         found.append(_of_language(lang, [row for row in primary if row.lang == lang], mono.get(lang), trained))
     return (*found, f"{decision.status.capitalize()}: {decision.reason}")
 

@@ -6,7 +6,7 @@ uses them to name what is wrong and drops them.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,6 +18,11 @@ from clir_core.spec import Spec, sha256_of
 ENGLISH = "en"
 # of the things that an audit left out, so many are named
 N_EXAMPLES = 5
+
+
+def english_first(langs: Iterable[str], then: Collection[str] = ()) -> tuple[str, ...]:
+    """Each language once, as everything here lists them: English, then those in `then`, then the others, by code."""
+    return tuple(sorted(set(langs), key=lambda lang: (lang != ENGLISH, lang not in then, lang)))
 
 
 def _schema(**types: pa.DataType) -> pa.Schema:
@@ -63,8 +68,7 @@ class Corpus:
     @property
     def languages(self) -> tuple[str, ...]:
         """Languages that have documents: English first, then alphabetically."""
-        langs = set(self.documents["lang"].unique().to_pylist())
-        return tuple(sorted(langs, key=lambda lang: (lang != ENGLISH, lang)))
+        return english_first(self.documents["lang"].unique().to_pylist())
 
     def fingerprint(self) -> str:
         """Hex sha256 over every row of the three tables, computed once."""

@@ -11,6 +11,7 @@ import ray
 from ray._private import ray_constants
 from ray._private.worker import get_dashboard_url
 
+from clir_core import telemetry
 from clir_core.errors import SpecError
 
 
@@ -23,7 +24,7 @@ def cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    telemetry.switch_off()
     os.environ.setdefault("LANCE_CPU_THREADS", "2")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:

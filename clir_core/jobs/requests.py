@@ -15,6 +15,7 @@ from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError, ClirError, CorpusError, ModelError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.spec import Spec, sha256_of
+from clir_core.workspace import layout
 from clir_core.workspace.progress import Bars
 
 
@@ -125,7 +126,7 @@ class TrainRequest(Request):
 def _found_again(checkpoint: Checkpoint, encoding: EncodingSpec, workspace: Path) -> Checkpoint:
     """The checkpoint of a run as this machine sees it, at an absolute path: Ray's workers start elsewhere."""
     # of the dtype that the run settled on, whatever processors this machine has
-    found = resolve(checkpoint.ref, encoding, (workspace / "models").resolve(), checkpoint.dtype)
+    found = resolve(checkpoint.ref, encoding, layout.models(workspace).resolve(), checkpoint.dtype)
     _check(ModelError, checkpoint.ref, found.sha256, checkpoint.sha256)
     return found.model_copy(update={"path": found.path.resolve()})
 

@@ -19,18 +19,18 @@ from ray.util.state import StateApiClient
 from ray.util.state.common import RAY_MAX_LIMIT_FROM_API_SERVER, ListApiOptions, StateResource
 from ray.util.state.exception import RayStateApiException
 
-from clir_core import errors
-from clir_core.errors import SpecError
+from clir_core import errors, telemetry
+from clir_core.errors import SpecError, first_line
 from clir_core.jobs.cluster import knock
 from clir_core.jobs.entry import MARK
 from clir_core.jobs.requests import Request
 from clir_core.jobs.token import authorization
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.progress import Bars, Progress
-from clir_core.workspace.steps import write_text
 
 SECONDS_BETWEEN = 0.5
 PATIENCE_SECONDS = 30.0
-TELEMETRY_OFF = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 AS_HERE = ("HF_HUB_OFFLINE", "HF_ENDPOINT")
 T = TypeVar("T")
 
@@ -99,10 +99,9 @@ def _connect(address: str) -> JobSubmissionClient:
 
 
 def _no_answer(address: str, error: Exception) -> SpecError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return SpecError(
-        f"ray_jobs {address!r}: no Ray cluster takes jobs there ({reason}); start it, give its dashboard's address, "
-        "such as http://127.0.0.1:8265, or leave ray_jobs and CLIR_RAY_JOBS empty to compute here"
+        f"ray_jobs {address!r}: no Ray cluster takes jobs there ({first_line(error)}); start it, give its dashboard's "
+        "address, such as http://127.0.0.1:8265, or leave ray_jobs and CLIR_RAY_JOBS empty to compute here"
     )
 
 
@@ -117,7 +116,7 @@ def _name(client: JobSubmissionClient, request: Request) -> tuple[str, bool]:
 
 
 def _submit(client: JobSubmissionClient, job: str, request: Request) -> None:
-    file = (request.spec.workspace / "jobs" / f"{job}.json").resolve()
+    file = layout.job(request.spec.workspace, job).resolve()
     write_text(file, request.model_dump_json(indent=1))
     here = {name: os.environ[name] for name in AS_HERE if name in os.environ}
     try:
@@ -128,7 +127,7 @@ def _submit(client: JobSubmissionClient, job: str, request: Request) -> None:
             ),
             submission_id=job,
             metadata={"step": request.step, "request": str(file)},
-            runtime_env={"env_vars": {**TELEMETRY_OFF, **here}},
+            runtime_env={"env_vars": {**telemetry.OFF, **here}},
         )
     except RuntimeError as error:
         # unless another run was faster

@@ -15,7 +15,7 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
 from clir_core.align.train.memory import KEEP_FREED_MEMORY
-from clir_core.errors import AlignError, ClirError
+from clir_core.errors import AlignError, ClirError, first_line
 from clir_core.jobs.cluster import has_dashboard, has_gpu, threads_of_each
 from clir_core.runs.train import Fitting
 
@@ -80,10 +80,9 @@ def _cause(failed: Exception) -> BaseException:
 def _explained_loss(error: BaseException) -> BaseException:
     if not type(error).__module__.startswith("ray."):
         return error  # of the training itself: a bug
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return AlignError(
-        f"a training process was lost, or did not start, {ATTEMPTS} times ({reason}); it may need more memory: set "
-        "optimiser.micro_batch. Start again to go on from the last state"
+        f"a training process was lost, or did not start, {ATTEMPTS} times ({first_line(error)}); it may need more "
+        "memory: set optimiser.micro_batch. Start again to go on from the last state"
     )
 
 

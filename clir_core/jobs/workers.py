@@ -13,8 +13,9 @@ from clir_core.errors import SpecError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.device import dtype_of, has_gpu_here
 from clir_core.rank.ranked import Ranked
+from clir_core.workspace.layout import RESULT
 from clir_core.workspace.progress import Bars
-from clir_core.workspace.steps import RESULT, read_result
+from clir_core.workspace.steps import read_result
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -20,6 +20,7 @@ from clir_core.errors import SpecError
 from clir_core.measure.metrics import POOL, QUERY, units
 from clir_core.measure.stats import bootstrap_interval
 from clir_core.scenarios.label import with_share
+from clir_core.workspace import layout
 from clir_core.workspace.storage import explained
 
 # random sign flips a language: Holm multiplies the smallest p by the languages, and 1 / 200 must stay well below 0.05
@@ -127,8 +128,8 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 def _read(directory: Path) -> Measured:
     with explained(directory):
-        result = AuditResult.model_validate_json((directory / "audit.json").read_text("utf-8"))
-        return result, pl.read_parquet(directory / "queries.parquet")
+        result = AuditResult.model_validate_json((directory / layout.AUDIT).read_text("utf-8"))
+        return result, pl.read_parquet(directory / layout.QUERIES)
 
 
 def _paired(before: pl.DataFrame, after: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

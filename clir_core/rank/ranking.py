@@ -17,7 +17,8 @@ from clir_core.rank.outrank import Counts, PairCounts, Side, count_block, padded
 from clir_core.rank.plan import Block, Plan
 from clir_core.rank.pools import describe, rank_golds, top_lists
 from clir_core.rank.ranked import Ranked
-from clir_core.workspace.storage import explained
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_file
 
 BLOCK_DOCUMENTS = 8192
 
@@ -59,9 +60,8 @@ def rank_plan(
     counts = total(plan, _reported(parts, len(blocks), progress))
     ranks, skipped = rank_golds(plan, counts)
     top = top_lists(plan, counts)
-    with explained(directory):
-        ranks.write_parquet(directory / "ranks.parquet")
-        top.write_parquet(directory / "topk.parquet")
+    write_file(directory / layout.RANKS, ranks.write_parquet)
+    write_file(directory / layout.TOP, top.write_parquet)
     return Ranked(
         pools=describe(plan),
         skipped=(*plan.skipped, *skipped),

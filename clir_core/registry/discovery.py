@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import Field
 
-from clir_core.errors import ClirError, ModelError, StoreError
+from clir_core.errors import ClirError, ModelError, StoreError, first_line
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import AlignedSource, DirectorySource, Family, HubSource, WatchList
 from clir_core.spec import Spec
@@ -119,10 +119,9 @@ def _asked(source: HubSource, question: Callable[[], T]) -> T:
     except ClirError:
         raise
     except Exception as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
         raise ModelError(
-            f"{source}: cannot be asked for its revisions ({type(error).__name__}: {reason}); check the name, "
-            "HF_ENDPOINT and the network, and log in with `hf auth login` if it is gated"
+            f"{source}: cannot be asked for its revisions ({type(error).__name__}: {first_line(error)}); check the "
+            "name, HF_ENDPOINT and the network, and log in with `hf auth login` if it is gated"
         ) from error
 
 

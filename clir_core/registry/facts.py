@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from clir_core.measure.gate_spec import Outcome, Status
 from clir_core.spec import Spec
+from clir_core.workspace import layout
 
 Place = Annotated[Path, AfterValidator(Path.absolute)]  # who reads it may stand elsewhere
 Kind = Literal["checkpoints", "audits", "statuses"]
@@ -94,7 +95,7 @@ class Entry(Spec):
     def audit(self, asked: str) -> Audited | None:
         """The last audit of this question that did not fail and whose files are still there."""
         answers = (one for one in reversed(self.audits) if one.asked == asked)
-        return next((one for one in answers if one.out and (one.out / "audit.json").exists()), None)
+        return next((one for one in answers if one.out and (one.out / layout.AUDIT).exists()), None)
 
     def is_there(self) -> bool:
         """Whether it can still be loaded, as far as can be told without asking a hub."""

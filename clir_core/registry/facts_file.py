@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from clir_core.errors import StoreError
 from clir_core.registry.facts import Audited, Decided, Fact, Found
+from clir_core.workspace.atomic import sweep, write_file
 from clir_core.workspace.storage import explained
 
 NAME = "facts.sqlite"
@@ -40,17 +41,16 @@ class FactsFile:
 
     def create(self, facts: Iterable[Fact]) -> None:
         """Make the file with these facts: it is there with all of them, or it is not there."""
-        scratch = FactsFile(self.path.with_name(f".{self.path.name}"))
-        with explained(self.path):
-            # of a process that was killed meanwhile
-            for left in (scratch.path, scratch.path.with_name(f"{scratch.path.name}-journal")):
-                left.unlink(missing_ok=True)
-            scratch.path.touch()
-            with scratch._writing() as connection:
+
+        def write(scratch: Path) -> None:
+            scratch.touch()
+            with FactsFile(scratch)._writing() as connection:
                 connection.execute(TABLE)
                 connection.execute(f"PRAGMA user_version = {VERSION}")
                 _insert(connection, facts)
-            scratch.path.rename(self.path)
+
+        sweep(self.path)
+        write_file(self.path, write)
 
     def append(self, fact: Fact) -> None:
         """Add a fact. When this returns, the disk has it."""

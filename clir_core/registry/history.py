@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clir_core.registry.facts import Audited, Entry
 from clir_core.spec import Spec
+from clir_core.workspace import layout
 
 if TYPE_CHECKING:
     from clir_core.audit.result import MetricRow
@@ -66,7 +67,7 @@ def _row(entry: Entry, audit: Audited | None) -> dict[str, Any]:
         **{name: figures.get(name) for name in FIGURES},
         "corpus": audit.corpus if audit else "",
         "reason": audit.reason if audit else "",
-        "report": str(audit.out / "report.html") if audit and audit.out else "",
+        "report": str(audit.out / layout.REPORT) if audit and audit.out else "",
     }
 
 
@@ -83,7 +84,7 @@ def _figures(audit: Audited) -> dict[str, float]:
     from clir_core.audit.result import AuditResult
     from clir_core.workspace.steps import read_result
 
-    result = read_result(audit.out / "audit.json", AuditResult)
+    result = read_result(audit.out / layout.AUDIT, AuditResult)
     return main_figures(result.metrics) if result else {}
 
 

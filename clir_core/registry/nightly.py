@@ -12,6 +12,7 @@ from clir_core.registry.facts import Entry
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
 from clir_core.spec import WORKSPACE, Spec
+from clir_core.workspace import layout
 
 WATCH_LIST = Path("deployments/watch.yaml")
 
@@ -130,5 +131,5 @@ ORDER: tuple[Outcome, ...] = ("failed", "regressed", "improved", "unchanged", "m
 
 
 def _section(judged: Judged) -> list[str]:
-    report = [f"\nReport: `{judged.out / 'report.html'}`"] if judged.out else []
+    report = [f"\nReport: `{judged.out / layout.REPORT}`"] if judged.out else []
     return [f"### {judged.name}: {judged.outcome}", " ".join(judged.reason.split()), *report]

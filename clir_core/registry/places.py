@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import struct
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -12,9 +11,11 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from clir_core.errors import StoreError
+from clir_core.errors import StoreError, first_line
 from clir_core.model.checkpoint import STEP_FOLDER
 from clir_core.spec import sha256_of
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import sweep, write_folder
 from clir_core.workspace.deadline import within
 from clir_core.workspace.locks import locked
 from clir_core.workspace.storage import explained
@@ -44,7 +45,7 @@ class Checkpoints:
             infos = within(PATIENCE, root, lambda: [files.get_file_info(self._root), *files.get_file_info(everything)])
         except FAILURES as error:
             raise StoreError(
-                f"{root}: cannot be listed ({_reason(error)}); check that it exists and may be read, or take it off "
+                f"{root}: cannot be listed ({first_line(error)}); check that it exists and may be read, or take it off "
                 "the watch list"
             ) from error
         self._all = {info.path: info for info in infos if info.type != fs.FileType.NotFound}
@@ -55,7 +56,7 @@ class Checkpoints:
     @staticmethod
     def at(path: str, workspace: Path) -> "Checkpoints":
         """Below a directory, relative to the workspace, or a URI such as s3://bucket/prefix."""
-        fetched = workspace / "models" / "fetched"
+        fetched = layout.fetched(workspace)
         if "://" not in path:
             with explained(path):
                 place = Path(path).expanduser()
@@ -67,7 +68,7 @@ class Checkpoints:
             files, root = within(PATIENCE, path, lambda: fs.FileSystem.from_uri(path))
         except FAILURES as error:
             raise StoreError(
-                f"{path}: is no place that can be read ({_reason(error)}); write a directory, s3://... or gs://..., "
+                f"{path}: is no place that can be read ({first_line(error)}); write a directory, s3://... or gs://..., "
                 "with its credentials in the environment"
             ) from error
         return Checkpoints(files, root, fetched)
@@ -103,20 +104,21 @@ class Checkpoints:
         files = self._own(place, self._files)
         state = sha256_of(sorted((path, info.size, info.mtime_ns) for path, info in files.items()))[:16]
         target = self._fetched / state / PurePosixPath(place).name
-        with locked(target.parent / ".lock"), explained(place):
+        with locked(target.parent / layout.LOCK):
             if not target.exists():
-                # of a run that was killed meanwhile
-                scratch = target.parent / ".fetching"
-                shutil.rmtree(scratch, ignore_errors=True)
-                for path in files:
-                    copy = scratch / path.removeprefix(f"{place}/")
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    fs.copy_files(path, str(copy), self._fs, fs.LocalFileSystem())
-                now = {info.path: info for info in self._fs.get_file_info(list(files))}
-                if any((now[path].size, now[path].mtime_ns) != (old.size, old.mtime_ns) for path, old in files.items()):
-                    raise StoreError(f"{place}: changed while it was fetched; the next run looks again")
-                scratch.rename(target)
+                sweep(target)
+                write_folder(target, lambda scratch: self._fetch(place, files, scratch))
         return target.resolve()
+
+    def _fetch(self, place: str, files: dict[str, fs.FileInfo], target: Path) -> None:
+        with explained(place):
+            for path in files:
+                copy = target / path.removeprefix(f"{place}/")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                fs.copy_files(path, str(copy), self._fs, fs.LocalFileSystem())
+            now = {info.path: info for info in self._fs.get_file_info(list(files))}
+        if any((now[path].size, now[path].mtime_ns) != (old.size, old.mtime_ns) for path, old in files.items()):
+            raise StoreError(f"{place}: changed while it was fetched; the next run looks again")
 
     def _find(self) -> list[str]:
         """Directories that hold a checkpoint, or a part of one; a checkpoint's own parts are not listed apart."""
@@ -176,7 +178,7 @@ class Checkpoints:
                 header = json.loads(stream.read(length))
             ends = [int(tensor["data_offsets"][1]) for name, tensor in header.items() if name != "__metadata__"]
         except OSError as error:
-            return f"cannot be read ({_reason(error)})"
+            return f"cannot be read ({first_line(error)})"
         except (LookupError, ValueError, TypeError, AttributeError, RecursionError, OverflowError, struct.error):
             return "its header is cut off"
         expected = 8 + length + max(ends, default=0)
@@ -222,7 +224,3 @@ def _folder(path: str) -> str:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

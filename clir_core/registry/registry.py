@@ -16,11 +16,11 @@ from clir_core.registry.facts import Entry, Fact
 from clir_core.registry.facts_file import NAME, FactsFile, Row
 from clir_core.registry.lance_tables import has_lance_tables, read_lance_tables
 from clir_core.registry.ledger import Ledger
+from clir_core.workspace import layout
 from clir_core.workspace.locks import locked
 
 log = logging.getLogger(__name__)
 
-FOLDER, LOCK = "registry", ".lock"
 NOTHING: Row = (0, "", "")  # before the first row
 _SHOWN = 20
 _DIGITS = 12  # of a fingerprint that is shown
@@ -30,7 +30,7 @@ class Registry:
     """The checkpoints of a workspace."""
 
     def __init__(self, workspace: Path) -> None:
-        self.directory = workspace / FOLDER
+        self.directory = layout.registry(workspace)
         self._facts = _read_so_far(self.directory.absolute())
 
     def add(self, fact: Fact) -> bool:
@@ -84,7 +84,7 @@ class _Facts:
     def as_of_now(self) -> Iterator[Ledger]:
         """All facts that are there, for one thread at a time."""
         if not self.file.exists() and has_lance_tables(self._directory):
-            with locked(self._directory / LOCK):
+            with locked(self._directory / layout.LOCK):
                 self._create()
         with self._lock:
             self._catch_up()
@@ -93,7 +93,7 @@ class _Facts:
     @contextmanager
     def alone(self) -> Iterator[Ledger]:
         """All facts that are there, while nobody else adds one."""
-        with locked(self._directory / LOCK):
+        with locked(self._directory / layout.LOCK):
             self._create()
             with self.as_of_now() as ledger:
                 yield ledger

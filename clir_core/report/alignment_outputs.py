@@ -21,12 +21,18 @@ from clir_core.errors import AlignError, StoreError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.report.alignment import render_alignment
 from clir_core.report.card import model_card
-from clir_core.workspace.steps import write_text
+from clir_core.workspace.atomic import write_folder, write_text, write_together
+from clir_core.workspace.layout import (
+    AFTER,
+    ALIGNMENT,
+    ALIGNMENT_FILES,
+    AUDIT,
+    BEFORE,
+    CHECKPOINT,
+    REPORT,
+    TRIPLES,
+)
 from clir_core.workspace.storage import explained
-
-RESULT, CHECKPOINT, BEFORE, AFTER = "align.json", "checkpoint", "before", "after"
-# align.json last: where it is new, so is the rest
-FILES = (BEFORE, AFTER, CHECKPOINT, "triples.parquet", "report.html", RESULT)
 
 
 def check_free(out: Path, spec: AlignSpec, run: str) -> None:
@@ -37,14 +43,14 @@ def check_free(out: Path, spec: AlignSpec, run: str) -> None:
     with explained(out):
         out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=out).close()
-        there = [name for name in FILES if (out / name).exists()]
+        there = [name for name in ALIGNMENT_FILES if (out / name).exists()]
     if not there:
         return
     way_out = "set `out` to another directory, or move that one away"
     try:
-        earlier = AlignResult.model_validate_json((out / RESULT).read_text("utf-8"))
+        earlier = AlignResult.model_validate_json((out / ALIGNMENT).read_text("utf-8"))
     except (OSError, ValidationError) as error:
-        raise AlignError(f"{out}: holds {there[0]} and no {RESULT} of an alignment run; {way_out}") from error
+        raise AlignError(f"{out}: holds {there[0]} and no {ALIGNMENT} of an alignment run; {way_out}") from error
     if (earlier.trained.name, earlier.spec.identity()) != (run, spec.identity()):
         raise AlignError(
             f"{out}: belongs to another run, {earlier.name} of {earlier.finished:%Y-%m-%d %H:%M}, with other data or "
@@ -61,18 +67,16 @@ def write_outputs(result: AlignResult, base: Checkpoint, triples: pa.Table, copi
     report = render_alignment(result, *map(read_audit, copied[:2]))
     card = model_card(result, base)
     write_text(copied[-1] / "README.md", card)
+
+    def write(new: Path) -> None:
+        for source, name in zip(copied, (BEFORE, AFTER, CHECKPOINT), strict=True):
+            shutil.copytree(source, new / name)
+        write_triples(triples, new / TRIPLES)
+        (new / REPORT).write_text(report, "utf-8")
+        (new / ALIGNMENT).write_text(result.model_dump_json(indent=1), "utf-8")
+
     try:
-        with tempfile.TemporaryDirectory(dir=out, prefix=".unfinished-") as folder:
-            new = Path(folder)
-            for source, name in zip(copied, (BEFORE, AFTER, CHECKPOINT), strict=True):
-                shutil.copytree(source, new / name)
-            write_triples(triples, new / "triples.parquet")
-            (new / "report.html").write_text(report, "utf-8")
-            (new / RESULT).write_text(result.model_dump_json(indent=1), "utf-8")
-            for name in FILES:
-                if (out / name).is_dir():
-                    (out / name).rename(new / f"old-{name}")
-                (new / name).replace(out / name)
+        write_together(out, ALIGNMENT_FILES, write)
     except (OSError, StoreError) as error:
         raise StoreError(
             f"{out}: the result cannot be written ({_reason(error)}); free space or set `out` to another place, then "
@@ -94,11 +98,7 @@ def keep_checkpoint(source: Path, target: Path) -> None:
                 f"{target}: holds other files than {source}, which this run trained; move it away, or choose another "
                 "workspace"
             )
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
-            new = Path(folder) / target.name
-            shutil.copytree(source, new, copy_function=_link)
-            new.rename(target)
+    write_folder(target, lambda new: shutil.copytree(source, new, copy_function=_link, dirs_exist_ok=True))
 
 
 def _link(source: str, target: str) -> None:
@@ -111,13 +111,13 @@ def _link(source: str, target: str) -> None:
 def read_alignment(directory: Path) -> AlignResult:
     """The result in a run's directory."""
     with explained(directory):
-        return AlignResult.model_validate_json((directory / RESULT).read_text("utf-8"))
+        return AlignResult.model_validate_json((directory / ALIGNMENT).read_text("utf-8"))
 
 
 def read_audit(directory: Path) -> AuditResult:
     """The result in an audit's directory."""
     with explained(directory):
-        return AuditResult.model_validate_json((directory / "audit.json").read_text("utf-8"))
+        return AuditResult.model_validate_json((directory / AUDIT).read_text("utf-8"))
 
 
 def _reason(error: Exception) -> object:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import NONE, number
 from clir_core.measure.gate import LEVEL, TWO_SIDED
@@ -42,8 +42,8 @@ def figures(gate: GateSpec) -> tuple[Figure, ...]:
 
 def languages(result: AlignResult) -> tuple[str, ...]:
     """Every audited language: English, then those that were trained, then the others."""
-    found = {row.lang for row in result.differences if row.lang is not None}
-    return tuple(sorted(found, key=lambda lang: (lang != ENGLISH, lang not in result.trained.languages, lang)))
+    found = [row.lang for row in result.differences if row.lang is not None]
+    return english_first(found, result.trained.languages)
 
 
 def labelled(result: AlignResult, lang: str) -> str:

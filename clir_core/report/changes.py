@@ -8,7 +8,7 @@ from typing import Literal
 from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult, MetricRow
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import NONE, cutoff, interval, number
 from clir_core.measure.gate import LEVEL, LOWER, TWO_SIDED
@@ -65,7 +65,7 @@ class Changes:
 
 def languages(result: AlignResult, before: AuditResult) -> tuple[str, ...]:
     """English, then the audited languages that were trained, then those that were not."""
-    return tuple(sorted(before.languages, key=lambda lang: (lang != ENGLISH, not is_trained(result, lang))))
+    return english_first(before.languages, result.trained.languages)
 
 
 def is_trained(result: AlignResult, lang: str) -> bool:

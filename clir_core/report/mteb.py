@@ -14,7 +14,7 @@ from clir_core.audit.result import AuditResult
 from clir_core.corpus.lang import mteb_code
 from clir_core.scenarios import every_scenario
 from clir_core.scenarios.metric import ndcg
-from clir_core.workspace.steps import write_text
+from clir_core.workspace.atomic import write_text
 
 # the release whose format this is; TaskResult.from_disk reads files without one as those of before 1.11
 MTEB_VERSION = "2.26.24"

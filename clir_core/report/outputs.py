@@ -1,7 +1,6 @@
 """The files of an audit, in one directory. What was there before stays whole until all of the new is written."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import polars as pl
@@ -11,28 +10,24 @@ from clir_core.corpus.tables import Corpus
 from clir_core.errors import StoreError
 from clir_core.report.html import render_report
 from clir_core.report.mteb import write_mteb
-
-# audit.json last: where it is new, so is the rest
-FILES = ("mteb", "ranks.parquet", "topk.parquet", "queries.parquet", "report.html", "audit.json")
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_together
 
 
 def write_outputs(result: AuditResult, ranked: Path, measured: Path, corpus: Corpus, out: Path) -> None:
     """audit.json, ranks.parquet, topk.parquet, queries.parquet, report.html and mteb/; the two paths are the steps'."""
-    ranks, top = (pl.read_parquet(ranked / name) for name in ("ranks.parquet", "topk.parquet"))
+    ranks, top = (pl.read_parquet(ranked / name) for name in (layout.RANKS, layout.TOP))
     report = render_report(result, ranks, top, corpus)
+
+    def write(new: Path) -> None:
+        for source in (ranked / layout.RANKS, ranked / layout.TOP, measured / layout.QUERIES):
+            shutil.copyfile(source, new / source.name)
+        write_mteb(result, ranks, new / layout.MTEB)
+        (new / layout.REPORT).write_text(report, "utf-8")
+        (new / layout.AUDIT).write_text(result.model_dump_json(indent=1), "utf-8")
+
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out, prefix=".unfinished-") as folder:
-            new = Path(folder)
-            for source in (ranked / "ranks.parquet", ranked / "topk.parquet", measured / "queries.parquet"):
-                shutil.copyfile(source, new / source.name)
-            write_mteb(result, ranks, new / "mteb")
-            (new / "report.html").write_text(report, "utf-8")
-            (new / "audit.json").write_text(result.model_dump_json(indent=1), "utf-8")
-            for name in FILES:
-                if (out / name).is_dir():
-                    (out / name).rename(new / f"old-{name}")
-                (new / name).replace(out / name)
+        write_together(out, layout.AUDIT_FILES, write)
     except (OSError, StoreError) as error:
         cause = error if isinstance(error, OSError) else error.__cause__
         reason = getattr(cause, "strerror", None) or cause

@@ -29,6 +29,7 @@ from clir_core.runs.train import run_directory
 from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages
 from clir_core.spec import slug
+from clir_core.workspace import layout
 from clir_core.workspace.progress import Bars
 from clir_core.workspace.provenance import git_commit, versions
 
@@ -76,7 +77,7 @@ def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by
     runner.step(
         "report",
         lambda: outputs.write_outputs(found, base, triples, (before, after, made.path), out),
-        lambda _: f"report: {out / 'report.html'}",
+        lambda _: f"report: {out / layout.REPORT}",
     )
     entry, news = runner.step("register", lambda: record_alignment(found, made, by), _registered)
     return Finished(found, out, entry, news)
@@ -106,7 +107,7 @@ def check_contamination(spec: AlignSpec, triples: pa.Table) -> Contamination:
 
 def resolved(spec: AlignSpec, ref: str) -> Checkpoint:
     """A checkpoint to train or that was trained, found or fetched, safe to load."""
-    return resolve(ref, spec.encoding, spec.workspace / "models", DTYPE)
+    return resolve(ref, spec.encoding, layout.models(spec.workspace), DTYPE)
 
 
 def name_of(base: Checkpoint, run: Path) -> str:
@@ -116,7 +117,7 @@ def name_of(base: Checkpoint, run: Path) -> str:
 
 def output_directory(spec: AlignSpec, name: str, run: Path) -> Path:
     """Where the results go, if that place is free for this run and can be written."""
-    out = (spec.out or spec.workspace / "alignments" / f"{name}-{spec.identity()[:8]}").resolve()
+    out = (spec.out or layout.alignments(spec.workspace) / f"{name}-{spec.identity()[:8]}").resolve()
     outputs.check_free(out, spec, run.name)
     return out
 
@@ -140,7 +141,7 @@ def train(
 
 def keep(spec: AlignSpec, trained: Trained, name: str) -> Checkpoint:
     """Put the trained checkpoint among the workspace's under its name, which its audit then has."""
-    place = (spec.workspace / "checkpoints" / name).resolve()
+    place = (layout.checkpoints(spec.workspace) / name).resolve()
     outputs.keep_checkpoint(trained.checkpoint, place)
     return resolved(spec, str(place))
 
@@ -169,12 +170,12 @@ def result(
         verdict=verdict(differences, spec.gate, trained.languages, decision),
         decision=decision,
         differences=tuple(differences),
-        trained=trained.model_copy(update={"checkpoint": out / outputs.CHECKPOINT}),
+        trained=trained.model_copy(update={"checkpoint": out / layout.CHECKPOINT}),
         contamination=shared,
         base_fingerprint=base.sha256,
         model_fingerprint=made.sha256,
-        audit_before=out / outputs.BEFORE,
-        audit_after=out / outputs.AFTER,
+        audit_before=out / layout.BEFORE,
+        audit_after=out / layout.AFTER,
         versions=versions(),
         git_commit=git_commit(),
         timings=dict(timings),

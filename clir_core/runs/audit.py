@@ -23,11 +23,11 @@ from clir_core.runs.runner import Runner
 from clir_core.runs.workers import Workers
 from clir_core.sources import read_corpus
 from clir_core.spec import sha256_of, slug
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_file, write_text
+from clir_core.workspace.layout import RESULT
 from clir_core.workspace.provenance import git_commit, versions
-from clir_core.workspace.steps import RESULT, once, read_result, step_directory, write_text
-from clir_core.workspace.storage import explained
-
-EMBEDDED = "embedded.json"  # beside the ranks: which vectors they are of
+from clir_core.workspace.steps import once, read_result, step_directory
 
 
 class Finished(NamedTuple):
@@ -59,7 +59,7 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     origin = made_of(spec, checkpoint, fit, embedded)
     made = result(spec, corpus, checkpoint.name, ranked, measured, origin, runner.timings)
     out = output_directory(made, checkpoint)
-    runner.step("report", lambda: write(made, ranks, measures, corpus, out), lambda _: f"report: {out / 'report.html'}")
+    runner.step("report", lambda: write(made, ranks, measures, corpus, out), lambda _: f"report: {out / layout.REPORT}")
     return Finished(made, out, *runner.step("register audit", lambda: record_audit(made, out, known, by)))
 
 
@@ -82,7 +82,7 @@ def read(spec: AuditSpec) -> tuple[Corpus, Corpus | None]:
 
 def resolved(spec: AuditSpec, dtype: str) -> Checkpoint:
     """The audit's checkpoint, found or fetched, safe to load."""
-    return resolve(spec.model, spec.encoding, spec.workspace / "models", dtype)
+    return resolve(spec.model, spec.encoding, layout.models(spec.workspace), dtype)
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def embed(
     runner: Runner,
 ) -> tuple[Embedded, bool]:
     """Where the vectors are, and whether all were there. What is ranked already needs none."""
-    kept = read_result(ranks / EMBEDDED, Embedded) if read_result(ranks / RESULT, Ranked) else None
+    kept = read_result(ranks / layout.EMBEDDED, Embedded) if read_result(ranks / RESULT, Ranked) else None
     if kept:
         return kept.model_copy(update={"encoded": 0, "reused": kept.encoded + kept.reused}), True
     bars = runner.bars(lambda name: f"embedding {name.removeprefix('embed-')} texts")
@@ -130,8 +130,8 @@ def rank(
     else:
         bars = runner.bars(lambda _: "ranking blocks of documents")
         found, done_before = workers.rank(spec, corpus, checkpoint, embedded, fit, ranks, bars)
-    if not (ranks / EMBEDDED).exists():
-        write_text(ranks / EMBEDDED, embedded.model_dump_json(indent=1))
+    if not (ranks / layout.EMBEDDED).exists():
+        write_text(ranks / layout.EMBEDDED, embedded.model_dump_json(indent=1))
     return found, done_before
 
 
@@ -139,10 +139,9 @@ def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tu
     """Metrics of every query, their means and intervals, computed or done before."""
 
     def compute(scratch: Path) -> Measured:
-        rows, top = (pl.read_parquet(ranks / name) for name in ("ranks.parquet", "topk.parquet"))
+        rows, top = (pl.read_parquet(ranks / name) for name in (layout.RANKS, layout.TOP))
         table = per_query(rows, top, pl.DataFrame(pl.from_arrow(corpus.queries)), spec.cutoffs)
-        with explained(scratch):
-            table.write_parquet(scratch / "queries.parquet")
+        write_file(scratch / layout.QUERIES, table.write_parquet)
         return Measured(metrics=tuple(aggregate(table, units(spec.cutoffs), spec.resamples, spec.seed)))
 
     return once(directory, Measured, compute)
@@ -232,7 +231,7 @@ def output_directory(made: AuditResult, checkpoint: Checkpoint) -> Path:
     spec = made.spec
     # other weights or texts under the same name are another audit, whose files must not take this one's place
     content = sha256_of([spec.identity(), checkpoint.sha256, made.provenance.corpus_fingerprint])[:8]
-    return (spec.out or spec.workspace / "audits" / f"{slug(made.name)}-{content}").resolve()
+    return (spec.out or layout.audits(spec.workspace) / f"{slug(made.name)}-{content}").resolve()
 
 
 def write(made: AuditResult, ranks: Path, measures: Path, corpus: Corpus, out: Path) -> None:
@@ -245,10 +244,8 @@ def write(made: AuditResult, ranks: Path, measures: Path, corpus: Corpus, out: P
 
 def is_there(made: AuditResult, out: Path) -> bool:
     """Whether this very result, but for its times, lies there with all of its files."""
-    there = read_result(out / "audit.json", AuditResult)
-    from clir_core.report.outputs import FILES
-
-    is_whole = all((out / name).exists() for name in FILES)
+    there = read_result(out / layout.AUDIT, AuditResult)
+    is_whole = all((out / name).exists() for name in layout.AUDIT_FILES)
     return there is not None and is_whole and _without_times(there) == _without_times(made)
 
 

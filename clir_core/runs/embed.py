@@ -22,6 +22,7 @@ from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank.store import VectorTable, table_name
 from clir_core.sources import splits
 from clir_core.spec import sha256_of
+from clir_core.workspace import layout
 from clir_core.workspace.locks import locked
 from clir_core.workspace.progress import Bars, Progress
 
@@ -91,7 +92,7 @@ def count_missing(corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec, fit: 
 
 
 def _uri(spec: AuditSpec) -> str:
-    return str((spec.workspace / "lancedb").resolve())
+    return str(layout.vectors(spec.workspace).resolve())
 
 
 def _tables(

@@ -9,7 +9,8 @@ from clir_core.rank.ranked import Ranked
 from clir_core.registry.registry import Registry
 from clir_core.runs import audit
 from clir_core.runs.record import as_registered, found
-from clir_core.workspace.steps import RESULT, read_result
+from clir_core.workspace import layout
+from clir_core.workspace.steps import read_result
 
 
 def finished(spec: AuditSpec) -> Path | None:
@@ -20,8 +21,8 @@ def finished(spec: AuditSpec) -> Path | None:
     corpus, fit = audit.read(spec)
     checkpoint = audit.resolved(spec, dtype_of(has_gpu_here()))
     ranks = audit.ranks_directory(spec, corpus, checkpoint, fit)
-    ranked, embedded = read_result(ranks / RESULT, Ranked), read_result(ranks / audit.EMBEDDED, Embedded)
-    measured = read_result(audit.measures_directory(spec, ranks) / RESULT, Measured)
+    ranked, embedded = read_result(ranks / layout.RESULT, Ranked), read_result(ranks / layout.EMBEDDED, Embedded)
+    measured = read_result(audit.measures_directory(spec, ranks) / layout.RESULT, Measured)
     if not (ranked and embedded and measured):
         return None
     origin = audit.made_of(spec, checkpoint, fit, embedded)

@@ -14,6 +14,7 @@ from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList, read_watch_list
 from clir_core.runs.record import found, known_as
 from clir_core.sources import read_corpus
+from clir_core.workspace import layout
 
 BASELINE = "baseline"
 UNWATCHED = ("audit", "align")  # sources of checkpoints that no watch list has claimed yet
@@ -54,7 +55,7 @@ def find_due(spec: NightlySpec, watch: WatchList, asked: str) -> tuple[Discovere
 
 def _resolved(ref: str, place: str, spec: NightlySpec, watch: WatchList, problems: list[Problem]) -> Checkpoint | None:
     try:
-        return resolve(ref, watch.audit.encoding, spec.workspace / "models", DTYPE)
+        return resolve(ref, watch.audit.encoding, layout.models(spec.workspace), DTYPE)
     except ClirError as error:
         problems.append(Problem(place=place, reason=str(error)))
         return None

@@ -9,11 +9,12 @@ from clir_core.model.checkpoint import Checkpoint, resolve
 from clir_core.registry.facts import DTYPE, Audited, Decided, Entry, Found
 from clir_core.registry.history import main_figures
 from clir_core.registry.registry import Registry
+from clir_core.workspace import layout
 
 
 def as_registered(spec: AuditSpec) -> Checkpoint:
     """The checkpoint by the fingerprint that the registry knows. Within `unchanged`: else it may be another one's."""
-    return resolve(spec.model, spec.encoding, spec.workspace / "models", DTYPE)
+    return resolve(spec.model, spec.encoding, layout.models(spec.workspace), DTYPE)
 
 
 def found(checkpoint: Checkpoint, family: str, source: str) -> Found:

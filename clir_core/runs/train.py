@@ -20,8 +20,10 @@ from clir_core.align.train.objective import needs
 from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.spec import sha256_of
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.progress import Progress
-from clir_core.workspace.steps import once, step_directory, write_text
+from clir_core.workspace.steps import once, step_directory
 from clir_core.workspace.storage import explained
 
 SECONDS_BETWEEN = 0.5
@@ -119,7 +121,7 @@ def _depends_on(spec: AlignSpec, base: Checkpoint, triples: pa.Table) -> dict[st
 
 def _claim(directory: Path, depends_on: dict[str, Any]) -> None:
     """Write down whose directory it is; AlignError where it is another run's."""
-    file, identity = directory / "run.txt", sha256_of(depends_on)
+    file, identity = directory / layout.CLAIM, sha256_of(depends_on)
     with explained(file):
         owner = file.read_text("utf-8").strip() if file.exists() else identity
     if owner != identity:

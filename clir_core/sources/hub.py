@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from clir_core.corpus.lang import from_flores, is_language
-from clir_core.errors import CorpusError
+from clir_core.errors import CorpusError, first_line
 from clir_core.sources import xquad
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.columns import SCHEMAS, conform
@@ -122,8 +122,7 @@ def _reach(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except Exception as error:  # datasets, huggingface_hub and their HTTP clients raise dozens of types
-        why = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
         raise CorpusError(
-            f"hub:{name} cannot be loaded ({why}); check the name and the network, or bring the data here yourself "
-            "and use xquad:DIR, beir:DIR or parquet:DIR"
+            f"hub:{name} cannot be loaded ({type(error).__name__}: {first_line(error)}); check the name and the "
+            "network, or bring the data here yourself and use xquad:DIR, beir:DIR or parquet:DIR"
         ) from error

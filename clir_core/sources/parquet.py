@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from clir_core.corpus.tables import Corpus, Skipped
-from clir_core.errors import CorpusError
+from clir_core.errors import CorpusError, first_line
 from clir_core.sources.columns import SCHEMAS, conform
 from clir_core.sources.json_input import complaints
 from clir_core.sources.rows import RawCorpus
@@ -57,8 +57,7 @@ def _read_table(directory: Path, what: str, problems: list[str]) -> pa.Table:
             # not read_table: it would make columns of folder names such as lang=zh
             parts.append(conform(pq.ParquetFile(path).read(), what, str(path), problems))
         except (pa.ArrowException, OSError) as error:
-            why = str(error).strip().split("\n")[0]
-            problems.append(f"{path}: cannot be read as Parquet ({why}); write or fetch it again")
+            problems.append(f"{path}: cannot be read as Parquet ({first_line(error)}); write or fetch it again")
     return pa.concat_tables(parts) if parts else pa.table({})
 
 

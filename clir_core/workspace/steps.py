@@ -1,7 +1,5 @@
 """Steps: work done once. A step's directory is named by what it depends on; its result is written last."""
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,16 +7,17 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from clir_core.spec import Spec, sha256_of
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
+from clir_core.workspace.layout import LOCK, RESULT
 from clir_core.workspace.locks import locked
-from clir_core.workspace.storage import explained
 
-RESULT, LOCK = "result.json", ".lock"
 R = TypeVar("R", bound=Spec)
 
 
 def step_directory(workspace: Path, name: str, **depends_on: object) -> Path:
     """Where a step that depends on these JSON values keeps its files."""
-    return workspace / "steps" / f"{name}-{sha256_of(depends_on)[:16]}"
+    return layout.steps(workspace) / f"{name}-{sha256_of(depends_on)[:16]}"
 
 
 def once(directory: Path, result: type[R], compute: Callable[[Path], R]) -> tuple[R, bool]:
@@ -45,17 +44,3 @@ def read_result(path: Path, result: type[R]) -> R | None:
         return result.model_validate_json(path.read_text("utf-8"))
     except ValidationError:
         return None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what was there before stays until then."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            Path(scratch).chmod(0o644)
-            Path(scratch).replace(path)
-        finally:
-            Path(scratch).unlink(missing_ok=True)

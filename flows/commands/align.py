@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from clir_core.align.spec import AlignSpec
+from clir_core.workspace import layout
 from flows.commands.console import say_errors_once, spec_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _print(spec: AlignSpec, summary: "AlignSummary") -> None:
     result = read_alignment(summary.out)
     print(f"\n{as_text(result)}\n")
     print("\n".join(summary.verdict))
-    print(f"\nReport: {summary.out / 'report.html'}")
+    print(f"\nReport: {summary.out / layout.REPORT}")
     print(f"Checkpoint: {summary.checkpoint}")
     registry = Registry(spec.workspace)
     entry = registry.get(result.model_fingerprint)

@@ -6,6 +6,7 @@ from pydantic import Field
 from pydantic_settings import CliImplicitFlag
 
 from clir_core.audit.spec import AuditSpec, EmbedSpec
+from clir_core.workspace import layout
 from flows.commands.console import say_errors_once, spec_of
 
 
@@ -76,7 +77,7 @@ def _print(out: Path) -> None:
     from clir_core.audit.result import AuditResult
     from clir_core.report.table import as_text
 
-    result = AuditResult.model_validate_json((out / "audit.json").read_text("utf-8"))
+    result = AuditResult.model_validate_json((out / layout.AUDIT).read_text("utf-8"))
     print(f"\n{as_text(result)}\n")
     print("\n".join(result.verdict))
-    print(f"\nReport: {out / 'report.html'}")
+    print(f"\nReport: {out / layout.REPORT}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from test_bad_input import flow_run_into, says, snapshot
+from test_bad_input import says, snapshot
 
 from clir_core.align.result import AlignResult
 from clir_core.align.spec import AlignSpec
@@ -114,8 +114,8 @@ def test_every_file_is_there_and_nothing_else(first):
 
 def test_the_steps_have_names_that_show_the_shape(first):
     assert list(first.result.timings) == [
-        *("read training data", "check contamination", "resolve base", "audit before", "train", "audit after"),
-        "compare and decide",
+        *("read training data", "check contamination", "resolve base", "check output", "audit before", "check gate"),
+        *("train", "keep checkpoint", "audit after", "compare and decide"),
     ]
     assert first.result.timings["train"] > 0
     assert not [line for line in first.log if FINISHED in line]
@@ -311,6 +311,5 @@ def test_the_console_prints_the_message_once_and_exits_with_1(clir, first, asked
     assert done.stderr.count("clir: ") == 1 and "Traceback" not in done.stderr
     says(done.stderr.partition("clir: ")[2], "passage bees-", "allow_contamination")
     assert done.stderr.count("Train on another part") == 1
-    state = flow_run_into(place / "never").state
-    assert state.type.value == "FAILED" and "passage bees-" in state.message
-    assert not (place / "never").exists()
+    # it is refused before Prefect or Ray start
+    assert "prefect" not in done.stderr.lower() and not (place / "never").exists()

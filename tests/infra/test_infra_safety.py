@@ -20,7 +20,7 @@ from infra_files import (
     pods,
 )
 
-from deployments.settings import QUIET
+from clir_core.telemetry import OFF
 
 
 def _secret(name: str) -> bool:
@@ -78,8 +78,8 @@ def test_everybody_is_asked_for_a_login() -> None:
 
 
 def test_the_image_reports_nothing_to_anybody() -> None:
-    assert QUIET.items() <= image_environment().items()
-    assert all(each.env[name] == value for each in ours() for name, value in QUIET.items())
+    assert OFF.items() <= image_environment().items()
+    assert all(each.env[name] == value for each in ours() for name, value in OFF.items())
 
 
 def test_nothing_runs_as_root() -> None:

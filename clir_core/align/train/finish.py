@@ -12,11 +12,11 @@ from clir_core.align.spec import OptimiserSpec
 from clir_core.align.train.head import fit_head, save_with_head
 from clir_core.align.train.held_out import HeldOut
 from clir_core.align.train.kept import HEADED, MEASURED, kept
-from clir_core.align.train.run import write_whole
 from clir_core.align.train.teacher import teacher, tokens
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.encoder import load_encoder
-from clir_core.workspace.steps import write_text
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_folder, write_text
 
 _SIDES = frozenset({"p_en", "p_x", "q_en", "q_x"})
 
@@ -34,11 +34,11 @@ def finish(
     tuned = base.model_copy(update={"path": kept(directory) or base.path})
     # texts whole, as the head will meet them
     whole = spec.model_copy(update={"query_tokens": base.max_tokens, "passage_tokens": base.max_tokens})
-    found = teacher(tuned, whole, triples, _SIDES, directory / "teacher" / "head", device, worker)
+    found = teacher(tuned, whole, triples, _SIDES, directory / layout.TEACHER / "head", device, worker)
     if worker:
         return
     head_HH = fit_head(found, triples["lang"].to_list())
-    write_whole(directory / HEADED, lambda scratch: save_with_head(tuned, head_HH, scratch))
+    write_folder(directory / HEADED, lambda scratch: save_with_head(tuned, head_HH, scratch), replace=True)
     if held:
         headed = base.model_copy(update={"path": directory / HEADED})
         write_text(directory / MEASURED, _measured(headed, spec, held, device).model_dump_json())

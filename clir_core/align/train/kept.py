@@ -5,13 +5,14 @@ from pathlib import Path
 
 from clir_core.align.result import Evaluated
 from clir_core.align.train.log import best, read
+from clir_core.workspace import layout
 
-HEADED, MEASURED = Path("checkpoints/head"), "head.json"
+HEADED, MEASURED = Path(layout.WEIGHTS, "head"), "head.json"
 
 
 def checkpoint_at(directory: Path, step: int) -> Path:
     """Where the weights after a step belong."""
-    return directory / "checkpoints" / f"step-{step:07d}"
+    return directory / layout.WEIGHTS / f"step-{step:07d}"
 
 
 def kept(directory: Path) -> Path | None:
@@ -19,7 +20,7 @@ def kept(directory: Path) -> Path | None:
     found = best(read(directory, Evaluated))
     if found:
         return checkpoint_at(directory, found.step)
-    return max((directory / "checkpoints").glob("step-*"), default=None)
+    return max((directory / layout.WEIGHTS).glob("step-*"), default=None)
 
 
 def finished(directory: Path) -> tuple[Path, Evaluated | None] | None:
@@ -32,5 +33,5 @@ def finished(directory: Path) -> tuple[Path, Evaluated | None] | None:
 
 def clear(directory: Path) -> None:
     """Free the space of what only an unfinished run needs."""
-    for name in ("states", "teacher", "ray"):
+    for name in (layout.STATES, layout.TEACHER, layout.RAY):
         shutil.rmtree(directory / name, ignore_errors=True)

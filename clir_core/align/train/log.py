@@ -6,10 +6,11 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from clir_core.align.result import Evaluated, Progressed
-from clir_core.workspace.steps import write_text
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.storage import explained
 
-_FILES: dict[type, str] = {Progressed: "steps.jsonl", Evaluated: "evaluations.jsonl"}
+_FILES: dict[type, str] = {Progressed: layout.STEPS_LOG, Evaluated: layout.EVALUATIONS_LOG}
 E = TypeVar("E", Progressed, Evaluated)
 
 

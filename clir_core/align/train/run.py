@@ -8,9 +8,7 @@ Every worker calls `run`; the first one evaluates and writes.
 """
 
 import shutil
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,9 +19,10 @@ from clir_core.align.train.held_out import HeldOut
 from clir_core.align.train.kept import checkpoint_at, kept
 from clir_core.align.train.log import add, best, go_back, read
 from clir_core.align.train.loop import Trainer
-from clir_core.align.train.state import newest_state, place
+from clir_core.align.train.state import newest_state
 from clir_core.errors import AlignError
-from clir_core.workspace.storage import explained
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_folder
 
 EVALUATIONS = 4  # after the first, of the base
 SAVING_SHARE = 0.05  # of the time, at most, goes into states between evaluations
@@ -34,7 +33,7 @@ def run(trainer: Trainer, held: HeldOut | None, directory: Path) -> None:
 
     Without held-out groups the last weights are kept.
     """
-    if state := newest_state(directory / "states"):
+    if state := newest_state(directory / layout.STATES):
         trainer.restore(state)
     if trainer.worker == 0:
         go_back(directory, trainer.step)
@@ -93,21 +92,7 @@ def _evaluate_if_due(trainer: Trainer, held: HeldOut | None, directory: Path) ->
 
 
 def _export(trainer: Trainer, directory: Path) -> None:
-    write_whole(checkpoint_at(directory, trainer.step), trainer.export)
-
-
-def write_whole(checkpoint: Path, write: Callable[[Path], None]) -> None:
-    """Let a checkpoint be written beside its place, and put it there when it is complete."""
-    folder = checkpoint.parent
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
-        scratch.chmod(0o755)
-        try:
-            write(scratch)
-            place(scratch, checkpoint)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+    write_folder(checkpoint_at(directory, trainer.step), trainer.export, replace=True)
 
 
 class _Saving:
@@ -127,7 +112,7 @@ class _Saving:
         if not largest(int(due), torch.device(trainer.device)):
             return
         started = time.monotonic()
-        trainer.save(self._directory / "states")
+        trainer.save(self._directory / layout.STATES)
         self._step, self._last = trainer.step, time.monotonic()
         self._cost = self._last - started
         if trainer.worker == 0:
@@ -136,6 +121,6 @@ class _Saving:
     def _drop_checkpoints(self) -> None:
         """All but the best go, once a state is saved that no earlier one is needed for."""
         best_one = kept(self._directory)
-        for other in (self._directory / "checkpoints").glob("*"):
+        for other in (self._directory / layout.WEIGHTS).glob("*"):
             if other != best_one:
                 shutil.rmtree(other, ignore_errors=True)

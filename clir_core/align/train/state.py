@@ -5,7 +5,6 @@ A run that is killed at any step and started again ends with the weights of one 
 
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from clir_core.errors import AlignError
-from clir_core.workspace.storage import explained
+from clir_core.workspace.atomic import write_folder
 
 _TENSORS, _REST = "state.safetensors", "state.json"
 
@@ -50,15 +49,12 @@ def save_state(
     for index, values in state["state"].items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
     rest = {"groups": state["param_groups"], "schedule": schedule.state_dict(), "step": step}
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
-        try:
-            save_file(_apart({**tensors, "random": random_WB}), scratch / _TENSORS)
-            (scratch / _REST).write_text(json.dumps(rest), "utf-8")
-            place(scratch, folder / f"step-{step:07d}")
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+
+    def write(scratch: Path) -> None:
+        save_file(_apart({**tensors, "random": random_WB}), scratch / _TENSORS)
+        (scratch / _REST).write_text(json.dumps(rest), "utf-8")
+
+    write_folder(folder / f"step-{step:07d}", write, replace=True)
     for other in folder.iterdir():
         if other.name != f"step-{step:07d}":
             shutil.rmtree(other, ignore_errors=True)
@@ -89,12 +85,6 @@ def load_state(directory: Path, model: nn.Module, optimiser: Optimizer, schedule
     optimiser.load_state_dict({"state": found, "param_groups": rest["groups"]})
     schedule.load_state_dict(rest["schedule"])
     return rest["step"], tensors["random"]
-
-
-def place(scratch: Path, target: Path) -> None:
-    """Move a finished directory to its name at once; what an earlier session left there goes."""
-    shutil.rmtree(target, ignore_errors=True)
-    scratch.rename(target)
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

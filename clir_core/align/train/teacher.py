@@ -14,7 +14,7 @@ from clir_core.align.spec import OptimiserSpec
 from clir_core.align.train.gathering import workers
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.encoder import load_encoder
-from clir_core.workspace.storage import explained
+from clir_core.workspace.atomic import write_file
 
 KIND = {"q_en": "query", "q_x": "query", "p_en": "document", "p_x": "document", "negatives": "document"}
 # by side, float32 [triples, H]; rows without a q_x are zeros
@@ -65,12 +65,7 @@ def _part(directory: Path, kind: str, worker: int) -> Path:
 
 
 def _write(file: Path, values: np.ndarray) -> None:
-    with explained(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        scratch = file.with_suffix(".writing")
-        with scratch.open("wb") as stream:
-            np.save(stream, values)
-        scratch.replace(file)
+    write_file(file, lambda scratch: np.save(scratch, values))
 
 
 def _whole(directory: Path, kind: str, n_texts: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from clir_core.align.train.objective import needs
 from clir_core.align.train.run import run
 from clir_core.align.train.teacher import teacher
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.workspace import layout
 
 
 def work(
@@ -27,7 +28,9 @@ def work(
     wrap: Callable[[nn.Module], nn.Module] = lambda model: model,
 ) -> None:
     """Train to the end, and fit the head. `wrap` prepares the model for its process group."""
-    frozen = teacher(base, spec.optimiser, triples, needs(spec.loss).teacher, directory / "teacher", device, worker)
+    frozen = teacher(
+        base, spec.optimiser, triples, needs(spec.loss).teacher, directory / layout.TEACHER, device, worker
+    )
     trainer = Trainer(base, spec, triples, frozen, device, worker, wrap)
     pool = HeldOut(held) if len(held) else None
     run(trainer, pool, directory)

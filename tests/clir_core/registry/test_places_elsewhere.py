@@ -112,9 +112,10 @@ def test_what_a_killed_fetch_left_is_no_checkpoint(store: Store) -> None:
     store.write("bucket/models/v1", PLAIN)
     local = store.look().local("bucket/models/v1")
     shutil.rmtree(local)
-    write(local.parent / ".fetching", {"config.json": b"half", "other": b"x"})
+    left = local.parent / f".{local.name}~1"
+    write(left / local.name, {"config.json": b"half", "other": b"x"})
     assert contents(store.look().local("bucket/models/v1")) == PLAIN
-    assert not (local.parent / ".fetching").exists()
+    assert not left.exists()
 
 
 def test_what_changes_while_it_is_fetched_is_not_taken(store: Store) -> None:

@@ -82,11 +82,11 @@ def killed_at(call: int, function: Callable[..., object], after: bool) -> Callab
     """The function, but the process ends before or after its n-th call."""
     calls = iter(range(1, call + 1))
 
-    def wrapped(*arguments: object) -> object:
+    def wrapped(*arguments: object, **options: object) -> object:
         last = next(calls, call) == call
         if last and not after:
             raise KilledError
-        found = function(*arguments)
+        found = function(*arguments, **options)
         if last:
             raise KilledError
         return found
@@ -100,10 +100,10 @@ def killed_at(call: int, function: Callable[..., object], after: bool) -> Callab
         (run_module, "add", 1, True),  # the base is evaluated, nothing is trained
         (run_module, "add", 5, False),  # a step is done and not written down
         (run_module, "add", 5, True),
-        (run_module, "place", 2, True),  # a better checkpoint is written, its evaluation is not
-        (state, "place", 3, False),  # a state is written and has no name yet
-        (state, "place", 3, True),
-        (state, "place", 8, True),  # the last one
+        (run_module, "write_folder", 2, True),  # a better checkpoint is written, its evaluation is not
+        (state, "write_folder", 3, False),  # steps are done and no state is written
+        (state, "write_folder", 3, True),
+        (state, "write_folder", 8, True),  # the last one
     ],
 )
 def test_a_run_that_is_cut_off_ends_the_same(
@@ -243,7 +243,7 @@ def test_a_line_cut_off_is_no_line(tmp_path: Path) -> None:
 
 def test_storage_that_fails_says_so(trainer: Callable[[], Trainer], tmp_path: Path) -> None:
     (tmp_path / "states").write_text("a file where a folder belongs", "utf-8")
-    with pytest.raises(StoreError, match=r"states: cannot be read or written \(.*check that it exists and is yours"):
+    with pytest.raises(StoreError, match=r"states/.*: cannot be read or written \(.*check that it exists and is yours"):
         run(trainer(), None, tmp_path)
 
 
