@@ -4,12 +4,11 @@ import getpass
 import json
 import sys
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
-from rich.console import Console
-from rich.table import Table
 
 from clir_core.measure.gate_spec import Status
 from clir_core.registry.discovery import discover
@@ -19,6 +18,7 @@ from clir_core.registry.nightly import WATCH_LIST
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import read_watch_list
 from clir_core.spec import WORKSPACE, Spec
+from flows.table import drawn
 
 Format = Annotated[Literal["table", "json"], Field(description="table for people, json for programs")]
 Workspace = Annotated[Path, Field(description="Where the registry is kept")]
@@ -127,11 +127,5 @@ def _print_json(value: Any) -> None:
 
 
 def _print_table(title: str, head: list[str], rows: list[list[str]]) -> None:
-    if not rows:
-        return
-    table = Table(title=title, title_justify="left", show_header=any(head))
-    for column in head:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+    if rows:
+        print(drawn(title, head, rows, get_terminal_size().columns if sys.stdout.isatty() else WIDTH))

@@ -21,7 +21,9 @@ from clir_core.registry.registry import FOLDER, Registry
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FAMILIES = 10
 STATUSES = ("candidate", "promoted", "rejected")
-VERDICT = "In pools with English, the Thai document is in the first 10 for 38 of 100 questions, English for 89."
+VERDICT = (
+    "In pools with English, the Thai document is in the first 10 for 38 of 100 questions, its English version for 89."
+)
 READ = "from clir_core.registry.registry import Registry; len(Registry(place).entries())"
 HISTORY = """
 from clir_core.registry.history import of_family
