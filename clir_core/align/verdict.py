@@ -7,15 +7,11 @@ from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import number, signed
-from clir_core.measure.gate import LEVEL, LOWER, Decision
+from clir_core.measure.gate import LEVEL, Decision, direction
 from clir_core.measure.gate_spec import GateSpec
+from clir_core.scenarios import scenario_named
+from clir_core.scenarios.mono import NAME as MONO
 
-POOLS: Mapping[str, str] = {
-    "mono": "pools of the query's own language",
-    "cross": "pools of the other language",
-    "multi": "pools of English and another language",
-    "distractor": "pools with unrelated English documents",
-}
 COST = "acc@1"
 
 
@@ -31,7 +27,7 @@ def verdict(
         for row in differences
         if (row.scenario, row.metric) == (gate.scenario, gate.metric) and row.query_lang is not None
     ]
-    mono = {str(row.lang): row for row in differences if (row.scenario, row.metric) == ("mono", COST)}
+    mono = {str(row.lang): row for row in differences if (row.scenario, row.metric) == (MONO, COST)}
     others = {str(row.lang) for row in primary} | set(mono)
     found = [_answer(primary, mono, trained, gate)]
     for lang in english_first(others, trained):
@@ -45,11 +41,11 @@ def _answer(
     seen = [row for row in primary if row.lang in trained] or primary
     unseen = [row for row in primary if row not in seen]
     before, after = _means(seen)
-    better = (after < before) == (gate.metric in LOWER) and after != before
+    better = (after < before) == (direction(gate.metric) < 0) and after != before
     verb = "improves" if better else "gets worse"
     moved = f"{verb} {_from_to(seen)}" if after != before else f"stays at {number(gate.metric, after)}"
     chance = "" if any(row.p_holm < LEVEL for row in seen) or after == before else ", not beyond chance"
-    gained = f"In {POOLS[gate.scenario]}, {gate.metric} {moved} ({_mean_of(seen)}{chance})"
+    gained = f"In {scenario_named(gate.scenario).title}, {gate.metric} {moved} ({_mean_of(seen)}{chance})"
     if unseen:
         gained += f", and {_from_to(unseen)} in {len({row.lang for row in unseen})} not trained"
     return f"{gained}; {_cost(mono)}."

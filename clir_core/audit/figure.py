@@ -12,7 +12,7 @@ from clir_core.spec import Spec
 class Figure(Spec):
     """One metric in one pool; what was found there, its subclasses say."""
 
-    scenario: str = Field(description="mono, cross, multi, distractor, share(p) or nway")
+    scenario: str = Field(description="The scenario of the pools; share with its p, such as share(0.3)")
     share: float | None = Field(None, description="The p of share(p): English's share of the unrelated documents")
     query_lang: str | None = Field(description="Language of the queries; null where a figure compares two")
     lang: str | None = Field(description="The language X beside English; en for English mono; null for nway")

@@ -6,7 +6,9 @@ from clir_core.audit.figure import by_key
 from clir_core.audit.result import MetricRow
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH
+from clir_core.scenarios.distractor import NAME as DISTRACTOR
 from clir_core.scenarios.label import Key
+from clir_core.scenarios.multi import NAME as MULTI
 
 # how far from even a pull must be, interval included, before a sentence names a favourite
 NOTABLE_PULL = 0.1
@@ -34,7 +36,7 @@ def _answer(figures: Figures, model: str, languages: Sequence[str]) -> str:
         parts.append(f"favours the query's own language over English in {_names(own)}")
     if not parts:
         # not the pulls themselves: where nothing outranks a gold there are none
-        asked = (("multi", "max_at_r"), ("distractor", "inclination_rate"))
+        asked = ((MULTI, "max_at_r"), (DISTRACTOR, "inclination_rate"))
         measured = any((scenario, lang, lang, metric) in figures for scenario, metric in asked for lang in languages)
         parts.append(
             "favours neither English nor the query's language" if measured else "was not asked about inclination"
@@ -43,12 +45,12 @@ def _answer(figures: Figures, model: str, languages: Sequence[str]) -> str:
 
 
 def _favours_english(figures: Figures, lang: str) -> bool:
-    row = figures.get(("distractor", lang, lang, "pull(x)"))
+    row = figures.get((DISTRACTOR, lang, lang, "pull(x)"))
     return row is not None and _toward(row, ENGLISH)
 
 
 def _buries_english(figures: Figures, lang: str) -> bool:
-    row = figures.get(("multi", lang, lang, "pull(en)"))
+    row = figures.get((MULTI, lang, lang, "pull(en)"))
     return row is not None and _toward(row, lang)
 
 
@@ -59,7 +61,7 @@ def _of_language(figures: Figures, lang: str, k: int) -> Iterator[str]:
     sentence = _both_versions(figures, ENGLISH, lang, "pull(x)", k)
     if sentence:
         yield sentence
-    rate = figures.get(("distractor", lang, lang, "inclination_rate"))
+    rate = figures.get((DISTRACTOR, lang, lang, "inclination_rate"))
     if rate:
         name, span = language_name(lang), f"{_percent(rate.low)} to {_percent(rate.high)}"
         yield (
@@ -70,15 +72,15 @@ def _of_language(figures: Figures, lang: str, k: int) -> Iterator[str]:
 
 def _both_versions(figures: Figures, query_lang: str, lang: str, pull_name: str, k: int) -> str | None:
     """How the version in the other language fares, and whose documents stand before it."""
-    complete = figures.get(("multi", query_lang, lang, f"complete@{k}"))
-    worst = figures.get(("multi", query_lang, lang, "max_at_r"))
+    complete = figures.get((MULTI, query_lang, lang, f"complete@{k}"))
+    worst = figures.get((MULTI, query_lang, lang, "max_at_r"))
     if complete is None or worst is None:
         return None
     query, other = language_name(query_lang), language_name(lang if query_lang == ENGLISH else ENGLISH)
     asked = f"{query} queries" if query_lang != ENGLISH else f"English queries beside {language_name(lang)}"
     found = f"both versions are among the first {k} for {_percent(complete.value)} of the queries"
     mean = f"the later one at rank {worst.value:,.1f} on average"
-    pull = figures.get(("multi", query_lang, lang, pull_name))
+    pull = figures.get((MULTI, query_lang, lang, pull_name))
     if complete.value >= SOMETIMES or pull is None or not _toward(pull, query_lang):
         return f"{asked}: {found}, {mean}."
     return f"{asked}: the {other} version {_falls(complete.value)} {query} documents; {found}, {mean}."

@@ -3,8 +3,10 @@
 import math
 
 from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.measure.metrics import metric_better, metric_named
 
 NONE = "—"
+ONE_DIGIT = ("rank", "ranks", "percent")
 
 
 def cutoff(result: AuditResult) -> int:
@@ -16,7 +18,8 @@ def number(metric: str, value: float) -> str:
     """A value as it is printed: ranks and percent with one digit, differences with their sign."""
     if not math.isfinite(value):
         return NONE
-    digits = 1 if "max_at_r" in metric or metric.startswith("rank_distance") else 3
+    found = metric_named(metric)
+    digits = 1 if found and found.unit in ONE_DIGIT else 3
     value = round(value, digits) + 0.0  # no minus before a zero
     text = f"{value:+,.{digits}f}" if _signed(metric) else f"{value:,.{digits}f}"
     return text.replace("-", "−")
@@ -31,7 +34,7 @@ def interval(row: MetricRow) -> str:
 
 
 def _signed(metric: str) -> bool:
-    return metric.startswith(("pull(", "english_share@", "language_gap("))
+    return metric_better(metric) == "0"
 
 
 def signed(metric: str, value: float) -> str:

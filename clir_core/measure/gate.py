@@ -7,7 +7,7 @@ candidate  the primary metric improves beyond chance somewhere, but not in every
 promoted   improved beyond chance everywhere (p after Holm < 0.05), every interval's low end at or above -margin.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import Field
@@ -19,14 +19,14 @@ from clir_core.corpus.tables import ENGLISH
 from clir_core.errors import SpecError
 from clir_core.measure.compare import Difference
 from clir_core.measure.gate_spec import GateSpec, Outcome, Status
+from clir_core.measure.metrics import catalogue, metric_better
+from clir_core.scenarios import every_scenario, mono, scenario_named
+from clir_core.scenarios.metric import Better
 from clir_core.spec import Spec
 
 LEVEL = 0.05
+SIGNS: Mapping[Better | None, int] = {"higher": 1, "lower": -1}
 MONO = ("acc@1", "ndcg@10")
-HIGHER = ("max_at_r_norm", "mrr", "acc@1", "complete@", "ndcg@", "recall@", "tlr@")
-LOWER = ("max_at_r", "inclination_rate", "rank_distance")
-SCENARIOS = ("mono", "cross", "multi", "distractor")
-TWO_SIDED = ("cross", "multi")  # scenarios that English queries are asked in beside X's
 R = TypeVar("R", Difference, MetricRow)
 _EXACT = 1e-9  # 0.90 - 0.91 is a little more than 0.01 in floating point
 _SHOWN = 6
@@ -43,13 +43,13 @@ class Decision(Spec):
 
 def decide(differences: Sequence[Difference], gate: GateSpec) -> Decision:
     """Hold the differences of two audits against the gate."""
-    sign = _direction(gate.metric)
+    sign = direction(gate.metric)
     primary = _primary(differences, gate)
-    mono = _mono(differences, [row.lang for row in primary])
+    cost = _mono(differences, [row.lang for row in primary])
     better = [row for row in primary if row.p_holm < LEVEL and sign * row.difference > 0]
     worse = [row for row in primary if row.p_holm < LEVEL and sign * row.difference < 0]
     even = [row for row in primary if row not in better and row not in worse]
-    worst_first = sorted(mono, key=lambda row: row.difference)
+    worst_first = sorted(cost, key=lambda row: row.difference)
     lost = [row for row in worst_first if row.difference < -gate.margin - _EXACT]
     unproven = [row for row in worst_first if row.low < -gate.margin - _EXACT]
     name, margin = f"{gate.metric} in {gate.scenario}", f"{gate.margin:.3f}"
@@ -67,20 +67,20 @@ def decide(differences: Sequence[Difference], gate: GateSpec) -> Decision:
         status, reason = "candidate", [gained]
         reason += [f"not beyond chance for {_listed(even, _change)}"] if even else []
         doubt = f"a monolingual loss of more than {margin} cannot be excluded: {_listed(unproven, _mono_change)}"
-        reason += [doubt] if unproven else [_kept(mono, margin)]
+        reason += [doubt] if unproven else [_kept(cost, margin)]
     else:
-        status, reason = "promoted", [gained, _kept(mono, margin)]
+        status, reason = "promoted", [gained, _kept(cost, margin)]
     sentences = " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in reason)
-    return Decision(status=status, reason=sentences, primary=tuple(primary), mono=tuple(mono))
+    return Decision(status=status, reason=sentences, primary=tuple(primary), mono=tuple(cost))
 
 
 def outcome(differences: Sequence[Difference], gate: GateSpec) -> Outcome:
     """What became better or worse beyond chance; a monolingual loss counts from the margin on."""
-    sign = _direction(gate.metric)
+    sign = direction(gate.metric)
     primary = _primary(differences, gate)
-    mono = _mono(differences, [row.lang for row in primary])
+    cost = _mono(differences, [row.lang for row in primary])
     moved = [sign * row.difference for row in primary if row.p_holm < LEVEL]
-    lost = any(row.high < 0 and row.difference < -gate.margin - _EXACT for row in mono)
+    lost = any(row.high < 0 and row.difference < -gate.margin - _EXACT for row in cost)
     if lost or any(change < 0 for change in moved):
         return "regressed"
     return "improved" if any(change > 0 for change in moved) else "unchanged"
@@ -88,18 +88,17 @@ def outcome(differences: Sequence[Difference], gate: GateSpec) -> Outcome:
 
 def check(gate: GateSpec) -> None:
     """SpecError where no audit could answer the gate: worth knowing before the training."""
-    if gate.scenario not in SCENARIOS:
-        raise SpecError(
-            f"gate: {gate.scenario} has no single pool a language to improve in; choose {', '.join(SCENARIOS)}"
-        )
-    _direction(gate.metric)
+    if not scenario_named(gate.scenario).can_gate:
+        known = ", ".join(scenario.name for scenario in every_scenario() if scenario.can_gate)
+        raise SpecError(f"gate: {gate.scenario} has no single pool a language to improve in; choose {known}")
+    direction(gate.metric)
 
 
 def check_asked(gate: GateSpec, audit: AuditSpec) -> None:
     """SpecError where audits of this spec have no figure for the gate."""
     # acc@1 is always there
     cutoffs = {metric.partition("@")[2] for metric in {gate.metric, *MONO} - {"acc@1"} if "@" in metric}
-    lacking = [f"scenario {one}" for one in sorted({gate.scenario, "mono"} - set(audit.scenarios))]
+    lacking = [f"scenario {one}" for one in sorted({gate.scenario, mono.NAME} - set(audit.scenarios))]
     lacking += [f"cutoff {one}" for one in sorted(cutoffs - set(map(str, audit.cutoffs)))]
     lacking += [f"language {one}" for one in gate.languages if audit.languages and one not in audit.languages]
     if lacking:
@@ -114,13 +113,11 @@ def check_measured(gate: GateSpec, rows: Sequence[MetricRow]) -> None:
     _mono(rows, [row.lang for row in _primary(rows, gate)])
 
 
-def _direction(metric: str) -> int:
-    """1 where higher is better, -1 where lower is."""
-    kind, at, _ = metric.partition("@")
-    for sign, names in ((1, HIGHER), (-1, LOWER)):
-        if metric in names or kind + at in names:
-            return sign
-    known = [f"{name}10" if name.endswith("@") else name for name in (*HIGHER, *LOWER)]
+def direction(metric: str) -> int:
+    """1 where higher is better, -1 where lower is; SpecError where neither is."""
+    if sign := SIGNS.get(metric_better(metric)):
+        return sign
+    known = [name for better in SIGNS for name, other in catalogue((10,)).items() if other.better == better]
     raise SpecError(
         f"gate: {metric} cannot be the primary metric, as neither more nor less of it is simply better; choose one of "
         f"{', '.join(known)}"
@@ -134,7 +131,7 @@ def _primary(differences: Sequence[R], gate: GateSpec) -> list[R]:
         if (row.scenario, row.metric) == (gate.scenario, gate.metric)
     }
     languages = gate.languages or tuple(sorted({lang for lang, _ in found if lang not in (None, ENGLISH)}))
-    sides = (False, True) if gate.scenario in TWO_SIDED else (False,)
+    sides = (False, True) if scenario_named(gate.scenario).two_sided else (False,)
     wanted = [(lang, english) for lang in languages for english in sides]
     lacking = [f"{ENGLISH if english else lang}/{lang}" for lang, english in wanted if (lang, english) not in found]
     if lacking or not wanted:
@@ -148,7 +145,7 @@ def _primary(differences: Sequence[R], gate: GateSpec) -> list[R]:
 
 def _mono(differences: Sequence[R], gated: Sequence[str | None]) -> list[R]:
     """Every language that was audited, also those that were not trained."""
-    rows = [row for row in differences if row.scenario == "mono" and row.metric in MONO]
+    rows = [row for row in differences if row.scenario == mono.NAME and row.metric in MONO]
     there = {(row.lang, row.metric) for row in rows}
     wanted = [(lang, metric) for lang in dict.fromkeys((ENGLISH, *gated)) for metric in MONO]
     lacking = [f"{metric} of {lang}" for lang, metric in wanted if (lang, metric) not in there]
@@ -160,8 +157,8 @@ def _mono(differences: Sequence[R], gated: Sequence[str | None]) -> list[R]:
     return rows
 
 
-def _kept(mono: Sequence[Difference], margin: str) -> str:
-    worst = min(mono, key=lambda row: row.low)
+def _kept(cost: Sequence[Difference], margin: str) -> str:
+    worst = min(cost, key=lambda row: row.low)
     return (
         f"monolingual acc@1 and ndcg@10 lose no more than {margin} in any language, intervals included; nearest is "
         f"{_mono_change(worst)}"

@@ -3,14 +3,16 @@
 Which metrics a pool has, and what each is, its scenario says.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 import polars as pl
 
 from clir_core.corpus.tables import ENGLISH
 from clir_core.scenarios import every_scenario, scenario_named
 from clir_core.scenarios.label import name_in, with_share
-from clir_core.scenarios.metric import OTHER, Metric
+from clir_core.scenarios.metric import OTHER, Better, Metric
 
 POOL = ("scenario", "query_lang", "lang")
 QUERY = (*POOL, "query_id")
@@ -39,6 +41,19 @@ def per_query(ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cut
 def catalogue(cutoffs: Sequence[int]) -> dict[str, Metric]:
     """Every metric of every scenario by its name, in the order of the result."""
     return in_one_order(scenario.metrics(cutoffs) for scenario in every_scenario())
+
+
+@lru_cache(maxsize=256)
+def metric_named(name: str) -> Metric | None:
+    """The metric of this name, at whatever cutoff; None where no scenario has one."""
+    k = re.search(r"@(\d+)", name)
+    return catalogue((int(k[1]) if k else 1,)).get(name)
+
+
+def metric_better(name: str) -> Better | None:
+    """Whether more of this metric is better, or less, or which value is."""
+    found = metric_named(name)
+    return found.better if found else None
 
 
 def units(cutoffs: Sequence[int]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from clir_core.registry.facts import Audited, Entry
+from clir_core.scenarios import ScenarioName
 from clir_core.spec import Spec
 from clir_core.workspace import layout
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from clir_core.audit.result import MetricRow
 
 # scenario, metric, and whether the query is an English one: None where it may be or not
-FIGURES: Mapping[str, tuple[str, str, bool | None]] = {
+FIGURES: Mapping[str, tuple[ScenarioName, str, bool | None]] = {
     "complete@10 X": ("multi", "complete@10", False),
     "complete@10 en": ("multi", "complete@10", True),
     "mono acc@1": ("mono", "acc@1", None),

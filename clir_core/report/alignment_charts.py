@@ -15,6 +15,7 @@ from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.lang import language_name
 from clir_core.report.changes import Change, Changes, Kind
 from clir_core.report.charts import COLOURS, INK, METRIC, PAPER, QUIET, RULE, STYLE, Curve, as_element, curves
+from clir_core.scenarios import mono, multi
 from clir_core.scenarios.column import Column
 
 HUES: dict[Kind, str] = {"gain": COLOURS[0], "fall": COLOURS[1], "even": QUIET}
@@ -45,7 +46,7 @@ def dumbbells(tables: Sequence[Changes], trained: Collection[str], margin: float
         if changes:
             alike = [change for other, each in drawn if other.scenario == column.scenario for change in each]
             limits = _limits([row for change in alike for row in change.drawn or ()])
-            allowed = margin if column.scenario == "mono" else None
+            allowed = margin if column.scenario == mono.NAME else None
             title = f"{column.group}: {column.metric}"
             panels.append(Panel(title, _dumbbell(title, changes, trained, limits, allowed)))
     return tuple(panels)
@@ -64,8 +65,8 @@ def dose_changes(before: AuditResult, after: AuditResult) -> tuple[tuple[Panel, 
 
 
 def _is_pictured(column: Column) -> bool:
-    both = column.scenario == "multi" and column.metric.startswith("complete@")
-    return both or (column.scenario, column.metric) == ("mono", METRIC)
+    both = column.scenario == multi.NAME and column.metric.startswith("complete@")
+    return both or (column.scenario, column.metric) == (mono.NAME, METRIC)
 
 
 def _limits(rows: Sequence[MetricRow]) -> Limits:

@@ -1,43 +1,34 @@
 """Before and after in a handful of columns: for the console, the model card and Prefect. The report shows more."""
 
-from dataclasses import dataclass
-
 from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import NONE, number
-from clir_core.measure.gate import LEVEL, TWO_SIDED
+from clir_core.measure.gate import LEVEL
 from clir_core.measure.gate_spec import GateSpec
+from clir_core.measure.metrics import metric_better
+from clir_core.scenarios import mono, scenario_named
+from clir_core.scenarios.column import Column, of_own
+from clir_core.scenarios.metric import ACC_AT_1
 
 NOTE = "Before → after. * Beyond chance (paired randomisation, p < 0.05 after Holm's correction over the languages)"
 Row = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One figure of every language. `english_query` asks English queries; else it is X's own."""
-
-    title: str
-    scenario: str
-    metric: str
-    english_query: bool = False
-
-    def find(self, result: AlignResult, lang: str) -> Difference | None:
-        """This figure of one language."""
-        key = (self.scenario, ENGLISH if self.english_query else lang, lang, self.metric)
-        return by_key(result.differences).get(key)
-
-
-def figures(gate: GateSpec) -> tuple[Figure, ...]:
+def columns(gate: GateSpec) -> tuple[Column, ...]:
     """What the gate asks for, in both directions where there are two, and what it may cost."""
-    title = f"{gate.scenario} {gate.metric}"
-    primary = [Figure(f"{title}, X query" if gate.scenario in TWO_SIDED else title, gate.scenario, gate.metric)]
-    if gate.scenario in TWO_SIDED:
-        primary.append(Figure(f"{title}, en query", gate.scenario, gate.metric, english_query=True))
-    cost = Figure("mono acc@1", "mono", "acc@1")
-    return (*(figure for figure in primary if figure != cost), cost)
+    title, asked = f"{gate.scenario} {gate.metric}", (gate.metric, metric_better(gate.metric))
+    cost = of_own(mono.NAME, ACC_AT_1, f"{mono.NAME} {ACC_AT_1.name}")
+    if not scenario_named(gate.scenario).two_sided:
+        primary = [Column(title, gate.scenario, "x", *asked)]
+    else:
+        primary = [
+            Column(f"{title}, X query", gate.scenario, "x", *asked),
+            Column(f"{title}, en query", gate.scenario, "en", *asked),
+        ]
+    return (*(column for column in primary if column != cost), cost)
 
 
 def languages(result: AlignResult) -> tuple[str, ...]:
@@ -54,10 +45,11 @@ def labelled(result: AlignResult, lang: str) -> str:
 
 def rows(result: AlignResult) -> tuple[Row, list[Row]]:
     """Head and one row a language, "before → after" in a cell; a star marks what differs beyond chance."""
-    shown = figures(result.spec.gate)
-    head = ("language", *(figure.title for figure in shown))
+    shown, figures = columns(result.spec.gate), by_key(result.differences)
+    head = ("language", *(column.group for column in shown))
     found = [
-        (labelled(result, lang), *(_cell(figure.find(result, lang)) for figure in shown)) for lang in languages(result)
+        (labelled(result, lang), *(_cell(figures.get(column.key(lang))) for column in shown))
+        for lang in languages(result)
     ]
     return head, [row for row in found if set(row[1:]) != {NONE}]
 

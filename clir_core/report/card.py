@@ -10,10 +10,11 @@ from typing import Any
 from langcodes import Language
 
 from clir_core.align.result import AlignResult
+from clir_core.audit.figure import by_key
 from clir_core.corpus.tables import ENGLISH
 from clir_core.model.checkpoint import BUNDLED, Checkpoint
 from clir_core.report.alignment import command
-from clir_core.report.alignment_table import as_markdown, figures, languages
+from clir_core.report.alignment_table import as_markdown, columns, languages
 from clir_core.report.html import short_name
 
 # what the bundled weights are, by the package that carries them
@@ -56,6 +57,7 @@ def _facts(base: Checkpoint) -> dict[str, Any]:
 def _front_matter(result: AlignResult, facts: dict[str, Any]) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
+    figures = by_key(result.differences)
     kind, _, place = result.spec.train.partition(":")
     measured = [
         EvalResult(
@@ -64,13 +66,13 @@ def _front_matter(result: AlignResult, facts: dict[str, Any]) -> str:
             dataset_type=result.spec.evaluation.partition(":")[0].partition("#")[0],
             dataset_name=short_name(result.spec.evaluation),
             dataset_config=lang,
-            metric_type=figure.metric,
-            metric_name=f"{figure.title}, {lang}",
+            metric_type=column.metric,
+            metric_name=f"{column.group}, {lang}",
             metric_value=round(row.after, 4),
         )
-        for figure in figures(result.spec.gate)
+        for column in columns(result.spec.gate)
         for lang in languages(result)
-        if (row := figure.find(result, lang))
+        if (row := figures.get(column.key(lang)))
     ]
     data = ModelCardData(
         language=sorted({Language.get(lang).language or lang for lang in (ENGLISH, *result.trained.languages)}),

@@ -11,10 +11,13 @@ from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import NONE, cutoff, interval, number
-from clir_core.measure.gate import LEVEL, LOWER, TWO_SIDED
+from clir_core.measure.gate import LEVEL
+from clir_core.measure.metrics import metric_better
 from clir_core.report.table import Cell
+from clir_core.scenarios import mono, multi, scenario_named
 from clir_core.scenarios.column import Column
 
+NORM_TITLE = "How far down the later version is: 100 for both on top, 0 for last"
 Kind = Literal["gain", "fall", "even"]
 
 
@@ -93,15 +96,15 @@ def changes(result: AlignResult, before: AuditResult, after: AuditResult) -> tup
 def _tables(result: AlignResult, k: int) -> Iterable[tuple[str, tuple[Column, ...]]]:
     gate = result.spec.gate
     shown = [
-        (f"Both versions within the first {k}", _both_sides("multi", f"complete@{k}")),
-        ("How far down the later version is: 100 for both on top, 0 for last", _both_sides("multi", "max_at_r_norm")),
-        ("Monolingual retrieval", (_own("mono", "acc@1"), _own("mono", f"ndcg@{k}"))),
+        (f"Both versions within the first {k}", _both_sides(multi.NAME, f"complete@{k}")),
+        (NORM_TITLE, _both_sides(multi.NAME, "max_at_r_norm")),
+        ("Monolingual retrieval", (_own(mono.NAME, "acc@1"), _own(mono.NAME, f"ndcg@{k}"))),
     ]
     there = {(column.scenario, column.metric) for _, columns in shown for column in columns}
     if (gate.scenario, gate.metric) not in there:
         columns = (
             _both_sides(gate.scenario, gate.metric)
-            if gate.scenario in TWO_SIDED
+            if scenario_named(gate.scenario).two_sided
             else (_own(gate.scenario, gate.metric),)
         )
         shown.insert(0, ("What the gate asks for", columns))
@@ -109,15 +112,14 @@ def _tables(result: AlignResult, k: int) -> Iterable[tuple[str, tuple[Column, ..
 
 
 def _both_sides(scenario: str, metric: str) -> tuple[Column, ...]:
-    better: Literal["higher", "lower"] = "lower" if metric in LOWER else "higher"
     return (
-        Column(f"{scenario}, X query", scenario, "x", metric, better),
-        Column(f"{scenario}, en query", scenario, "en", metric, better),
+        Column(f"{scenario}, X query", scenario, "x", metric, metric_better(metric)),
+        Column(f"{scenario}, en query", scenario, "en", metric, metric_better(metric)),
     )
 
 
 def _own(scenario: str, metric: str) -> Column:
-    return Column(scenario, scenario, "x", metric, "lower" if metric in LOWER else "higher")
+    return Column(scenario, scenario, "x", metric, metric_better(metric))
 
 
 def _cell(row: MetricRow | None) -> Cell:

@@ -10,6 +10,7 @@ from typing import Literal
 from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.measure.figures import NONE, cutoff, interval, number
+from clir_core.scenarios import every_scenario
 from clir_core.scenarios.column import Column
 
 Hue = Literal["loss", "english", "other", "none"]
@@ -35,22 +36,9 @@ class HeatMap:
 
 
 def columns(k: int) -> tuple[Column, ...]:
-    """Rates first, then the differences whose ideal is no difference."""
-    return (
-        Column("mono", "mono", "x", "acc@1", "higher"),
-        Column("cross, X to en", "cross", "x", "acc@1", "higher"),
-        Column("cross, en to X", "cross", "en", "acc@1", "higher"),
-        Column("multi, X query", "multi", "x", f"complete@{k}", "higher"),
-        Column("multi, en query", "multi", "en", f"complete@{k}", "higher"),
-        Column("distractor", "distractor", "x", "inclination_rate", "lower"),
-        Column("multi, en minus X query", "multi", None, f"language_gap(complete@{k})", "0"),
-        Column("multi, X query", "multi", "x", "pull(x)", "0"),
-        Column("multi, X query", "multi", "x", "pull(en)", "0"),
-        Column("multi, X query", "multi", "x", f"english_share@{k}", "0"),
-        Column("multi, X query", "multi", "x", "lpr", "0.5"),
-        Column("multi, en query", "multi", "en", f"english_share@{k}", "0"),
-        Column("multi, en query", "multi", "en", "lpr", "0.5"),
-    )
+    """Rates first, then the differences whose ideal is no difference; scenario by scenario."""
+    found = [column for scenario in every_scenario() for column in scenario.heat_columns(k)]
+    return tuple(sorted(found, key=lambda column: column.better not in ("higher", "lower")))
 
 
 def heat_map(result: AuditResult) -> HeatMap:

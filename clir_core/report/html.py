@@ -15,12 +15,12 @@ from markupsafe import Markup, escape
 from clir_core.audit.result import AuditResult
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, Corpus
-from clir_core.measure.figures import interval, number
+from clir_core.measure.figures import cutoff, interval, number
 from clir_core.report.charts import dose_response
 from clir_core.report.heatmap import heat_map
 from clir_core.report.table import summary
 from clir_core.report.worst import worst_queries
-from clir_core.scenarios import ScenarioName
+from clir_core.scenarios import every_scenario, multi, share
 from clir_core.scenarios.column import Column
 
 HERE = Path(__file__).parent
@@ -40,6 +40,9 @@ def render_report(result: AuditResult, ranks: pl.DataFrame, topk: pl.DataFrame, 
         heat_groups=_groups(heat.columns),
         chart=dose_response(result),
         worst=worst_queries(ranks, topk, corpus),
+        tabled=[scenario for scenario in every_scenario() if scenario.columns(cutoff(result))],
+        dose_scenario=share.NAME,
+        worst_scenario=multi.NAME,
         provenance=_provenance(result),
         absent=lambda *scenarios: absent(result, scenarios),
     )  # fmt: skip
@@ -53,9 +56,9 @@ def short_name(ref: str) -> str:
     return rest.rstrip("/").rpartition("/")[2] if "/" in rest else (rest or ref)
 
 
-def absent(result: AuditResult, scenarios: Sequence[ScenarioName]) -> list[str]:
+def absent(result: AuditResult, scenarios: Sequence[str]) -> list[str]:
     """Why scenarios have no figures: a sentence a reason; none where all of them have."""
-    found = {row.scenario.partition("(")[0] for row in result.metrics}
+    found = {row.scenario_name for row in result.metrics}
     unasked = [name for name in scenarios if name not in result.spec.scenarios]
     empty = [name for name in scenarios if name in result.spec.scenarios and name not in found]
     reasons = [f"Not asked for in this audit: {', '.join(unasked)}."] if unasked else []

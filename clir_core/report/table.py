@@ -8,6 +8,7 @@ from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.lang import language_name
 from clir_core.measure.figures import NONE, cutoff, interval, number
+from clir_core.scenarios import every_scenario
 from clir_core.scenarios.column import Column
 
 GAP = 2
@@ -23,18 +24,8 @@ class Cell:
 
 
 def columns(k: int) -> tuple[Column, ...]:
-    """The main table's columns, neighbours of one group together."""
-    return (
-        Column("mono", "mono", "x", "acc@1", "higher"),
-        Column("cross, X to en", "cross", "x", "acc@1", "higher"),
-        Column("multi, X query", "multi", "x", f"complete@{k}", "higher"),
-        Column("multi, X query", "multi", "x", "max_at_r", "lower"),
-        Column("multi, X query", "multi", "x", "pull(x)", "0"),
-        Column("multi, X query", "multi", "x", "pull(en)", "0"),
-        Column("multi, en query", "multi", "en", f"complete@{k}", "higher"),
-        Column("multi, en query", "multi", "en", "max_at_r", "lower"),
-        Column("distractor", "distractor", "x", "inclination_rate", "lower"),
-    )
+    """The main table's columns, scenario by scenario; neighbours of one group together."""
+    return tuple(column for scenario in every_scenario() for column in scenario.columns(k))
 
 
 @dataclass(frozen=True)

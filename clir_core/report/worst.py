@@ -9,6 +9,7 @@ import polars as pl
 
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, Corpus
+from clir_core.scenarios.multi import NAME as MULTI
 
 RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Mand", "Samr"})
 SNIPPET, QUERY = 180, 400  # characters shown of a document and of a query
@@ -69,10 +70,10 @@ def snippet(text: str, length: int = SNIPPET) -> str:
 
 def worst_queries(ranks: pl.DataFrame, topk: pl.DataFrame, corpus: Corpus, n: int = 10) -> tuple[WorstQuery, ...]:
     """The n worst, each language in turn; queries whose golds are all on top are never among them."""
-    multi = ranks.filter(pl.col("scenario") == "multi")
+    multi = ranks.filter(pl.col("scenario") == MULTI)
     chosen = pick(multi, n)
     golds = multi.join(chosen.select(KEY), on=KEY, how="semi").sort("rank")
-    hits = topk.filter(pl.col("scenario") == "multi").join(chosen.select(KEY), on=KEY, how="semi").sort("position")
+    hits = topk.filter(pl.col("scenario") == MULTI).join(chosen.select(KEY), on=KEY, how="semi").sort("position")
     texts = _texts(corpus.documents, "doc_id", [*golds["doc_id"], *hits["doc_id"]])
     queries = _queries(corpus, chosen["query_id"])
     return tuple(_worst(row, _of(golds, row), _of(hits, row), texts, queries) for row in chosen.to_dicts())

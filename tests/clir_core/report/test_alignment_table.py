@@ -3,7 +3,7 @@
 from alignment_case import FIGURES, UNTRAINED, alignment
 
 from clir_core.measure.gate_spec import GateSpec
-from clir_core.report.alignment_table import NOTE, as_markdown, as_text, figures, rows
+from clir_core.report.alignment_table import NOTE, as_markdown, as_text, columns, rows
 
 
 def test_every_language_has_both_figures_of_both_sides() -> None:
@@ -45,7 +45,7 @@ def test_markdown_has_a_row_a_language_and_no_bare_stars() -> None:
 
 
 def test_the_gate_chooses_the_figures() -> None:
-    assert [figure.title for figure in figures(GateSpec(metric="mrr", scenario="distractor"))] == [
+    assert [column.group for column in columns(GateSpec(metric="mrr", scenario="distractor"))] == [
         *("distractor mrr", "mono acc@1"),
     ]
-    assert [figure.title for figure in figures(GateSpec(metric="acc@1", scenario="mono"))] == ["mono acc@1"]
+    assert [column.group for column in columns(GateSpec(metric="acc@1", scenario="mono"))] == ["mono acc@1"]
