@@ -149,9 +149,7 @@ def test_provenance_says_what_made_the_figures(first):
     assert {"torch", "lancedb", "polars", "ray", "prefect", "sentence-transformers"} <= set(made.versions)
     assert made.corpus_fingerprint == read_corpus(spec.corpus, spec.languages).fingerprint()
     assert made.model_fingerprint == resolve(spec.model, spec.encoding, spec.workspace / "models", "float32").sha256
-    assert list(made.timings) == [
-        *("read corpus", "resolve model", "embed corpus", "rank golds", "compute metrics")
-    ]
+    assert list(made.timings) == [*("read corpus", "resolve model", "embed corpus", "rank golds", "compute metrics")]
     assert all(seconds > 0 for seconds in made.timings.values())
 
 
