@@ -173,7 +173,8 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
 def as_element(figure: Figure, label: str) -> Markup:
     """The figure as an <svg> in the page's colours, read aloud as `label`; figures of other labels share no id."""
     out = io.StringIO()
-    figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :]
     for colour, variable in VARIABLES.items():
