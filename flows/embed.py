@@ -3,7 +3,7 @@
 from prefect import flow
 
 from clir_core.audit.result import Embedded
-from clir_core.audit.spec import AuditSpec, EmbedSpec
+from clir_core.audit.spec import EmbedSpec
 from clir_core.jobs.workers import ray_workers
 from clir_core.runs import audit as run
 from tasks.runner import PrefectRunner
@@ -14,7 +14,7 @@ def embed(spec: EmbedSpec = EmbedSpec()) -> Embedded:  # noqa: B008  frozen: one
     """Encode what LanceDB lacks of a corpus's documents and queries. An audit of the same checkpoint finds it there."""
     runner = PrefectRunner()
     with ray_workers(spec.runtime, runner.say) as workers:
-        return run.embed_only(AuditSpec.model_validate(spec.model_dump()), workers, runner)
+        return run.embed_only(spec, workers, runner)
 
 
 if __name__ == "__main__":

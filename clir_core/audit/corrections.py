@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from clir_core.audit.spec import AuditSpec
+from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.corpus.texts import document_texts
 from clir_core.errors import CorpusError, SpecError
@@ -51,8 +51,10 @@ class Correction:
         return _corrected(self.queries[lang], vectors_NH, self.unit)
 
 
-def fit_reference(spec: AuditSpec) -> str | None:
+def fit_reference(spec: EmbedSpec) -> str | None:
     """The corpus that the audit's correction is fitted on; None without one. SpecError where none can be guessed."""
+    if not isinstance(spec, AuditSpec):
+        return None
     if spec.correction is None or spec.correction_fit:
         return spec.correction_fit
     whole, split = splits.parse(spec.corpus)
@@ -64,10 +66,10 @@ def fit_reference(spec: AuditSpec) -> str | None:
     return f"{whole}#{FIT_BESIDE[split]}"
 
 
-def read_fit_corpus(spec: AuditSpec, languages: Sequence[str]) -> Corpus | None:
+def read_fit_corpus(spec: EmbedSpec, languages: Sequence[str]) -> Corpus | None:
     """The corpus to fit on, in the languages of the audit; None without a correction. SpecError where it lacks one."""
     reference = fit_reference(spec)
-    if reference is None:
+    if not isinstance(spec, AuditSpec) or reference is None:
         return None
     try:
         return read_corpus(reference, languages)

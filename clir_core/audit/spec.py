@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.scenarios import SCENARIOS, ScenarioName
@@ -44,18 +44,26 @@ class RuntimeSpec(Spec):
         return os.environ.get("CLIR_RAY_JOBS") or None
 
 
-class AuditSpec(Spec):
-    """What to audit, on what, and how deep. Its fingerprint names the result."""
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{', '.join(map(str, values))}: one of these stands there twice")
+    return values
 
+
+# a spec's fields are shown in this order: those of the classes that it names last come first
+class _Texts(Spec):
     model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
     corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
-    languages: tuple[str, ...] = Field(
+    languages: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (), description="BCP-47 codes beside English; empty means all that the corpus has"
     )
-    scenarios: tuple[ScenarioName, ...] = Field(
+
+
+class _Measures(_Texts):
+    scenarios: Annotated[tuple[ScenarioName, ...], AfterValidator(_distinct)] = Field(
         SCENARIOS, min_length=1, description="Which pools to build, as in docs/metrics.md"
     )
-    cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    cutoffs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_distinct)] = Field(
         (10,), min_length=1, description="Every k of complete@k, recall@k and the other metrics at k"
     )
     correction: CorrectionName | None = Field(
@@ -67,17 +75,6 @@ class AuditSpec(Spec):
     correction_alpha: float = Field(FULL_SHIFT, ge=0, description="Share of its vector that shift moves documents by")
     seed: int = Field(0, ge=0, description="Of the hash buckets of share(p) and of the bootstrap")
     resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the queries")
-    encoding: EncodingSpec = EncodingSpec()
-    runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
-    out: Path | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
-
-    @field_validator("cutoffs", "scenarios", "languages")
-    @classmethod
-    def _are_distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(values)) < len(values):
-            raise ValueError(f"{', '.join(map(str, values))}: one of these stands there twice")
-        return values
 
     @field_validator("correction_fit", "correction_alpha")
     @classmethod
@@ -90,6 +87,26 @@ class AuditSpec(Spec):
             raise ValueError(f"{value} would be fitted on for no correction; add one, or leave this out")
         return value
 
+
+class _Places(Spec):
+    encoding: EncodingSpec = EncodingSpec()
+    runtime: RuntimeSpec = RuntimeSpec()
+    workspace: Path = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
+
+
+class EmbedSpec(_Places, _Texts):
+    """Which corpus to embed with which checkpoint."""
+
+    def identity(self) -> str:
+        """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
+        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+
+
+class AuditSpec(EmbedSpec, _Measures):
+    """What to audit, on what, and how deep. Its fingerprint names the result."""
+
+    out: Path | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
+
     def corrected(self, model: str) -> str:
         """What a model is called in this audit's result: its name, and the correction."""
         if self.correction is None:
@@ -97,23 +114,6 @@ class AuditSpec(Spec):
         alpha = f" {self.correction_alpha:g}" if self.correction == "shift" else ""
         return f"{model} + {CORRECTION_LABELS[self.correction]}{alpha}"
 
-    def identity(self) -> str:
-        """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
-        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
-
     def asked(self, corpus: str) -> str:
         """Hex sha256 over what is asked of any model, on the corpus of this fingerprint."""
         return sha256_of([self.model_copy(update={"model": BUNDLED}).identity(), corpus])
-
-
-class EmbedSpec(Spec):
-    """Which corpus to embed with which checkpoint. Each field is AuditSpec's of that name."""
-
-    model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
-    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
-    languages: tuple[str, ...] = Field(
-        (), description="BCP-47 codes beside English; empty means all that the corpus has"
-    )
-    encoding: EncodingSpec = EncodingSpec()
-    runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(WORKSPACE, description="Where vectors and checkpoints are kept")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from clir_core.align.spec import AlignSpec
 from clir_core.audit.result import Embedded
-from clir_core.audit.spec import AuditSpec
+from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.errors import AlignError, ClirError, CorpusError, ModelError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.spec import Spec, sha256_of
@@ -23,7 +23,7 @@ class Request(Spec):
     """A step and all that it needs. Equal identities are one job, whoever asks."""
 
     step: ClassVar[str]
-    spec: AuditSpec | AlignSpec
+    spec: EmbedSpec | AuditSpec | AlignSpec
     started_in: Path = Field(default_factory=Path.cwd, description="Where relative paths of the spec start from")
 
     def identity(self) -> list[Any]:
@@ -44,7 +44,7 @@ class EmbedRequest(Request):
     """Encode what the vector tables of a corpus lack."""
 
     step = "embed"
-    spec: AuditSpec
+    spec: EmbedSpec | AuditSpec
     checkpoint: Checkpoint
     corpus: str = Field(description="Fingerprint")
     fit: str | None = Field(description="Fingerprint of the corpus that a correction is fitted on")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clir_core.align.result import Trained
 from clir_core.align.spec import AlignSpec
 from clir_core.audit.result import Embedded
-from clir_core.audit.spec import AuditSpec, RuntimeSpec
+from clir_core.audit.spec import AuditSpec, EmbedSpec, RuntimeSpec
 from clir_core.errors import SpecError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.device import dtype_of, has_gpu_here
@@ -65,7 +65,7 @@ class RayWorkers:
         return dtype_of(has_gpu_here())
 
     def embed(
-        self, spec: AuditSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
+        self, spec: EmbedSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
     ) -> Embedded:
         """Encode what the vector tables lack, by actors."""
         from clir_core.runs.embed import count_missing, embed_corpus

@@ -10,7 +10,7 @@ import polars as pl
 
 from clir_core.audit.corrections import fit_reference, read_fit_corpus
 from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance, TableRead
-from clir_core.audit.spec import AuditSpec
+from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.measure.metrics import per_query, units
@@ -63,7 +63,7 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     return Finished(made, out, *runner.step("register audit", lambda: record_audit(made, out, known, by)))
 
 
-def embed_only(spec: AuditSpec, workers: Workers, runner: Runner) -> Embedded:
+def embed_only(spec: EmbedSpec, workers: Workers, runner: Runner) -> Embedded:
     """Bring a corpus's vectors up to date, ahead of the audits that will rank them."""
     corpus, _ = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
@@ -74,13 +74,13 @@ def embed_only(spec: AuditSpec, workers: Workers, runner: Runner) -> Embedded:
         )
 
 
-def read(spec: AuditSpec) -> tuple[Corpus, Corpus | None]:
+def read(spec: EmbedSpec) -> tuple[Corpus, Corpus | None]:
     """The audit's corpus, and the one that its correction is fitted on."""
     corpus = read_corpus(spec.corpus, spec.languages)
     return corpus, read_fit_corpus(spec, corpus.languages)
 
 
-def resolved(spec: AuditSpec, dtype: str) -> Checkpoint:
+def resolved(spec: EmbedSpec, dtype: str) -> Checkpoint:
     """The audit's checkpoint, found or fetched, safe to load."""
     return resolve(spec.model, spec.encoding, layout.models(spec.workspace), dtype)
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from clir_core.audit.corrections import fit_reference
 from clir_core.audit.result import Embedded, TableRead
-from clir_core.audit.spec import AuditSpec, RuntimeSpec
+from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import by_length, document_texts, query_texts
 from clir_core.model.checkpoint import Checkpoint
@@ -47,13 +47,13 @@ OpenEncoders = Callable[[Checkpoint, RuntimeSpec], AbstractContextManager[Encode
 def embed_corpus(
     corpus: Corpus,
     checkpoint: Checkpoint,
-    spec: AuditSpec,
+    spec: EmbedSpec,
     bars: Bars,
     fit: Corpus | None = None,
     *,
     encoders: OpenEncoders,
 ) -> Embedded:
-    """Bring both vector tables of a corpus up to date, and tag the versions that this audit reads.
+    """Bring both vector tables of a corpus up to date, and tag the versions that are read for this spec.
 
     Of `fit`, the corpus that a correction is fitted on, the documents are needed alone.
     """
@@ -82,7 +82,7 @@ def embed_corpus(
     )
 
 
-def count_missing(corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec, fit: Corpus | None = None) -> int:
+def count_missing(corpus: Corpus, checkpoint: Checkpoint, spec: EmbedSpec, fit: Corpus | None = None) -> int:
     """How many texts `embed_corpus` would have to encode. Without them it needs no cluster."""
     found = 0
     for _, _, texts, name in _tables(corpus, checkpoint, spec, fit):
@@ -91,12 +91,12 @@ def count_missing(corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec, fit: 
     return found
 
 
-def _uri(spec: AuditSpec) -> str:
+def _uri(spec: EmbedSpec) -> str:
     return str(layout.vectors(spec.workspace).resolve())
 
 
 def _tables(
-    corpus: Corpus, checkpoint: Checkpoint, spec: AuditSpec, fit: Corpus | None
+    corpus: Corpus, checkpoint: Checkpoint, spec: EmbedSpec, fit: Corpus | None
 ) -> Iterator[tuple[Corpus, str, pl.DataFrame, str]]:
     """What an audit reads: a corpus, a kind of text, those texts, and the name of their table."""
     wanted = [(spec.corpus, corpus, "document"), (spec.corpus, corpus, "query")]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from clir_core.audit.result import Embedded
-from clir_core.audit.spec import AuditSpec, RuntimeSpec
+from clir_core.audit.spec import AuditSpec, EmbedSpec, RuntimeSpec
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank.ranked import Ranked
 from clir_core.workspace.progress import Bars
@@ -26,7 +26,7 @@ class Workers(Protocol):
         """What they compute vectors in."""
 
     def embed(
-        self, spec: AuditSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
+        self, spec: EmbedSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
     ) -> Embedded:
         """Encode what the vector tables lack."""
 
@@ -51,7 +51,7 @@ class Here:
         return "float32"
 
     def embed(
-        self, spec: AuditSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
+        self, spec: EmbedSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
     ) -> Embedded:
         """Encode what the vector tables lack, one block after the other."""
         from clir_core.runs.embed import embed_corpus

@@ -1,0 +1,49 @@
+"""A spec's identity names steps, tags and results of workspaces that are years old, and its fields stand in forms."""
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from clir_core.audit.spec import AuditSpec, EmbedSpec
+
+CORRECTED = AuditSpec(
+    corpus="xquad:/x#test",
+    languages=("de", "zh"),
+    cutoffs=(10, 100),
+    correction="shift",
+    correction_fit="demo",
+    correction_alpha=0.5,
+    seed=3,
+    resamples=200,
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "identity", "asked"),
+    [  # as commit a3dac6e computed them
+        (AuditSpec(), "32f31829081e5fe7b905fb32", "395758037dce3a77bf7a0ecf"),
+        (CORRECTED, "d373b7903bdccdfc68c7e563", "cb14b1e98dd930259c157e8c"),
+    ],
+)
+def test_an_identity_is_that_of_earlier_versions(spec: AuditSpec, identity: str, asked: str) -> None:
+    assert (spec.identity()[:24], spec.asked("00")[:24]) == (identity, asked)
+
+
+def test_forms_ask_what_is_audited_first_and_where_it_goes_last() -> None:
+    assert list(EmbedSpec.model_fields) == ["model", "corpus", "languages", "encoding", "runtime", "workspace"]
+    middle = ["scenarios", "cutoffs", "correction", "correction_fit", "correction_alpha", "seed", "resamples"]
+    first, last = ["model", "corpus", "languages"], ["encoding", "runtime", "workspace", "out"]
+    assert list(AuditSpec.model_fields) == [*first, *middle, *last]
+
+
+@pytest.mark.parametrize("spec", [EmbedSpec(), EmbedSpec(languages=("de",)), AuditSpec(), CORRECTED])
+def test_a_request_of_a_job_comes_back_as_what_it_was(spec: EmbedSpec) -> None:
+    either: TypeAdapter[EmbedSpec | AuditSpec] = TypeAdapter(EmbedSpec | AuditSpec)
+    again = either.validate_json(either.dump_json(spec))
+    assert again == spec and type(again) is type(spec)
+
+
+@pytest.mark.parametrize("field", ["languages", "scenarios", "cutoffs"])
+def test_what_is_named_twice_is_refused(field: str) -> None:
+    value = {"languages": "de", "scenarios": "mono", "cutoffs": 5}[field]
+    with pytest.raises(ValidationError, match=f"{value}, {value}: one of these stands there twice"):
+        AuditSpec(**{field: (value, value)})
