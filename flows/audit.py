@@ -18,7 +18,7 @@ def audit(spec: AuditSpec = AuditSpec()) -> AuditSummary:  # noqa: B008  frozen:
     corpus, fit = timings.timed("read corpus", steps.read, spec)
     with cluster_for(spec.runtime):
         checkpoint = timings.timed("resolve model", steps.resolve_model, spec)
-        with steps.unchanged(checkpoint):
+        with steps.unchanged(checkpoint, spec.workspace):
             registered = as_registered(spec)
             embedded, _ = timings.kept("embed corpus", steps.embed, spec, corpus, checkpoint, fit)
         plan = timings.timed("build pools", steps.build_pools, spec, corpus)

@@ -104,7 +104,7 @@ def run_align(spec: AlignSpec) -> None:
     print(f"\nReport: {summary.out / 'report.html'}")
     print(f"Checkpoint: {summary.checkpoint}")
     registry = Registry(spec.workspace)
-    entry = registry.get(result.model_fingerprint)
+    entry = registry.get(result.digest)
     print(f"Registered in {registry.directory.resolve()} as {result.name}: {entry.status if entry else 'gone'}")
 
 

@@ -15,7 +15,7 @@ def embed(spec: EmbedSpec = EmbedSpec()) -> Embedded:  # noqa: B008  frozen: one
     corpus, _ = steps.read(asked)
     with cluster_for(spec.runtime):
         checkpoint = steps.resolve_model(asked)
-        with steps.unchanged(checkpoint):
+        with steps.unchanged(checkpoint, spec.workspace):
             embedded, _ = steps.embed(asked, corpus, checkpoint)
     return embedded
 

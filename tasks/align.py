@@ -64,7 +64,7 @@ def check_contamination(spec: AlignSpec, triples: pa.Table) -> Contamination:
 def resolve_base(spec: AlignSpec) -> Checkpoint:
     """Find the checkpoint to train, check that it is safe to load, and fingerprint it."""
     base = resolve(spec.base, spec.encoding, spec.workspace / "models", DTYPE)
-    get_run_logger().info("%s: fingerprint %s", base.name, base.sha256[:16])
+    get_run_logger().info("%s: digest %s", base.name, base.digest[:16])
     return base
 
 
@@ -147,8 +147,10 @@ def report(
         differences=differences,
         trained=trained.model_copy(update={"checkpoint": out / outputs.CHECKPOINT}),
         contamination=shared,
-        base_fingerprint=base.sha256,
-        model_fingerprint=made.sha256,
+        base_digest=base.digest,
+        base_fingerprint=base.vectors,
+        digest=made.digest,
+        model_fingerprint=made.vectors,
         audit_before=out / outputs.BEFORE,
         audit_after=out / outputs.AFTER,
         versions=versions(),

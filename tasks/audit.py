@@ -51,19 +51,19 @@ def resolve_model(spec: AuditSpec) -> Checkpoint:
     """Find the checkpoint, check that it is safe to load, and fingerprint it."""
     gpu = submit.has_gpu(spec.runtime.jobs) if spec.runtime.jobs else has_gpu()
     checkpoint = resolve(spec.model, spec.encoding, spec.workspace / "models", "bfloat16" if gpu else "float32")
-    get_run_logger().info("%s: fingerprint %s", checkpoint.name, checkpoint.sha256[:16])
+    get_run_logger().info("%s: digest %s", checkpoint.name, checkpoint.digest[:16])
     return checkpoint
 
 
 @contextmanager
-def unchanged(checkpoint: Checkpoint) -> Iterator[None]:
+def unchanged(checkpoint: Checkpoint, workspace: Path) -> Iterator[None]:
     """Within it the checkpoint is read: ModelError where it vanished or changed meanwhile, whatever that led to."""
     try:
         yield
     except Exception:
-        check_unchanged(checkpoint)
+        check_unchanged(checkpoint, workspace / "models")
         raise
-    check_unchanged(checkpoint)
+    check_unchanged(checkpoint, workspace / "models")
 
 
 @step("embed corpus", retries=2)
@@ -117,7 +117,7 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit
         spec.workspace,
         "ranks",
         corpus=corpus.fingerprint(),
-        model=checkpoint.sha256,
+        model=checkpoint.vectors,
         languages=corpus.languages,
         scenarios=spec.scenarios,
         cutoff=max(spec.cutoffs),
@@ -208,7 +208,8 @@ def report(
         provenance=Provenance(
             versions=versions(),
             git_commit=git_commit(),
-            model_fingerprint=checkpoint.sha256,
+            checkpoint=checkpoint.digest,
+            model_fingerprint=checkpoint.vectors,
             corpus_fingerprint=corpus.fingerprint(),
             documents_table=embedded.documents,
             queries_table=embedded.queries,
@@ -223,7 +224,7 @@ def report(
         skipped=(*corpus.skipped, *ranked.skipped),
     )
     # other weights or texts under the same name are another audit, whose files must not take this one's place
-    content = sha256_of([spec.identity(), checkpoint.sha256, corpus.fingerprint()])[:8]
+    content = sha256_of([spec.identity(), checkpoint.vectors, corpus.fingerprint()])[:8]
     out = (spec.out or spec.workspace / "audits" / f"{slug(result.name)}-{content}").resolve()
     write_outputs(result, *directories, corpus, out)
     get_run_logger().info("report: %s", out / "report.html")

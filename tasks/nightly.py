@@ -55,7 +55,7 @@ def find(spec: NightlySpec, watch: WatchList, asked: str) -> tuple[Discovered, t
         if family.baseline:
             checkpoint = _resolved(family.baseline, f"{family.name}, baseline", spec, watch, problems)
             if checkpoint:
-                baselines[family.name] = checkpoint.sha256
+                baselines[family.name] = checkpoint.digest
                 _register(registry, found(checkpoint, family.name, BASELINE))
     discovered = discover(watch, spec.workspace)
     seen = list(baselines.values())
@@ -64,7 +64,7 @@ def find(spec: NightlySpec, watch: WatchList, asked: str) -> tuple[Discovered, t
         if checkpoint:
             fact = found(checkpoint, one.family, one.source).model_copy(update={"name": one.label})
             _register(registry, fact)
-            seen.append(checkpoint.sha256)
+            seen.append(checkpoint.digest)
     for waits in discovered.waiting:
         logger.info("not yet: %s: %s", waits.place, waits.reason)
     discovered = discovered.model_copy(update={"problems": (*discovered.problems, *problems)})

@@ -24,14 +24,14 @@ def register_audit(result: AuditResult, out: Path, checkpoint: Checkpoint) -> En
     """Enter the audit, and the checkpoint if nobody knows it yet, into the workspace's registry."""
     spec = result.spec
     registry = Registry(spec.workspace)
-    entry = registry.get(checkpoint.sha256)
+    entry = registry.get(checkpoint.digest)
     if not entry:
         registry.add(found(checkpoint, checkpoint.name, "audit"))
     asked = spec.asked(result.provenance.corpus_fingerprint)
     known = entry.audit(asked) if entry else None
     if not known or known.out != out:
         fact = Audited(
-            checkpoint=checkpoint.sha256,
+            checkpoint=checkpoint.digest,
             asked=asked,
             corpus=spec.corpus,
             outcome="measured",
@@ -40,33 +40,33 @@ def register_audit(result: AuditResult, out: Path, checkpoint: Checkpoint) -> En
             by=who(),
         )
         if registry.add(fact):
-            tell("audited", _entry(registry, checkpoint.sha256), fact)
-    return _entry(registry, checkpoint.sha256)
+            tell("audited", _entry(registry, checkpoint.digest), fact)
+    return _entry(registry, checkpoint.digest)
 
 
 @step("register")
 def register_alignment(result: AlignResult, made: Checkpoint) -> Entry:
     """Enter the trained checkpoint, with what became of it and why."""
     registry = Registry(result.spec.workspace)
-    base = registry.get(result.base_fingerprint)
+    base = registry.get(result.base_digest)
     family = base.found.family if base else made.name
     # not the spec's: the same weights may be held against another gate
     run = result.trained.name.rpartition("-")[2]
-    parent = result.base_fingerprint
+    parent = result.base_digest
     registry.add(found(made, family, "align").model_copy(update={"parent": parent, "run": run}))
     fact = Decided(
-        checkpoint=made.sha256,
+        checkpoint=made.digest,
         status=result.decision.status,
         reason=result.decision.reason,
         by=who(),
         audit_before=result.audit_before,
         audit_after=result.audit_after,
     )
-    entry = _entry(registry, made.sha256)
+    entry = _entry(registry, made.digest)
     # the same run asked again decides nothing anew, least of all against what a person said since
     said_before = any((one.status, one.reason) == (fact.status, fact.reason) for one in entry.history)
     if not said_before and registry.add(fact):
-        entry = _entry(registry, made.sha256)
+        entry = _entry(registry, made.digest)
         if fact.status == "promoted":
             tell("promoted", entry, fact)
     get_run_logger().info("registered as %s: %s", entry.name, entry.status)
@@ -79,7 +79,7 @@ def found(checkpoint: Checkpoint, family: str, source: str) -> Found:
     if checkpoint.ref.startswith("hf:"):
         # the hub's client names a snapshot's folder by its commit; what a tag or a branch names may change
         ref = f"hf:{checkpoint.name}@{checkpoint.path.name}"
-    return Found(checkpoint=checkpoint.sha256, name=checkpoint.name, ref=ref, family=family, source=source)
+    return Found(checkpoint=checkpoint.digest, name=checkpoint.name, ref=ref, family=family, source=source)
 
 
 def who() -> str:

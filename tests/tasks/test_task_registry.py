@@ -22,8 +22,9 @@ def test_the_same_run_asked_again_leaves_a_persons_decision(tmp_path: Path, monk
         }
     )
     made = Checkpoint(
-        name="tuned", ref="/models/tuned", path=tmp_path, sha256="a" * 64, query_prompt="", document_prompt="",
-        max_tokens=512, truncate_dim=None, dtype="float32", normalize=True, remote_code=False,
+        name="tuned", ref="/models/tuned", path=tmp_path, digest="a" * 64, vectors="b" * 64,
+        query_prompt="", document_prompt="", max_tokens=512, truncate_dim=None,
+        dtype="float32", normalize=True, remote_code=False,
     )  # fmt: skip
 
     def registered(out: str = "out") -> list[str]:
@@ -32,5 +33,5 @@ def test_the_same_run_asked_again_leaves_a_persons_decision(tmp_path: Path, monk
             return [one.status for one in steps.register_alignment.fn(asked, made).history]
 
     assert registered() == registered() == ["promoted"] and told == ["promoted"]
-    Registry(tmp_path).add(Decided(checkpoint=made.sha256, status="rejected", reason="It reads badly."))
+    Registry(tmp_path).add(Decided(checkpoint=made.digest, status="rejected", reason="It reads badly."))
     assert registered() == registered("elsewhere") == ["promoted", "rejected"] and told == ["promoted"]
