@@ -23,7 +23,15 @@ def found(checkpoint: Checkpoint, family: str, source: str) -> Found:
     if checkpoint.ref.startswith("hf:"):
         # the hub's client names a snapshot's folder by its commit; what a tag or a branch names may change
         ref = f"hf:{checkpoint.name}@{checkpoint.path.name}"
-    return Found(checkpoint=checkpoint.sha256, name=checkpoint.name, ref=ref, family=family, source=source)
+    return Found(
+        checkpoint=checkpoint.digest,
+        name=checkpoint.name,
+        ref=ref,
+        family=family,
+        source=source,
+        # the identity of its vectors was the registry's key before there was a digest
+        formerly=checkpoint.vectors if checkpoint.dtype == DTYPE else None,
+    )
 
 
 def known_as(registry: Registry, fact: Found) -> tuple[Entry | None, Found]:
@@ -64,11 +72,12 @@ def record_audit(result: AuditResult, out: Path, checkpoint: Checkpoint, by: str
 def record_alignment(result: AlignResult, made: Checkpoint, by: str) -> tuple[Entry, Decided | None]:
     """Enter a trained checkpoint, with what became of it and why; no decision where it was decided so before."""
     registry = Registry(result.spec.workspace)
-    base = registry.get(result.base_fingerprint)
+    parent = result.base_digest or result.base_fingerprint
+    base = registry.get(parent)
     _, place = known_as(registry, found(made, base.found.family if base else made.name, "align"))
     # not the spec's: the same weights may be held against another gate
     run = result.trained.name.rpartition("-")[2]
-    registry.add(place.model_copy(update={"parent": result.base_fingerprint, "run": run}))
+    registry.add(place.model_copy(update={"parent": parent, "run": run}))
     fact = Decided(
         checkpoint=place.checkpoint,
         status=result.decision.status,
