@@ -57,7 +57,7 @@ class EmbedRequest(Request):
     def work(self, bars: Bars) -> None:
         """Bring the tables up to date."""
         from clir_core.audit.corrections import read_fit_corpus
-        from clir_core.jobs.workers import encoders
+        from clir_core.jobs.embed import EncoderPool
         from clir_core.runs.embed import embed_corpus
         from clir_core.sources import read_corpus
 
@@ -67,7 +67,7 @@ class EmbedRequest(Request):
         if fit:
             _check(CorpusError, fit.name, fit.fingerprint(), str(self.fit))
         checkpoint = _found_again(self.checkpoint, self.spec.encoding, self.spec.workspace)
-        embed_corpus(corpus, checkpoint, self.spec, bars, fit, encoders=encoders)
+        embed_corpus(corpus, checkpoint, self.spec, bars, fit, encoders=EncoderPool)
 
 
 class RankRequest(Request):
