@@ -67,8 +67,10 @@ class AlignResult(Spec):
     differences: tuple[Difference, ...] = Field(description="After minus before, paired per query")
     trained: Trained
     contamination: Contamination
-    base_fingerprint: str
-    model_fingerprint: str
+    base_digest: str = Field("", description="Of the base's content; empty in older results")
+    base_fingerprint: str = Field(description="Of its vectors")
+    digest: str = Field("", description="Of the trained checkpoint's content; empty in older results")
+    model_fingerprint: str = Field(description="Of its vectors")
     audit_before: Path = Field(description="Directory of the base's audit")
     audit_after: Path
     versions: dict[str, str]

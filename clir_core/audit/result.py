@@ -60,7 +60,8 @@ class Provenance(Spec):
 
     versions: dict[str, str]
     git_commit: str | None
-    model_fingerprint: str
+    checkpoint: str = Field("", description="Digest of its content; empty in older results")
+    model_fingerprint: str = Field(description="Of its vectors: content, prompts, longest text, dimension and dtype")
     corpus_fingerprint: str
     documents_table: TableRead | None = Field(description="Null where the vectors came from elsewhere")
     queries_table: TableRead | None

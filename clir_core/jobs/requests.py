@@ -52,7 +52,7 @@ class EmbedRequest(Request):
     def identity(self) -> list[Any]:
         """Audits that ask other things of the same vectors share them."""
         place = str(self.spec.workspace.resolve())
-        return [place, self.spec.corpus, self.corpus, self.fit, self.checkpoint.name, self.checkpoint.sha256]
+        return [place, self.spec.corpus, self.corpus, self.fit, self.checkpoint.name, self.checkpoint.vectors]
 
     def work(self, bars: Bars) -> None:
         """Bring the tables up to date."""
@@ -127,7 +127,7 @@ def _found_again(checkpoint: Checkpoint, encoding: EncodingSpec, workspace: Path
     """The checkpoint of a run as this machine sees it, at an absolute path: Ray's workers start elsewhere."""
     # of the dtype that the run settled on, whatever processors this machine has
     found = resolve(checkpoint.ref, encoding, layout.models(workspace).resolve(), checkpoint.dtype)
-    _check(ModelError, checkpoint.ref, found.sha256, checkpoint.sha256)
+    _check(ModelError, checkpoint.ref, found.vectors, checkpoint.vectors)
     return found.model_copy(update={"path": found.path.resolve()})
 
 

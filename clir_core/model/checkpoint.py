@@ -1,17 +1,18 @@
-"""Checkpoints: from a reference to a directory that is safe to load, with its prompts and its fingerprint.
+"""Checkpoints: from a reference to a directory that is safe to load, with its prompts and what identifies it.
 
 Only safetensors are ever loaded, and a checkpoint's own Python code only where the spec allows that very commit.
 """
 
-import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from clir_core.errors import ModelError, first_line
+from clir_core.model.hashes import hashes_of
 from clir_core.spec import Spec, sha256_of
 from clir_core.workspace.storage import explained
 
@@ -21,6 +22,7 @@ BUNDLED = "bundled:multilingual-e5-small-q4"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 # folders of exports that are never loaded; OpenVINO's weights are named *.bin, too
 OTHER_BACKENDS = ("onnx", "openvino")
+DECIDING = (".safetensors", ".json", ".txt", ".model", ".jinja", ".py")
 STEP_FOLDER = re.compile(r"checkpoint-\d+")  # what a trainer saves on its way: none of the checkpoint above it
 # families whose checkpoints often come without prompts; from their model cards. The first match in the name wins
 FAMILY_PROMPTS: tuple[tuple[str, str, str], ...] = (
@@ -70,7 +72,12 @@ class Checkpoint(Spec):
     dtype: str
     normalize: bool = Field(description="Vectors are ranked by cosine, so they are stored with length 1")
     remote_code: bool
-    sha256: str = Field(description="Over weights, tokenizer, pooling, prompts, max length and dtype")
+    digest: str = Field(
+        description="Hex sha256 over the content that decides vectors: weights, tokenizer, pooling, configuration"
+    )
+    vectors: str = Field(
+        description="Identity of its vectors: content, prompts, longest text, dimension, dtype, normalisation"
+    )
 
     def prompt(self, kind: str) -> str:
         """The prompt of `query` or `document`."""
@@ -78,7 +85,11 @@ class Checkpoint(Spec):
 
 
 def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint:
-    """Find, fetch or unpack the checkpoint, check that it is safe to load, and fingerprint it."""
+    """Find, fetch or unpack the checkpoint, check that it is safe to load, and hash what decides its vectors.
+
+    What is unpacked, and what hashes were found, is kept in `cache`. Errors: ModelError where there is no such
+    checkpoint or it is not safe; StoreError where its files cannot be read.
+    """
     remote_code = ref in spec.allow_remote_code
     if remote_code and not re.fullmatch(r"hf:[^@]+@[0-9a-f]{40}", ref):
         raise ModelError(
@@ -102,18 +113,25 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
         "remote_code": remote_code,
     }
     with explained(path):
-        return Checkpoint(name=_name(ref), ref=ref, path=path, sha256=_fingerprint(path, settings), **settings)
+        hashes = _file_hashes(path, cache)
+    return Checkpoint(
+        name=_name(ref),
+        ref=ref,
+        path=path,
+        digest=sha256_of(hashes),
+        vectors=sha256_of({"files": hashes, **settings}),
+        **settings,
+    )
 
 
-def check_unchanged(checkpoint: Checkpoint) -> None:
-    """ModelError where the files are gone, or are no longer those of the fingerprint."""
-    settings = checkpoint.model_dump(exclude={"name", "ref", "path", "sha256"})
+def check_unchanged(checkpoint: Checkpoint, cache: Path) -> None:
+    """ModelError where the files are gone, or their content is another. `cache` is the one of `resolve`."""
     try:
-        now = _fingerprint(checkpoint.path, settings) if checkpoint.path.is_dir() else ""
+        now = sha256_of(_file_hashes(checkpoint.path, cache)) if checkpoint.path.is_dir() else ""
     except OSError:
         now = ""  # it goes while it is read
-    if now != checkpoint.sha256:
-        what = f"changed (fingerprint {checkpoint.sha256[:12]} to {now[:12]})" if now else "vanished"
+    if now != checkpoint.digest:
+        what = f"changed (digest {checkpoint.digest[:12]} to {now[:12]})" if now else "vanished"
         raise ModelError(
             f"{checkpoint.ref}: {what} while it was being read; nothing is reported of it. Write checkpoints beside "
             "their place and rename them, then run again"
@@ -234,17 +252,16 @@ def _read_json(path: Path, kind: type = dict) -> Any:
     return found
 
 
-def _fingerprint(path: Path, settings: dict[str, Any]) -> str:
-    return sha256_of({"files": _file_hashes(path), **settings})
+def _file_hashes(path: Path, cache: Path) -> dict[str, str]:
+    """sha256 of every file that decides what a vector is, by its place in the checkpoint's directory."""
+    files = {str(file.relative_to(path)): file for file in _deciding_files(path)}
+    return dict(zip(files, hashes_of(files.values(), cache), strict=True))
 
 
-def _file_hashes(path: Path) -> dict[str, str]:
-    """sha256 of every file that decides what a vector is: not of read-mes, hidden files and a trainer's steps."""
-    hashes = {}
+def _deciding_files(path: Path) -> Iterator[Path]:
+    """The files that decide what a vector is, in order: no read-mes, hidden files and trainer's steps."""
     for file in sorted(path.rglob("*")):
-        relative = file.relative_to(path)
-        aside = any(part.startswith(".") or STEP_FOLDER.fullmatch(part) for part in relative.parts)
-        if file.is_file() and not aside and file.suffix in (".safetensors", ".json", ".txt", ".model", ".jinja", ".py"):
-            with file.open("rb") as stream:
-                hashes[str(relative)] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return hashes
+        parts = file.relative_to(path).parts
+        aside = any(part.startswith(".") or STEP_FOLDER.fullmatch(part) for part in parts)
+        if not aside and file.suffix in DECIDING and file.is_file():
+            yield file

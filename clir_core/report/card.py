@@ -115,7 +115,7 @@ def _figures(result: AlignResult) -> str:
 def _training(result: AlignResult, base: Checkpoint) -> Iterator[str]:
     spec, trained = result.spec, result.trained
     of_each = ", ".join(f"{lang} {count:,}" for lang, count in sorted(trained.languages.items()))
-    yield f"Base: `{spec.base}`, fingerprint `{result.base_fingerprint}`"
+    yield f"Base: `{spec.base}`, fingerprint `{result.base_digest}`"
     sides = "an English query, its English passage and that passage in another language"
     yield f"Data: `{short_name(spec.train)}`, {trained.triples:,} triples of {sides} ({of_each})"
     yield _contamination(result)
@@ -126,7 +126,7 @@ def _training(result: AlignResult, base: Checkpoint) -> Iterator[str]:
     if spec.head:
         yield "Head: a linear layer behind the pooling that takes the language out, fitted to the means of translations"
     yield f"Made by run `{trained.name}`: `{command(spec)}`"
-    yield f"This checkpoint's fingerprint: `{result.model_fingerprint}`"
+    yield f"This checkpoint's fingerprint: `{result.digest}`"
 
 
 def _fine_tuning(result: AlignResult) -> Iterator[str]:

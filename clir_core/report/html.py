@@ -94,7 +94,7 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
     made = result.provenance
     rows = [
         ("audit", f"{result.name}, spec {result.spec.identity()}"),
-        ("model", f"{result.spec.model}, fingerprint {made.model_fingerprint}"),
+        ("model", f"{result.spec.model}, fingerprint {made.checkpoint or made.model_fingerprint}"),
         ("corpus", f"{result.spec.corpus}, fingerprint {made.corpus_fingerprint}"),
     ]
     tables = [("documents", made.documents_table), ("queries", made.queries_table)]

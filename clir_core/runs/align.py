@@ -172,8 +172,10 @@ def result(
         differences=tuple(differences),
         trained=trained.model_copy(update={"checkpoint": out / layout.CHECKPOINT}),
         contamination=shared,
-        base_fingerprint=base.sha256,
-        model_fingerprint=made.sha256,
+        base_digest=base.digest,
+        base_fingerprint=base.vectors,
+        digest=made.digest,
+        model_fingerprint=made.vectors,
         audit_before=out / layout.BEFORE,
         audit_after=out / layout.AFTER,
         versions=versions(),
@@ -194,7 +196,7 @@ def _told(shared: Contamination) -> str:
 
 
 def _named(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.name}: fingerprint {checkpoint.sha256[:16]}"
+    return f"{checkpoint.name}: digest {checkpoint.digest[:16]}"
 
 
 def _registered(entered: tuple[Entry, Decided | None]) -> str:

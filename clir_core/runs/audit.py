@@ -44,8 +44,8 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     corpus, fit = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
     ranks = ranks_directory(spec, corpus, checkpoint, fit)
-    with unchanged(checkpoint):
-        known = as_registered(spec)
+    with unchanged(checkpoint, spec.workspace):
+        known = as_registered(spec, checkpoint)
         embedded = runner.once(
             "embed corpus", lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner), _encoded, retries=2
         )
@@ -67,7 +67,7 @@ def embed_only(spec: AuditSpec, workers: Workers, runner: Runner) -> Embedded:
     """Bring a corpus's vectors up to date, ahead of the audits that will rank them."""
     corpus, _ = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
-    with unchanged(checkpoint):
+    with unchanged(checkpoint, spec.workspace):
         bars = runner.bars(lambda name: f"embedding {name.removeprefix('embed-')} texts")
         return runner.step(
             "embed corpus", lambda: workers.embed(spec, corpus, checkpoint, None, bars), _encoded, retries=2
@@ -86,14 +86,14 @@ def resolved(spec: AuditSpec, dtype: str) -> Checkpoint:
 
 
 @contextmanager
-def unchanged(checkpoint: Checkpoint) -> Iterator[None]:
+def unchanged(checkpoint: Checkpoint, workspace: Path) -> Iterator[None]:
     """Within it the checkpoint is read: ModelError where it vanished or changed meanwhile, whatever that led to."""
     try:
         yield
     except Exception:
-        check_unchanged(checkpoint)
+        check_unchanged(checkpoint, layout.models(workspace))
         raise
-    check_unchanged(checkpoint)
+    check_unchanged(checkpoint, layout.models(workspace))
 
 
 def embed(
@@ -154,7 +154,7 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit
         spec.workspace,
         "ranks",
         corpus=corpus.fingerprint(),
-        model=checkpoint.sha256,
+        model=checkpoint.vectors,
         languages=corpus.languages,
         scenarios=spec.scenarios,
         cutoff=max(spec.cutoffs),
@@ -171,7 +171,7 @@ def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
 
 
 class Made(NamedTuple):
-    """What made the figures: fingerprints, and the tables that the vectors are read from, if they are stored."""
+    """What made the figures: identity of the vectors, digest of the checkpoint and stored tables, if any."""
 
     model: str
     checkpoint: str = ""
@@ -187,7 +187,7 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
         fitted = Fitted(
             corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit
         )
-    return Made(checkpoint.sha256, "", embedded.documents, embedded.queries, fitted)
+    return Made(checkpoint.vectors, checkpoint.digest, embedded.documents, embedded.queries, fitted)
 
 
 def result(
@@ -210,6 +210,7 @@ def result(
         provenance=Provenance(
             versions=versions(),
             git_commit=git_commit(),
+            checkpoint=made.checkpoint,
             model_fingerprint=made.model,
             corpus_fingerprint=corpus.fingerprint(),
             documents_table=made.documents,
@@ -230,7 +231,7 @@ def output_directory(made: AuditResult, checkpoint: Checkpoint) -> Path:
     """Where the result's files go."""
     spec = made.spec
     # other weights or texts under the same name are another audit, whose files must not take this one's place
-    content = sha256_of([spec.identity(), checkpoint.sha256, made.provenance.corpus_fingerprint])[:8]
+    content = sha256_of([spec.identity(), checkpoint.vectors, made.provenance.corpus_fingerprint])[:8]
     return (spec.out or layout.audits(spec.workspace) / f"{slug(made.name)}-{content}").resolve()
 
 
@@ -260,7 +261,7 @@ def _counted(corpus: Corpus) -> str:
 
 
 def _named(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.name}: fingerprint {checkpoint.sha256[:16]}"
+    return f"{checkpoint.name}: digest {checkpoint.digest[:16]}"
 
 
 def _encoded(embedded: Embedded) -> str:

@@ -105,7 +105,7 @@ def _tables(
     for reference, part, kind in wanted:
         texts = document_texts(part) if kind == "document" else query_texts(part)
         place = place_of(reference)
-        name = table_name([Path(place).name, sha256_of(place)[:8], checkpoint.name, checkpoint.sha256[:12], kind])
+        name = table_name([Path(place).name, sha256_of(place)[:8], checkpoint.name, checkpoint.vectors[:12], kind])
         yield part, kind, texts, name
 
 

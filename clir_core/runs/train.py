@@ -116,7 +116,7 @@ _CHANGES_NOTHING = {
 
 def _depends_on(spec: AlignSpec, base: Checkpoint, triples: pa.Table) -> dict[str, Any]:
     settings = spec.model_dump(mode="json", exclude=_CHANGES_NOTHING)
-    return {"base": base.sha256, "triples": sha256_of(triples.to_pylist()), "settings": settings}
+    return {"base": base.vectors, "triples": sha256_of(triples.to_pylist()), "settings": settings}
 
 
 def _claim(directory: Path, depends_on: dict[str, Any]) -> None:

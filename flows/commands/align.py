@@ -39,5 +39,5 @@ def _print(spec: AlignSpec, summary: "AlignSummary") -> None:
     print(f"\nReport: {summary.out / layout.REPORT}")
     print(f"Checkpoint: {summary.checkpoint}")
     registry = Registry(spec.workspace)
-    entry = registry.get(result.model_fingerprint)
+    entry = registry.get(result.digest)
     print(f"Registered in {registry.directory.resolve()} as {result.name}: {entry.status if entry else 'gone'}")

@@ -153,7 +153,7 @@ def alignment(**changes: object) -> AlignResult:
         ),
         decision=decide(differences(), gate),
         differences=differences(), trained=training(), contamination=Contamination(found=(), pool_only=()),
-        base_fingerprint="ab" * 32, model_fingerprint="9c" * 32,
+        base_digest="de" * 32, base_fingerprint="ab" * 32, digest="5f" * 32, model_fingerprint="9c" * 32,
         audit_before=Path("/data/.clir/audits/base"), audit_after=Path("/data/.clir/audits/aligned"),
         versions={"torch": "2.13.0", "ray": "2.60.0"}, git_commit="68e8f58",
         timings={"audit before": 212.4, "triples": 1.2, "train": 1765.2, "audit after": 0.0},

@@ -131,7 +131,8 @@ def test_the_checkpoint_is_an_ordinary_directory_with_other_weights(first, tiny_
     assert tuned.encode(texts).shape == (2, 32)
     assert not np.allclose(tuned.encode(texts), base.encode(texts), atol=1e-3)
     checkpoint = resolve(str(first.out / "checkpoint"), first.spec.encoding, first.spec.workspace, "float32")
-    assert checkpoint.sha256 == first.result.model_fingerprint != first.result.base_fingerprint
+    assert checkpoint.vectors == first.result.model_fingerprint != first.result.base_fingerprint
+    assert checkpoint.digest == first.result.digest != first.result.base_digest
 
 
 def test_the_card_beside_it_has_verdict_and_data(first):
@@ -179,12 +180,12 @@ def test_the_registry_has_the_checkpoint_with_the_reason(first):
     base, entry = Registry(first.spec.workspace).entries()
     assert (entry.name, entry.status) == (first.result.name, entry.history[0].status)
     assert entry.history[0].reason == first.result.decision.reason
-    assert entry.checkpoint == first.result.model_fingerprint
+    assert entry.checkpoint == first.result.digest
     place = Path(entry.found.ref)
     assert place.name == entry.name and (place / "README.md").exists()
-    assert resolve(str(place), first.spec.encoding, first.spec.workspace, "float32").sha256 == entry.checkpoint
+    assert resolve(str(place), first.spec.encoding, first.spec.workspace, "float32").digest == entry.checkpoint
     # both audits are registered, and what it was made from
-    assert entry.found.parent == base.checkpoint == first.result.base_fingerprint
+    assert entry.found.parent == base.checkpoint == first.result.base_digest
     assert entry.found.family == base.found.family == "tiny"
     assert [len(one.audits) for one in (base, entry)] == [1, 1]
     assert entry.audits[0].asked == base.audits[0].asked

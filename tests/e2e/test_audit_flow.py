@@ -121,7 +121,7 @@ def test_audit_json_has_the_fields_that_were_asked_for(first):
     for pool in found["pools"]:
         assert {"languages", "sizes", "share", "seed", "documents_sha256"} <= set(pool)
     assert {
-        *("versions", "git_commit", "model_fingerprint", "corpus_fingerprint"),
+        *("versions", "git_commit", "checkpoint", "model_fingerprint", "corpus_fingerprint"),
         *("documents_table", "queries_table", "timings"),
     } <= set(found["provenance"])
 
@@ -148,7 +148,8 @@ def test_provenance_says_what_made_the_figures(first):
     assert {name: version(name) for name in made.versions} == made.versions
     assert {"torch", "lancedb", "polars", "ray", "prefect", "sentence-transformers"} <= set(made.versions)
     assert made.corpus_fingerprint == read_corpus(spec.corpus, spec.languages).fingerprint()
-    assert made.model_fingerprint == resolve(spec.model, spec.encoding, spec.workspace / "models", "float32").sha256
+    checkpoint = resolve(spec.model, spec.encoding, spec.workspace / "models", "float32")
+    assert (made.checkpoint, made.model_fingerprint) == (checkpoint.digest, checkpoint.vectors)
     assert list(made.timings) == [*("read corpus", "resolve model", "embed corpus", "rank golds", "compute metrics")]
     assert all(seconds > 0 for seconds in made.timings.values())
 

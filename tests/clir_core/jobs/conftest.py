@@ -21,7 +21,7 @@ def corpus() -> Corpus:
 
 @pytest.fixture(scope="session")
 def checkpoint(tiny_model: Path) -> Checkpoint:
-    return resolve(str(tiny_model), EncodingSpec(), Path("/nowhere"), "float32")
+    return resolve(str(tiny_model), EncodingSpec(), Path("/dev/null"), "float32")
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def flawed(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkp
     number = AutoTokenizer.from_pretrained(path).convert_tokens_to_ids("~")
     weights["embeddings.word_embeddings.weight"][number] = torch.nan
     save_file(weights, path / "model.safetensors", {"format": "pt"})
-    return resolve(str(path), EncodingSpec(), Path("/nowhere"), "float32")
+    return resolve(str(path), EncodingSpec(), Path("/dev/null"), "float32")
 
 
 class TestOnePool:
@@ -303,7 +303,7 @@ def test_a_checkpoint_that_does_not_load_is_the_users_error_not_rays(
 ) -> None:
     path = Path(shutil.copytree(tiny_model, tmp_path / "broken"))
     (path / "model.safetensors").write_bytes(b"cut off")
-    checkpoint = resolve(str(path), EncodingSpec(), Path("/nowhere"), "float32")
+    checkpoint = resolve(str(path), EncodingSpec(), Path("/dev/null"), "float32")
     elsewhere = spec.model_copy(update={"workspace": tmp_path / "workspace"})
     with pytest.raises(ModelError, match=f"{path}: cannot be loaded"):
         embed_corpus(corpus, checkpoint, elsewhere, lambda kind: ignore)

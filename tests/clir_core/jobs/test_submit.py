@@ -369,7 +369,7 @@ def test_a_workspace_that_the_cluster_does_not_see(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_is_another_on_the_cluster(remote: AuditSpec, checkpoint: Checkpoint, corpus: Corpus) -> None:
-    other = checkpoint.model_copy(update={"sha256": "0" * 64})
+    other = checkpoint.model_copy(update={"vectors": "0" * 64})
     with pytest.raises(ModelError, match="changed meanwhile"):
         embed_request(remote, other, corpus).work(Asked().progress)
 

@@ -228,7 +228,7 @@ def calm(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkpoi
     model[0].model.config.hidden_dropout_prob = model[0].model.config.attention_probs_dropout_prob = 0.0
     directory = tmp_path_factory.mktemp("models") / "calm"
     model.save_pretrained(str(directory), create_model_card=False)
-    return resolve(str(directory), EncodingSpec(), Path("/nowhere"), "float32")
+    return resolve(str(directory), EncodingSpec(), Path("/dev/null"), "float32")
 
 
 def test_an_error_of_a_worker_arrives_as_it_was(
@@ -293,7 +293,7 @@ def test_the_name_depends_on_what_can_change_a_weight(checkpoint: Checkpoint, tr
         name(optimiser=OptimiserSpec(batch=4)),
         name(loss=SPEC.loss.model_copy(update={"temperature": 0.1})),
         name(table=triples.slice(1)),
-        name(base=checkpoint.model_copy(update={"sha256": "0" * 64})),
+        name(base=checkpoint.model_copy(update={"vectors": "0" * 64})),
     ]
     assert len({*others, same[0]}) == 1 + len(others)
 

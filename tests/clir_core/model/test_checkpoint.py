@@ -1,4 +1,4 @@
-"""References, what makes a checkpoint safe to load, whose prompts count, and what its fingerprint stands for.
+"""References, what makes a checkpoint safe to load, whose prompts count, and what identifies it.
 
 Checkpoints here are written by hand, in the layout that the hub serves; test_encoder loads real ones.
 """
@@ -9,6 +9,8 @@ import os
 import pickle
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from clir_core.model import checkpoint as models
 from clir_core.model.bundled import unpack
 from clir_core.model.checkpoint import BUNDLED, Checkpoint, EncodingSpec, check_unchanged, resolve
 
+NO_CACHE = Path("/dev/null")  # where no directory can be made
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ST = "sentence_transformers.models"
 MODULES = [
@@ -67,7 +70,11 @@ def make(tmp_path: Path) -> Make:
 
 
 def load(ref: Path | str, dtype: str = "float32", **spec: object) -> Checkpoint:
-    return resolve(str(ref), EncodingSpec(**spec), Path("/nowhere"), dtype)
+    return resolve(str(ref), EncodingSpec(**spec), NO_CACHE, dtype)
+
+
+def identity(checkpoint: Checkpoint) -> tuple[str, str]:
+    return checkpoint.digest, checkpoint.vectors
 
 
 def refused(ref: Path | str, *parts: str, **spec: object) -> None:
@@ -110,8 +117,8 @@ def test_the_bundled_model_is_an_ordinary_checkpoint(bundled_checkpoint: Path) -
     found = resolve(BUNDLED, EncodingSpec(), bundled_checkpoint.parent, "float32")
     assert (found.name, found.path) == ("multilingual-e5-small-q4", bundled_checkpoint)
     assert (found.query_prompt, found.document_prompt) == ("query: ", "passage: ")
-    assert found.sha256 == load(bundled_checkpoint).sha256
-    # its fingerprint outlives an upgrade of the libraries that unpack it
+    assert identity(found) == identity(load(bundled_checkpoint))
+    # it outlives an upgrade of the libraries that unpack it
     configs = "".join(file.read_text() for file in bundled_checkpoint.rglob("*config*.json"))
     assert "version" not in configs
 
@@ -153,7 +160,7 @@ def test_a_hub_reference_is_found_by_branch_or_commit(hub: Path) -> None:
         found = load(ref)
         assert (found.name, found.path, found.ref) == ("org/e5-demo", hub, ref)
         assert found.query_prompt == "query: "
-    assert load("hf:org/e5-demo").sha256 == load(f"hf:org/e5-demo@{COMMIT}").sha256
+    assert identity(load("hf:org/e5-demo")) == identity(load(f"hf:org/e5-demo@{COMMIT}"))
 
 
 @pytest.mark.parametrize("ref", ["hf:org/unknown", "hf:org/e5-demo@v2", "hf:not/a/name", "hf:"])
@@ -336,7 +343,7 @@ def test_the_specs_prompts_come_before_all_others_even_empty_ones(make: Make) ->
     assert (found.query_prompt, found.document_prompt) == ("q: ", "doc: ")
 
 
-# the fingerprint
+# identity: of the content, and of the vectors
 
 
 def weights_changed(path: Path) -> None:
@@ -367,13 +374,13 @@ def prompts_changed(path: Path) -> None:
     "change",
     [weights_changed, module_weights_changed, pooling_changed, tokenizer_changed, vocabulary_added, prompts_changed],
 )
-def test_the_fingerprint_changes_with_a_file_that_decides_vectors(change: Callable[[Path], None], make: Make) -> None:
+def test_both_identities_change_with_a_file_that_decides_vectors(change: Callable[[Path], None], make: Make) -> None:
     path = make()
-    before = load(path).sha256
+    before = load(path)
     change(path)
-    changed = load(path).sha256
-    assert before != changed
-    assert changed == load(path).sha256
+    after = load(path)
+    assert before.digest != after.digest and before.vectors != after.vectors
+    assert identity(after) == identity(load(path))
 
 
 @pytest.mark.parametrize(
@@ -387,39 +394,63 @@ def test_the_fingerprint_changes_with_a_file_that_decides_vectors(change: Callab
     ],
     ids=str,
 )
-def test_the_fingerprint_changes_with_a_setting_that_decides_vectors(spec: dict, make: Make) -> None:
+def test_a_setting_makes_other_vectors_of_the_same_content(spec: dict, make: Make) -> None:
     path = make()
-    assert load(path).sha256 != load(path, **spec).sha256
+    before, after = load(path), load(path, **spec)
+    assert before.vectors != after.vectors and before.digest == after.digest
 
 
-def test_the_fingerprint_stays_with_what_decides_nothing(make: Make, tmp_path: Path) -> None:
+def test_the_digest_is_that_of_the_files_wherever_they_lie_and_whatever_the_folder_is_called(make: Make) -> None:
+    path, renamed = load(make("model")), load(make("e5-small"))
+    assert path.query_prompt != renamed.query_prompt and path.vectors != renamed.vectors
+    files = {str(file.relative_to(path.path)): file for file in sorted(path.path.rglob("*")) if file.is_file()}
+    hashes = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    assert path.digest == renamed.digest == hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def test_vectors_of_an_older_workspace_keep_their_identity(make: Make) -> None:
+    found = load(make("e5-small"))
+    hashes = {
+        str(file.relative_to(found.path)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in found.path.rglob("*")
+        if file.is_file()
+    }
+    settings = {
+        "query_prompt": "query: ", "document_prompt": "passage: ", "max_tokens": 512, "truncate_dim": None,
+        "dtype": "float32", "normalize": True, "remote_code": False,
+    }  # fmt: skip
+    said = json.dumps({"files": hashes, **settings}, sort_keys=True)
+    assert found.vectors == hashlib.sha256(said.encode()).hexdigest()
+
+
+def test_identity_stays_with_what_decides_nothing(make: Make, tmp_path: Path) -> None:
     path = make()
-    before = load(path).sha256
+    before = identity(load(path))
     (path / "README.md").write_text("# A model")
     (path / ".gitattributes").write_text("*.safetensors filter=lfs")
     (path / ".cache").mkdir()
     (path / ".cache" / "state.json").write_text("{}")
-    assert load(path).sha256 == before
+    assert identity(load(path)) == before
     # what a trainer saved on its way, and takes away again
     save(path / "checkpoint-500")
-    assert load(path).sha256 == before
+    assert identity(load(path)) == before
     (path / "model.safetensors").touch()
-    assert load(path).sha256 == before
+    assert identity(load(path)) == before
     (tmp_path / "elsewhere").mkdir()
     moved = shutil.move(path, tmp_path / "elsewhere" / "other-name")
-    assert load(moved).sha256 == before
+    assert identity(load(moved)) == before
     # as the hub's cache has it: links to files of other names
     (tmp_path / "linked").mkdir()
     for file in moved.rglob("*"):
         if file.is_file():
             (tmp_path / "linked" / file.relative_to(moved)).parent.mkdir(exist_ok=True)
             (tmp_path / "linked" / file.relative_to(moved)).symlink_to(file)
-    assert load(tmp_path / "linked").sha256 == before
+    assert identity(load(tmp_path / "linked")) == before
 
 
 def test_a_prompt_that_the_spec_repeats_changes_nothing(make: Make) -> None:
     path = make("e5-small")
-    assert load(path).sha256 == load(path, query_prompt="query: ").sha256
+    assert load(path).vectors == load(path, query_prompt="query: ").vectors
 
 
 # a checkpoint that changes while it is read
@@ -429,11 +460,11 @@ def test_a_checkpoint_that_stayed_as_it_was_is_unchanged(make: Make) -> None:
     path = make()
     settings = {"query_prompt": "q: ", "max_tokens": 64, "truncate_dim": 8}
     for found in (load(path), load(path, dtype="bfloat16", **settings), load(make("dot", similarity_fn_name="dot"))):
-        check_unchanged(found)
+        check_unchanged(found, NO_CACHE)
     (path / "README.md").write_text("# A model")
     (path / ".cache").mkdir()
     (path / "model.safetensors").touch()
-    check_unchanged(load(path))
+    check_unchanged(load(path), NO_CACHE)
 
 
 def file_gone(path: Path) -> None:
@@ -465,15 +496,15 @@ def all_files_gone(path: Path) -> None:
         all_files_gone,
     ],
 )
-def test_a_checkpoint_whose_files_changed_is_named_with_both_fingerprints(
+def test_a_checkpoint_whose_files_changed_is_named_with_both_digests(
     change: Callable[[Path], None], make: Make
 ) -> None:
     path = make()
     found = load(path)
     change(path)
     with pytest.raises(ModelError, match=f"^{path}: changed .*rename") as caught:
-        check_unchanged(found)
-    assert found.sha256[:12] in str(caught.value)
+        check_unchanged(found, NO_CACHE)
+    assert found.digest[:12] in str(caught.value)
 
 
 def test_a_checkpoint_that_is_gone_has_vanished(make: Make, tmp_path: Path) -> None:
@@ -481,10 +512,10 @@ def test_a_checkpoint_that_is_gone_has_vanished(make: Make, tmp_path: Path) -> N
     found = load(path)
     path.rename(tmp_path / "elsewhere")
     with pytest.raises(ModelError, match=f"^{path}: vanished while it was being read"):
-        check_unchanged(found)
+        check_unchanged(found, NO_CACHE)
     path.write_text("a file now")
     with pytest.raises(ModelError, match="vanished"):
-        check_unchanged(found)
+        check_unchanged(found, NO_CACHE)
 
 
 def test_a_file_that_goes_while_it_is_looked_for_is_no_crash(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,4 +527,14 @@ def test_a_file_that_goes_while_it_is_looked_for_is_no_crash(make: Make, monkeyp
 
     monkeypatch.setattr(Path, "open", gone)
     with pytest.raises(ModelError, match="vanished"):
-        check_unchanged(found)
+        check_unchanged(found, NO_CACHE)
+
+
+# what imports it is a specification or a command that starts
+
+
+def test_importing_it_imports_nothing_heavy() -> None:
+    code = "import sys, clir_core.model.checkpoint, clir_core.workspace.storage; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    heavy = {"torch", "lancedb", "ray", "prefect", "matplotlib", "numba", "polars", "pyarrow", "numpy"}
+    assert "clir_core.model.checkpoint" in told.split() and not heavy & set(told.split())

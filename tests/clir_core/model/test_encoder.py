@@ -40,7 +40,7 @@ Change = Callable[[str, Callable[[dict], object]], None]
 
 
 def encoder(path: Path, batch_tokens: int = 0, dtype: str = "float32", **spec: object) -> Encoder:
-    return load_encoder(resolve(str(path), EncodingSpec(**spec), Path("/nowhere"), dtype), "cpu", batch_tokens)
+    return load_encoder(resolve(str(path), EncodingSpec(**spec), Path("/dev/null"), dtype), "cpu", batch_tokens)
 
 
 def reference(path: Path, texts: tuple[str, ...], prompt: str, **options: object) -> np.ndarray:

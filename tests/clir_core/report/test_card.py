@@ -15,7 +15,7 @@ from clir_core.report.card import model_card
 def base(path: Path, ref: str) -> Checkpoint:
     return Checkpoint(
         name="base", ref=ref, path=path, query_prompt="query: ", document_prompt="passage: ", max_tokens=512,
-        truncate_dim=None, dtype="float32", normalize=True, remote_code=False, sha256="ab" * 32,
+        truncate_dim=None, dtype="float32", normalize=True, remote_code=False, digest="de" * 32, vectors="ab" * 32,
     )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def test_the_text_has_verdict_table_data_losses_and_how_to_load_it(tmp_path: Pat
     assert "2,800 triples" in text and "zh 560" in text
     assert "Loss: 1 x info_nce, 0.5 x jsd; temperature 0.05, embeddings raw" in text
     assert f"batch {spec.optimiser.batch}" in text and "learning_rate" in text and "seed 7" in text
-    assert result.base_fingerprint in text and result.model_fingerprint in text and result.trained.name in text
+    assert result.base_digest in text and result.digest in text and result.trained.name in text
     assert 'SentenceTransformer("' in text and "'query: '" in text and "'passage: '" in text
     assert "clir align --train" in text
     assert "CC BY-SA 4.0" in text

@@ -13,8 +13,8 @@ from clir_core.runs.record import known_as, record_alignment, record_audit
 
 def checkpoint(name: str, path: Path) -> Checkpoint:
     return Checkpoint(
-        name=name, ref=str(path), path=path, sha256="a" * 64, query_prompt="", document_prompt="",
-        max_tokens=512, truncate_dim=None, dtype="float32", normalize=True, remote_code=False,
+        name=name, ref=str(path), path=path, digest="a" * 64, vectors="b" * 64, query_prompt="",
+        document_prompt="", max_tokens=512, truncate_dim=None, dtype="float32", normalize=True, remote_code=False,
     )  # fmt: skip
 
 
@@ -72,5 +72,5 @@ def test_the_same_run_asked_again_leaves_a_persons_decision(tmp_path: Path) -> N
         return [one.status for one in entry.history]
 
     assert registered() == registered() == ["promoted"] and told == ["promoted"]
-    Registry(tmp_path).add(Decided(checkpoint=made.sha256, status="rejected", reason="It reads badly."))
+    Registry(tmp_path).add(Decided(checkpoint=made.digest, status="rejected", reason="It reads badly."))
     assert registered() == registered("elsewhere") == ["promoted", "rejected"] and told == ["promoted"]

@@ -54,7 +54,7 @@ def data() -> tuple[pl.DataFrame, pl.DataFrame]:
 
 @pytest.fixture(scope="module")
 def trainer(tiny_model: Path, data: tuple[pl.DataFrame, pl.DataFrame]) -> Callable[[], Trainer]:
-    checkpoint = resolve(str(tiny_model), EncodingSpec(), Path("/nowhere"), "float32")
+    checkpoint = resolve(str(tiny_model), EncodingSpec(), Path("/dev/null"), "float32")
     return lambda: Trainer(checkpoint, SPEC, data[0], {})
 
 
@@ -172,7 +172,7 @@ def test_the_best_weights_are_kept_of_equals_the_last_and_never_the_base(
 
 def test_what_is_evaluated_is_what_is_exported(data: tuple[pl.DataFrame, pl.DataFrame], undisturbed: Path) -> None:
     found = best(read(undisturbed, Evaluated))
-    encoder = load_encoder(resolve(str(kept(undisturbed)), EncodingSpec(), Path("/nowhere"), "float32"))
+    encoder = load_encoder(resolve(str(kept(undisturbed)), EncodingSpec(), Path("/dev/null"), "float32"))
     norm, accuracy = HeldOut(data[1]).measure(lambda texts, kind: torch.from_numpy(encoder.encode(list(texts), kind)))
     assert found and (norm, accuracy) == (pytest.approx(found.max_at_r_norm), pytest.approx(found.mono_acc))
 
