@@ -44,8 +44,8 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     corpus, fit = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
     ranks = ranks_directory(spec, corpus, checkpoint, fit)
-    with unchanged(checkpoint, spec):
-        known = as_registered(spec)
+    with unchanged(checkpoint, spec.workspace):
+        known = as_registered(spec, checkpoint)
         embedded = runner.once(
             "embed corpus", lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner), _encoded, retries=2
         )
@@ -67,7 +67,7 @@ def embed_only(spec: EmbedSpec, workers: Workers, runner: Runner) -> Embedded:
     """Bring a corpus's vectors up to date, ahead of the audits that will rank them."""
     corpus, _ = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
-    with unchanged(checkpoint, spec):
+    with unchanged(checkpoint, spec.workspace):
         bars = runner.bars(lambda name: f"embedding {name.removeprefix('embed-')} texts")
         return runner.step(
             "embed corpus", lambda: workers.embed(spec, corpus, checkpoint, None, bars), _encoded, retries=2
@@ -86,14 +86,14 @@ def resolved(spec: EmbedSpec, dtype: str) -> Checkpoint:
 
 
 @contextmanager
-def unchanged(checkpoint: Checkpoint, spec: AuditSpec | EmbedSpec) -> Iterator[None]:
+def unchanged(checkpoint: Checkpoint, workspace: Path) -> Iterator[None]:
     """Within it the checkpoint is read: ModelError where it vanished or changed meanwhile, whatever that led to."""
     try:
         yield
     except Exception:
-        check_unchanged(checkpoint, layout.models(spec.workspace))
+        check_unchanged(checkpoint, layout.models(workspace))
         raise
-    check_unchanged(checkpoint, layout.models(spec.workspace))
+    check_unchanged(checkpoint, layout.models(workspace))
 
 
 def embed(
@@ -171,7 +171,7 @@ def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
 
 
 class Made(NamedTuple):
-    """What made the figures: fingerprints, and the tables that the vectors are read from, if they are stored."""
+    """What made the figures: identity of the vectors, digest of the checkpoint and stored tables, if any."""
 
     model: str
     checkpoint: str = ""

@@ -12,8 +12,10 @@ from clir_core.registry.registry import Registry
 from clir_core.workspace import layout
 
 
-def as_registered(spec: AuditSpec) -> Checkpoint:
-    """The checkpoint by the fingerprint that the registry knows. Within `unchanged`: else it may be another one's."""
+def as_registered(spec: AuditSpec, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint in the dtype of a registry of before. Within `unchanged`: else it may be another one."""
+    if checkpoint.dtype == DTYPE:
+        return checkpoint
     return resolve(spec.model, spec.encoding, layout.models(spec.workspace), DTYPE)
 
 
@@ -29,8 +31,7 @@ def found(checkpoint: Checkpoint, family: str, source: str) -> Found:
         ref=ref,
         family=family,
         source=source,
-        # the identity of its vectors was the registry's key before there was a digest
-        formerly=checkpoint.vectors if checkpoint.dtype == DTYPE else None,
+        formerly=checkpoint.vectors,
     )
 
 
@@ -72,12 +73,11 @@ def record_audit(result: AuditResult, out: Path, checkpoint: Checkpoint, by: str
 def record_alignment(result: AlignResult, made: Checkpoint, by: str) -> tuple[Entry, Decided | None]:
     """Enter a trained checkpoint, with what became of it and why; no decision where it was decided so before."""
     registry = Registry(result.spec.workspace)
-    parent = result.base_digest or result.base_fingerprint
-    base = registry.get(parent)
+    base = registry.get(result.base_digest)
     _, place = known_as(registry, found(made, base.found.family if base else made.name, "align"))
     # not the spec's: the same weights may be held against another gate
     run = result.trained.name.rpartition("-")[2]
-    registry.add(place.model_copy(update={"parent": parent, "run": run}))
+    registry.add(place.model_copy(update={"parent": result.base_digest, "run": run}))
     fact = Decided(
         checkpoint=place.checkpoint,
         status=result.decision.status,

@@ -13,8 +13,8 @@ from clir_core.runs.record import known_as, record_alignment, record_audit
 
 def checkpoint(name: str, path: Path) -> Checkpoint:
     return Checkpoint(
-        name=name, ref=str(path), path=path, digest="a" * 64, vectors="b" * 64, query_prompt="", document_prompt="",
-        max_tokens=512, truncate_dim=None, dtype="float32", normalize=True, remote_code=False,
+        name=name, ref=str(path), path=path, digest="a" * 64, vectors="b" * 64, query_prompt="",
+        document_prompt="", max_tokens=512, truncate_dim=None, dtype="float32", normalize=True, remote_code=False,
     )  # fmt: skip
 
 
