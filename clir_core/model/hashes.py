@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from clir_core.errors import StoreError
+from clir_core.workspace.layout import HASHES
 from clir_core.workspace.locks import locked
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-NAME = "hashes.sqlite"
 TABLE = """CREATE TABLE IF NOT EXISTS files (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, sha256 TEXT
 ) WITHOUT ROWID"""
@@ -108,21 +108,21 @@ def _drop_gone(connection: sqlite3.Connection) -> None:
 
 def _with_file(directory: Path, work: Callable[[sqlite3.Connection], T]) -> T | None:
     """What the work on the file gives; None where there can be no such file. A damaged one is thrown away."""
-    file = directory / NAME
+    file = directory / HASHES
     try:
         try:
             return _opened(file, work)
         except sqlite3.DatabaseError as error:
             if not _is_damaged(error):
                 raise
-        with locked(directory / f".{NAME}.lock"):
+        with locked(directory / f".{HASHES}.lock"):
             try:
                 return _opened(file, work)
             except sqlite3.DatabaseError as error:
                 if not _is_damaged(error):
                     raise
                 # not mended by another process meanwhile. Its journal first: it would be played into the new one
-                file.with_name(f"{NAME}-journal").unlink(missing_ok=True)
+                file.with_name(f"{HASHES}-journal").unlink(missing_ok=True)
                 file.unlink(missing_ok=True)
             return _opened(file, work)
     except (sqlite3.Error, OSError, StoreError) as error:

@@ -13,14 +13,14 @@ from clir_core.workspace import layout
 Place = Annotated[Path, AfterValidator(Path.absolute)]  # who reads it may stand elsewhere
 Kind = Literal["checkpoints", "audits", "statuses"]
 
-DTYPE = "float32"  # fingerprints here are of this one, whatever a machine computes with
+DTYPE = "float32"  # former fingerprints are of vectors of this one, whatever a machine computes with
 
 
 class Fact(Spec):
     """What is known of a checkpoint since a moment."""
 
     kind: ClassVar[Kind]
-    checkpoint: str = Field(description="Its fingerprint: sha256 over all that decides its vectors")
+    checkpoint: str = Field(description="Its fingerprint: the digest of its content, wherever it lies")
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
     def says(self) -> dict[str, object]:

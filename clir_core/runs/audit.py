@@ -45,7 +45,7 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
     ranks = ranks_directory(spec, corpus, checkpoint, fit)
     with unchanged(checkpoint, spec):
-        known = as_registered(spec)
+        known = as_registered(spec, checkpoint)
         embedded = runner.once(
             "embed corpus", lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner), _encoded, retries=2
         )
@@ -171,7 +171,7 @@ def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
 
 
 class Made(NamedTuple):
-    """What made the figures: fingerprints, and the tables that the vectors are read from, if they are stored."""
+    """What made the figures: identity of the vectors, digest of the checkpoint and stored tables, if any."""
 
     model: str
     checkpoint: str = ""

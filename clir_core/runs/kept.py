@@ -8,7 +8,6 @@ from clir_core.model.device import dtype_of, has_gpu_here
 from clir_core.rank.ranked import Ranked
 from clir_core.registry.registry import Registry
 from clir_core.runs import audit
-from clir_core.runs.record import as_registered, found
 from clir_core.workspace import layout
 from clir_core.workspace.steps import read_result
 
@@ -28,6 +27,6 @@ def finished(spec: AuditSpec) -> Path | None:
     origin = audit.made_of(spec, checkpoint, fit, embedded)
     made = audit.result(spec, corpus, checkpoint.name, ranked, measured, origin, {})
     out = audit.output_directory(made, checkpoint)
-    entry = Registry(spec.workspace).get(found(as_registered(spec), "", "").checkpoint)
+    entry = Registry(spec.workspace).get(checkpoint.digest)
     known = entry.audit(spec.asked(corpus.fingerprint())) if entry else None
     return out if known and known.out == out and audit.is_there(made, out) else None

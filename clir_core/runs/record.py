@@ -12,8 +12,10 @@ from clir_core.registry.registry import Registry
 from clir_core.workspace import layout
 
 
-def as_registered(spec: AuditSpec) -> Checkpoint:
-    """The checkpoint by the fingerprint that the registry knows. Within `unchanged`: else it may be another one's."""
+def as_registered(spec: AuditSpec, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint in the dtype of a registry of before. Within `unchanged`: else it may be another one."""
+    if checkpoint.dtype == DTYPE:
+        return checkpoint
     return resolve(spec.model, spec.encoding, layout.models(spec.workspace), DTYPE)
 
 

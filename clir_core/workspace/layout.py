@@ -17,6 +17,9 @@ ALIGNMENT_FILES = (BEFORE, AFTER, CHECKPOINT, TRIPLES, REPORT, ALIGNMENT)
 RESULT, LOCK = "result.json", ".lock"
 EMBEDDED = "embedded.json"  # beside the ranks: which vectors they are of
 
+# beside the models: hashes of the files that checkpoints are made of
+HASHES = "hashes.sqlite"
+
 # a training, which is a step
 CLAIM, STEPS_LOG, EVALUATIONS_LOG = "run.txt", "steps.jsonl", "evaluations.jsonl"
 WEIGHTS, STATES, TEACHER, RAY = "checkpoints", "states", "teacher", "ray"

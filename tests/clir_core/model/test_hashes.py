@@ -22,7 +22,8 @@ from checkpoint_files import FOLDERS, LAYERS, SHARDS, Files, write
 from clir_core.errors import ModelError
 from clir_core.model import hashes
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, check_unchanged, resolve
-from clir_core.model.hashes import NAME, hashes_of
+from clir_core.model.hashes import hashes_of
+from clir_core.workspace.layout import HASHES
 
 SECOND = 1_000_000_000
 now = time.time_ns
@@ -216,7 +217,7 @@ def no_directory(cache: Path) -> None:
 
 
 def a_directory_in_its_place(cache: Path) -> None:
-    (cache / NAME).mkdir(parents=True)
+    (cache / HASHES).mkdir(parents=True)
 
 
 @pytest.mark.parametrize("ruin", [no_directory, a_directory_in_its_place])
@@ -231,7 +232,7 @@ def test_nobody_waits_long_for_another_process(
 ) -> None:
     monkeypatch.setattr(hashes, "PATIENCE", 0.05)
     hashes_of([file], cache)
-    with closing(sqlite3.connect(cache / NAME, isolation_level=None)) as other:
+    with closing(sqlite3.connect(cache / HASHES, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert hashes_of([file], cache) == [sha256(file)]
     assert read.since() == 6
@@ -279,7 +280,7 @@ def test_a_damaged_file_is_thrown_away_and_made_anew(
     damage: Callable[[Path], None], file: Path, cache: Path, read: Read
 ) -> None:
     hashes_of([file], cache)
-    damage(cache / NAME)
+    damage(cache / HASHES)
     assert hashes_of([file], cache) == [sha256(file)]
     read.since()
     assert hashes_of([file], cache) == [sha256(file)]
@@ -301,7 +302,7 @@ def test_paths_that_are_gone_are_forgotten_now_and_then(
             file.write_bytes(b"one")
         hashes_of(files, cache)
         shutil.rmtree(folder)
-    with sqlite3.connect(cache / NAME) as connection:
+    with sqlite3.connect(cache / HASHES) as connection:
         (count,) = connection.execute("SELECT count(*) FROM files").fetchone()
     assert count <= 30
     read.since()
@@ -334,7 +335,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 def test_several_processes_may_begin_at_once(files: list[Path], cache: Path, read: Read) -> None:
     cache.mkdir(parents=True)
-    (cache / NAME).write_bytes(b"damaged " * 1000)
+    (cache / HASHES).write_bytes(b"damaged " * 1000)
     command = [sys.executable, "-c", MANY, str(files[0].parent), str(cache)]
     with ThreadPoolExecutor(4) as pool:
         told = list(
