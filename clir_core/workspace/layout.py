@@ -17,7 +17,7 @@ ALIGNMENT_FILES = (BEFORE, AFTER, CHECKPOINT, TRIPLES, REPORT, ALIGNMENT)
 RESULT, LOCK = "result.json", ".lock"
 EMBEDDED = "embedded.json"  # beside the ranks: which vectors they are of
 
-# beside the models: hashes of files that checkpoints are made of
+# beside the models: hashes of the files that checkpoints are made of
 HASHES = "hashes.sqlite"
 
 # a training, which is a step
