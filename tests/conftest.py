@@ -73,10 +73,10 @@ def bundled_checkpoint() -> Path:
 
     Below CLIR_TEST_CACHE, or .clir/test.
     """
-    from clir_core.model import bundled
+    from clir_core.model import bundled, packed
 
     cache = Path(os.environ.get("CLIR_TEST_CACHE", _ROOT / ".clir" / "test"))
-    code = hashlib.sha256(Path(bundled.__file__).read_bytes()).hexdigest()
+    code = hashlib.sha256(Path(packed.__file__).read_bytes()).hexdigest()
     return bundled.unpack(cache / f"models-{code[:12]}")
 
 

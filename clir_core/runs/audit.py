@@ -44,7 +44,7 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     corpus, fit = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
     ranks = ranks_directory(spec, corpus, checkpoint, fit)
-    with unchanged(checkpoint, spec):
+    with unchanged(checkpoint, spec.workspace):
         known = as_registered(spec, checkpoint)
         embedded = runner.once(
             "embed corpus", lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner), _encoded, retries=2

