@@ -130,6 +130,9 @@ def rank(
     else:
         bars = runner.bars(lambda _: "ranking blocks of documents")
         found, done_before = workers.rank(spec, corpus, checkpoint, embedded, fit, ranks, bars)
+        if fit:
+            documents = f"{len(fit.documents):,}"
+            runner.say(f"{spec.corrected('vectors')}, fitted on {documents} documents of {fit.name}")
     if not (ranks / layout.EMBEDDED).exists():
         write_text(ranks / layout.EMBEDDED, embedded.model_dump_json(indent=1))
     return found, done_before
