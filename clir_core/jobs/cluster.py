@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
-from ray._private import ray_constants
-from ray._private.worker import get_dashboard_url
 
 from clir_core import telemetry
 from clir_core.errors import SpecError
+from clir_core.jobs.private import start_local
 
 
 @contextmanager
@@ -32,12 +31,7 @@ def cluster(address: str | None) -> Iterator[None]:
             knock(address)
             ray.init(address, **quiet)
         else:
-            # else Ray takes the machine's own address for 127.0.0.1, and listens everywhere; it read the variable at
-            # its import, and its children read it at theirs
-            ray_constants.ENABLE_RAY_CLUSTER = False
-            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-            # by name: without one Ray would take any standing cluster of this machine
-            ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            start_local(**quiet)
     except (OSError, ValueError) as error:
         raise SpecError(
             f"ray_address {address!r}: no Ray cluster answers there ({error}); empty starts a local one"
@@ -58,11 +52,6 @@ def knock(address: str) -> None:
 def has_gpu() -> bool:
     """Whether the cluster has a GPU."""
     return ray.cluster_resources().get("GPU", 0) >= 1
-
-
-def has_dashboard() -> bool:
-    """Whether the cluster can be asked for the state of its actors and jobs."""
-    return bool(get_dashboard_url())
 
 
 def n_cpus() -> int:

@@ -11,13 +11,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, TrainingFailedError
-from ray.train.torch import TorchTrainer
-from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
 from clir_core.align.train.memory import KEEP_FREED_MEMORY
 from clir_core.errors import AlignError, ClirError, first_line
-from clir_core.jobs.cluster import has_dashboard, has_gpu, threads_of_each
+from clir_core.jobs.cluster import has_gpu, threads_of_each
+from clir_core.jobs.private_train import Trainer, cause
 from clir_core.runs.train import Fitting
+from clir_core.workspace import layout
 
 ATTEMPTS = 3  # where a process is lost: the run goes on from its last state
 
@@ -36,45 +36,25 @@ def fit(asked: Fitting) -> None:
         resources_per_worker={"CPU": threads, **({"GPU": 1} if gpu else {})},
     )
     storage = RunConfig(
-        name="ray",
+        name=layout.RAY,
         storage_path=str(asked["directory"]),
         failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
         logging_config=LoggingConfig(log_level="ERROR"),
         worker_runtime_env={"env_vars": KEEP_FREED_MEMORY},
     )
     for attempt in range(1, ATTEMPTS + 1):
-        trainer = _Trainer(
+        trainer = Trainer(
             _work, train_loop_config={**asked, "threads": threads}, scaling_config=scaling, run_config=storage
         )
         try:
             trainer.fit()
             return
         except (TrainingFailedError, RayError) as failed:
-            error = _cause(failed)
+            error = cause(failed)
             if isinstance(error, ClirError):
                 raise error from None
             if attempt == ATTEMPTS:
                 raise _explained_loss(error) from failed
-
-
-class _Trainer(TorchTrainer):
-    """Ray's, without the actor that frees the workers' processors if the controller dies, where it would be in vain.
-
-    It asks the dashboard whether the controller lives. A local cluster has none and goes with the run; the actor would
-    look for one until Ray has waited 12 seconds for it, at the end of every run.
-    """
-
-    def _create_default_callbacks(self) -> list[Any]:
-        callbacks = super()._create_default_callbacks()
-        return [one for one in callbacks if has_dashboard() or not isinstance(one, PlacementGroupCleanerCallback)]
-
-
-def _cause(failed: Exception) -> BaseException:
-    """What the first worker raised, a user's error before any other; else what became of it."""
-    failures = getattr(failed, "worker_failures", {})
-    raised = [failures[rank] for rank in sorted(failures)] or [getattr(failed, "controller_failure", failed)]
-    causes = [getattr(one, "_base_exc", getattr(one, "health_check_failure", one)) for one in raised]
-    return next((cause for cause in causes if isinstance(cause, ClirError)), causes[0])
 
 
 def _explained_loss(error: BaseException) -> BaseException:

@@ -17,6 +17,13 @@ def replaced(layer: nn.Linear) -> nn.Linear:
     return model[0]
 
 
+def test_torch_still_has_the_operator_that_its_own_compiler_calls() -> None:
+    assert hasattr(torch.ops.mkldnn, "_linear_pointwise"), (
+        "on a CPU encoding and training fall back to torch's own product, twice as slow on AMD's: find the operator "
+        "that torch/_inductor calls for a linear layer now, and call it in _product"
+    )
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(5, 48), (3, 7, 48), (2, 3, 4, 48), (1, 48), (0, 48)])
 def test_values_and_gradients_are_those_of_float64(shape: tuple[int, ...], bias: bool) -> None:
