@@ -44,7 +44,7 @@ class Difference(Figure):
     unit: str
 
 
-Measured = tuple[AuditResult, pl.DataFrame]  # an audit's result and its queries.parquet
+Side = tuple[AuditResult, pl.DataFrame]  # an audit's result and its queries.parquet
 
 
 def compare_audits(before: Path, after: Path) -> tuple[Difference, ...]:
@@ -52,7 +52,7 @@ def compare_audits(before: Path, after: Path) -> tuple[Difference, ...]:
     return compare_results(_read(before), _read(after))
 
 
-def compare_results(before: Measured, after: Measured) -> tuple[Difference, ...]:
+def compare_results(before: Side, after: Side) -> tuple[Difference, ...]:
     """Compare two audits, every metric, with the later one's resamples and seed. SpecError where they cannot be."""
     (old, old_table), (new, new_table) = before, after
     pair = f"{old.name} and {new.name}"
@@ -126,7 +126,7 @@ def holm(p: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def _read(directory: Path) -> Measured:
+def _read(directory: Path) -> Side:
     with explained(directory):
         result = AuditResult.model_validate_json((directory / layout.AUDIT).read_text("utf-8"))
         return result, pl.read_parquet(directory / layout.QUERIES)

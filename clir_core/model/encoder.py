@@ -21,7 +21,8 @@ from clir_core.model.linear import use_onednn
 CPU_BATCH_TOKENS = 2_048
 GPU_BATCH_TOKENS = 32_768
 
-Progress = Callable[[int], None]
+# texts that are done since the last call
+Done = Callable[[int], None]
 
 
 class Encoder:
@@ -46,7 +47,7 @@ class Encoder:
         if truncate_dim:
             self.dim = min(self.dim, truncate_dim)
 
-    def encode(self, texts: Sequence[str], kind: str, progress: Progress | None = None) -> np.ndarray:
+    def encode(self, texts: Sequence[str], kind: str, progress: Done | None = None) -> np.ndarray:
         """Vectors of `query` or `document` texts, float32 [texts, dim], in the order given.
 
         Raises ModelError where the model gives NaN or infinity, naming the first such text.

@@ -19,11 +19,11 @@ from clir_core.rank.pools import describe, rank_golds, top_lists
 from clir_core.rank.ranked import Ranked
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_file
+from clir_core.workspace.progress import Progress
 
 BLOCK_DOCUMENTS = 8192
 
 T = TypeVar("T")
-Progress = Callable[[int, int], None]
 # vectors of documents of a language, by number, float32 [numbers, H]
 ReadVectors = Callable[[str, np.ndarray], np.ndarray]
 

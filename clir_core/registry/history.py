@@ -26,7 +26,7 @@ LEGEND = (
 )
 
 
-class History(Spec):
+class FamilyHistory(Spec):
     """A family's checkpoints."""
 
     family: str
@@ -47,9 +47,9 @@ class History(Spec):
         return f"## {self.family}\n\n{table}\n\n{LEGEND}\n{why}"
 
 
-def of_family(entries: Sequence[Entry], family: str) -> History:
+def of_family(entries: Sequence[Entry], family: str) -> FamilyHistory:
     """The history of one family."""
-    return History(family=family, entries=tuple(entry for entry in entries if entry.found.family == family))
+    return FamilyHistory(family=family, entries=tuple(entry for entry in entries if entry.found.family == family))
 
 
 def _latest(entry: Entry) -> list[Audited | None]:

@@ -48,7 +48,7 @@ class Trainers(Protocol):
         """Train in the run's directory, or go on there; and whether that was finished before."""
 
 
-class Finished(NamedTuple):
+class Aligned(NamedTuple):
     """What came of an alignment: its result, where its files are, and what was entered for it, if it is news."""
 
     result: AlignResult
@@ -57,7 +57,7 @@ class Finished(NamedTuple):
     news: Decided | None
 
 
-def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by: str = "") -> Finished:
+def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by: str = "") -> Aligned:
     """Train a checkpoint, audit it before and after, decide, write the result's files, and register what came of it."""
     triples = runner.step("read training data", lambda: read(spec), lambda found: _listed(spec, found))
     shared = runner.step("check contamination", lambda: check_contamination(spec, triples), _told)
@@ -80,7 +80,7 @@ def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by
         lambda _: f"report: {out / layout.REPORT}",
     )
     entry, news = runner.step("register", lambda: record_alignment(found, made, by), _registered)
-    return Finished(found, out, entry, news)
+    return Aligned(found, out, entry, news)
 
 
 def check(spec: AlignSpec) -> None:

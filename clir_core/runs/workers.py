@@ -5,8 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from clir_core.align.result import Trained
+from clir_core.align.spec import AlignSpec
 from clir_core.audit.result import Embedded
 from clir_core.audit.spec import AuditSpec, EmbedSpec, RuntimeSpec
+from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank.ranked import Ranked
 from clir_core.workspace.progress import Bars
@@ -72,6 +75,20 @@ class Here:
         from clir_core.runs.rank import rank_once
 
         return rank_once(spec, corpus, checkpoint.normalize, embedded, fit, directory, bars)
+
+    def train(
+        self, spec: AlignSpec, base: Checkpoint, triples: "pa.Table", run: Path, bars: Bars
+    ) -> tuple[Trained, bool]:
+        """Train in the run's directory, or go on there; and whether that was finished before.
+
+        Raises AlignError where several workers are asked for.
+        """
+        from clir_core.align.train.worker import work
+        from clir_core.runs.train import train
+
+        if spec.workers > 1:
+            raise AlignError(f"{spec.workers} workers need a Ray cluster; train with Ray, or with one worker")
+        return train(spec, base, triples, run, bars("train"), lambda asked: work(**asked))
 
 
 class _Encoder:

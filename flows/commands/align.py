@@ -1,43 +1,58 @@
 """`clir align`."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import CliImplicitFlag
 
 from clir_core.align.spec import AlignSpec
 from clir_core.workspace import layout
-from flows.commands.console import say_errors_once, spec_of
-
-if TYPE_CHECKING:
-    from clir_core.align.result import AlignSummary
+from flows.commands.console import ME, WITHOUT_SERVER, say_errors_once, say_steps, spec_of
 
 
 class Align(AlignSpec):
     """Train a checkpoint against language inclination, prove on held-out data what that changed, and register it."""
 
+    server: CliImplicitFlag[bool] = Field(True, description=WITHOUT_SERVER)
+
     def cli_cmd(self) -> None:
         """Align, and print what was gained and what it cost."""
-        from clir_core.runs.align import check
-        from flows.server import prefect_server
-
         spec = spec_of(self, AlignSpec)
-        check(spec)
-        with prefect_server(spec.workspace):
-            from flows.align import align
-
-            say_errors_once()
-            summary = align(spec)
-        _print(spec, summary)
+        _print(spec, _with_server(spec) if self.server else _without_server(spec))
 
 
-def _print(spec: AlignSpec, summary: "AlignSummary") -> None:
+def _with_server(spec: AlignSpec) -> Path:
+    from clir_core.runs.align import check
+    from flows.server import prefect_server
+
+    check(spec)  # what is wrong with it is said before a server starts
+    with prefect_server(spec.workspace):
+        from flows.align import align
+
+        say_errors_once()
+        return align(spec).out
+
+
+def _without_server(spec: AlignSpec) -> Path:
+    from clir_core.runs.align import align
+    from clir_core.runs.audit import audit
+    from clir_core.runs.runner import Runner
+    from clir_core.runs.workers import Here
+
+    say_steps()
+    return align(spec, Here(), Runner(), lambda _, asked: audit(asked, Here(), Runner(), by=ME).out, by=ME).out
+
+
+def _print(spec: AlignSpec, out: Path) -> None:
     from clir_core.registry.registry import Registry
     from clir_core.report.alignment_outputs import read_alignment
     from clir_core.report.alignment_table import as_text
 
-    result = read_alignment(summary.out)
+    result = read_alignment(out)
     print(f"\n{as_text(result)}\n")
-    print("\n".join(summary.verdict))
-    print(f"\nReport: {summary.out / layout.REPORT}")
-    print(f"Checkpoint: {summary.checkpoint}")
+    print("\n".join(result.verdict))
+    print(f"\nReport: {out / layout.REPORT}")
+    print(f"Checkpoint: {result.trained.checkpoint}")
     registry = Registry(spec.workspace)
     entry = registry.get(result.digest)
     print(f"Registered in {registry.directory.resolve()} as {result.name}: {entry.status if entry else 'gone'}")

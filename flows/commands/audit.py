@@ -7,15 +7,13 @@ from pydantic_settings import CliImplicitFlag
 
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.workspace import layout
-from flows.commands.console import say_errors_once, spec_of
+from flows.commands.console import ME, WITHOUT_SERVER, say_errors_once, say_steps, spec_of
 
 
 class Audit(AuditSpec):
     """Measure a checkpoint's English inclination, and the mirror image, on a multilingual corpus."""
 
-    server: CliImplicitFlag[bool] = Field(
-        True, description="Without, neither Prefect nor Ray: this process does all of it, and no UI shows the run"
-    )
+    server: CliImplicitFlag[bool] = Field(True, description=WITHOUT_SERVER)
 
     def cli_cmd(self) -> None:
         """Audit, and print what was found."""
@@ -40,15 +38,12 @@ class Embed(EmbedSpec):
 
 
 def _without_server(spec: AuditSpec) -> Path:
-    import logging
-
     from clir_core.runs.audit import audit
     from clir_core.runs.runner import Runner
     from clir_core.runs.workers import Here
 
-    logging.basicConfig(format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("clir_core").setLevel(logging.INFO)
-    return audit(spec, Here(), Runner(), by="clir audit").out
+    say_steps()
+    return audit(spec, Here(), Runner(), by=ME).out
 
 
 def _with_server(spec: AuditSpec) -> Path:

@@ -7,11 +7,19 @@ from clir_core.errors import ClirError
 from clir_core.spec import Spec
 
 S = TypeVar("S", bound=Spec)
+ME = "clir"  # who enters what a run without a server found
+WITHOUT_SERVER = "Without, neither Prefect nor Ray: this process does all of it, and no UI shows the run"
 
 
 def spec_of(asked: Spec, kind: type[S]) -> S:
     """The spec that a command's options make."""
     return kind(**{name: getattr(asked, name) for name in kind.model_fields})
+
+
+def say_steps() -> None:
+    """What each step of a run without a server says goes to the console."""
+    logging.basicConfig(format="%(asctime)s | %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("clir_core").setLevel(logging.INFO)
 
 
 def say_errors_once() -> None:

@@ -38,7 +38,7 @@ def hold_out(triples: pl.DataFrame, share: float, seed: int) -> tuple[pl.DataFra
     return triples.filter(~is_held).with_columns(negatives), held
 
 
-class Measured(NamedTuple):
+class PoolFigures(NamedTuple):
     """Means over languages: max_at_r_norm in percent, acc@1 from 0 to 1."""
 
     max_at_r_norm: float
@@ -56,7 +56,7 @@ class HeldOut:
             kind: sorted({text for side in both for text in held[side].drop_nulls()}) for kind, both in sides.items()
         }
 
-    def measure(self, embed: Embed) -> Measured:
+    def measure(self, embed: Embed) -> PoolFigures:
         """Both figures for the weights that `embed` uses."""
         vectors = {kind: embed(texts, kind).float().cpu() for kind, texts in self._texts.items()}
         place = {kind: {text: i for i, text in enumerate(texts)} for kind, texts in self._texts.items()}
@@ -78,7 +78,7 @@ class HeldOut:
         english = self._english
         scores_QG = of("query", english.q_en) @ of("document", english.p_en).T
         accuracies.append(acc_at_1(scores_QG, english.gold_en_QG).mean())
-        return Measured(torch.stack(norms).mean().item(), torch.stack(accuracies).mean().item())
+        return PoolFigures(torch.stack(norms).mean().item(), torch.stack(accuracies).mean().item())
 
 
 def max_at_r_norm(scores_QD: Tensor, gold_QD: Tensor) -> Tensor:

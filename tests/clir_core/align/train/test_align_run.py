@@ -15,7 +15,7 @@ from clir_core.align.spec import AlignSpec, OptimiserSpec
 from clir_core.align.train import log as history
 from clir_core.align.train import run as run_module
 from clir_core.align.train import state
-from clir_core.align.train.held_out import HeldOut, Measured, hold_out
+from clir_core.align.train.held_out import HeldOut, PoolFigures, hold_out
 from clir_core.align.train.kept import kept
 from clir_core.align.train.log import best, read, steps_done
 from clir_core.align.train.loop import Trainer
@@ -41,9 +41,9 @@ class Scored:
     def __init__(self, *scores: float) -> None:
         self._scores = iter(scores)
 
-    def measure(self, embed: Callable[[Sequence[str], str], torch.Tensor]) -> Measured:
+    def measure(self, embed: Callable[[Sequence[str], str], torch.Tensor]) -> PoolFigures:
         score = next(self._scores)
-        return Measured(100 * score, score)
+        return PoolFigures(100 * score, score)
 
 
 @pytest.fixture(scope="module")

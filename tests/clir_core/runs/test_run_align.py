@@ -1,0 +1,60 @@
+"""An alignment as a plain function, in this process alone."""
+
+from pathlib import Path
+
+import pytest
+
+from clir_core.align.spec import AlignSpec, OptimiserSpec
+from clir_core.audit.spec import AuditSpec
+from clir_core.errors import AlignError, SpecError
+from clir_core.registry.registry import Registry
+from clir_core.report.alignment_outputs import read_alignment
+from clir_core.runs import align as run
+from clir_core.runs.audit import audit
+from clir_core.runs.runner import Runner
+from clir_core.runs.workers import Here
+from clir_core.workspace import layout
+
+
+def audit_here(_: str, spec: AuditSpec) -> Path:
+    return audit(spec, Here(), Runner()).out
+
+
+@pytest.fixture(scope="module")
+def spec(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> AlignSpec:
+    return AlignSpec(
+        base=str(tiny_model),
+        languages=("de",),
+        triples=16,
+        loss="infonce",
+        optimiser=OptimiserSpec(batch=8, query_tokens=16, passage_tokens=16),
+        held_out=0.0,
+        workspace=tmp_path_factory.mktemp("workspace"),
+    )
+
+
+def test_it_trains_proves_and_registers_without_prefect_or_ray(spec: AlignSpec) -> None:
+    runner = Runner()
+    done = run.align(spec, Here(), runner, audit_here, by="me")
+    assert {file.name for file in done.out.iterdir()} == set(layout.ALIGNMENT_FILES)
+    assert read_alignment(done.out) == done.result and len(done.result.trained.steps) == 2
+    assert done.news and done.news.status == done.result.decision.status
+    entry = Registry(spec.workspace).get(done.result.digest)
+    assert entry and entry.found.parent == done.result.base_digest
+    # and a second time nothing is trained
+    again = Runner()
+    assert run.align(spec, Here(), again, audit_here).result.trained == done.result.trained
+    assert again.timings["train"] == 0 < runner.timings["train"]
+
+
+def test_several_workers_need_a_cluster(spec: AlignSpec) -> None:
+    with pytest.raises(AlignError, match="2 workers need a Ray cluster"):
+        run.align(spec.model_copy(update={"workers": 2}), Here(), Runner(), audit_here)
+
+
+def test_what_is_wrong_is_said_before_anything_is_computed(spec: AlignSpec) -> None:
+    run.check(spec)
+    with pytest.raises(AlignError, match="Train on another part"):
+        run.check(spec.model_copy(update={"train": "demo#test"}))
+    with pytest.raises(SpecError, match="pull cannot be the primary metric"):
+        run.check(spec.model_copy(update={"gate": spec.gate.model_copy(update={"metric": "pull"})}))
