@@ -50,9 +50,10 @@ def xquad_dir() -> Path:
 @pytest.fixture(scope="session")
 def demo_part() -> Callable[..., Path]:
     """Write some groups of the demo corpus, in some languages, as a Parquet corpus. `leave_out` names documents."""
+    from corpus_case import write_corpus
+
     from clir_core.corpus.tables import Corpus
     from clir_core.sources import read_corpus
-    from clir_core.sources.parquet import write_corpus
 
     def write(directory: Path, languages: tuple[str, ...], groups: int, leave_out: tuple[str, ...] = ()) -> Path:
         demo = read_corpus("demo", languages)
@@ -61,8 +62,7 @@ def demo_part() -> Callable[..., Path]:
         documents = demo.documents.filter(pc.is_in(demo.documents["group_id"], chosen))
         documents = documents.filter(pc.invert(pc.is_in(documents["doc_id"], pa.array(leave_out, pa.string()))))
         queries = demo.queries.filter(pc.is_in(demo.queries["query_id"], qrels["query_id"]))
-        write_corpus(Corpus("part", documents, queries, qrels), directory)
-        return directory
+        return write_corpus(Corpus(directory.name, documents, queries, qrels), directory)
 
     return write
 

@@ -28,7 +28,6 @@ TRIPLES = pa.schema(
     ]
 )
 _OPTIONAL = ("q_x", "negatives")
-_TOP = ("query_lang", "query_id", "position", "doc_id", "doc_lang", "relation")
 
 
 def training_triples(reference: str, languages: Sequence[str], most: int, seed: int) -> pa.Table:
@@ -65,38 +64,6 @@ def build_triples(corpus: Corpus, languages: Sequence[str], most: int, seed: int
     )
     _check_languages(wanted, found, f"corpus {corpus.name}")
     return _table(_sample(found, most, seed))
-
-
-def with_negatives(triples: pa.Table, top: pl.DataFrame, corpus: Corpus, most: int = 4) -> pa.Table:
-    """The triples with hard negatives: the unrelated English passages that an audit ranked first for an English query.
-
-    `top` is the audit's topk.parquet. Only passages of `corpus`, the one trained on, serve: no held-out one gets in.
-    """
-    absent = [name for name in _TOP if name not in top.columns]
-    if absent:
-        raise AlignError(f"top lists have no column {', '.join(absent)}; give the topk.parquet of an audit")
-    passages = document_texts(corpus).filter(pl.col("lang") == ENGLISH).select("group_id", "text", doc_id="id")
-    answers = golds(corpus).join(passages, on="group_id").select("query_id", "text")
-    is_hard = (pl.col("query_lang") == ENGLISH) & (pl.col("doc_lang") == ENGLISH) & (pl.col("relation") == "unrelated")
-    hard = (
-        top.filter(is_hard)
-        # every pool lists English passages in the same order, the pool of English alone the most of them
-        .group_by("query_id", "doc_id")
-        .agg(pl.col("position").min())
-        .join(passages, on="doc_id")
-        .join(answers, on=("query_id", "text"), how="anti")
-        .join(query_texts(corpus).select(query_id="id", query_group_id="group_id"), on="query_id")
-        .sort("query_id", "position", "doc_id")
-        .group_by("query_group_id", maintain_order=True)
-        .agg(pl.col("text").unique(maintain_order=True).head(most).alias("negatives"))
-    )
-    if hard.is_empty():
-        raise AlignError(
-            f"top lists hold no unrelated English passage of corpus {corpus.name} for its English queries; audit the "
-            "corpus that you train on"
-        )
-    joined = _frame(triples).drop("negatives").join(hard, on="query_group_id", how="left", maintain_order="left")
-    return _table(joined.with_columns(pl.col("negatives").fill_null(pl.lit([], pl.List(pl.String)))))
 
 
 def read_triples(path: Path) -> pa.Table:

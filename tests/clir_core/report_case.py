@@ -1,6 +1,7 @@
 """A small audit made by hand: English, German, Arabic; two queries each; figures that are easy to find again."""
 
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 
 import polars as pl
 import pyarrow as pa
@@ -15,6 +16,7 @@ LANGS = ("en", "de", "ar")
 TEXTS = {"en": "Bees dance <b>in the dark</b>.", "de": "Bienen tanzen im Dunkeln.", "ar": "يرقص النحل في الظلام."}
 QUESTIONS = {"en": "Why do bees dance?", "de": "Warum tanzen Bienen?", "ar": "لماذا يرقص النحل؟"}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+VOID = {"meta", "br", "wbr", "img", "input", "link", "path", "use"}
 
 
 def metric(scenario: str, query: str | None, lang: str | None, name: str, value: float, n: int = 2) -> MetricRow:
@@ -126,3 +128,26 @@ def topk() -> pl.DataFrame:
         )
     ]  # fmt: skip
     return pl.DataFrame(rows)
+
+
+class Page(HTMLParser):
+    """Tags with their attributes; fails where tags do not nest."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag

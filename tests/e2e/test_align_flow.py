@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from test_bad_input import says, snapshot
+from message_case import says, snapshot
 
 from clir_core.align.result import AlignResult
 from clir_core.align.spec import AlignSpec
@@ -250,7 +250,7 @@ def fails(first: Run, asked: dict[str, Any], run_align: Callable[..., Any], plac
 
 def test_training_on_what_is_tested(fails, place):
     message = fails(train=f"parquet:{place / 'corpus'}", triples=2, optimiser={"batch": 2})
-    says(message, "evaluation corpus part", "passage bees-", "query bees-", "its id in 1 triples")
+    says(message, "evaluation corpus corpus", "passage bees-", "query bees-", "its id in 1 triples")
     says(message, "Train on another part", "allow_contamination")
 
 

@@ -371,22 +371,22 @@ def artifacts(first) -> dict[str, Any]:
 def test_the_prefect_ui_shows_verdict_table_link_and_progress(first, artifacts):
     kinds = {key: artifact.type for key, artifact in artifacts.items()}
     assert kinds == {
-        "verdict-tiny-on-part": "markdown",
-        "metrics-tiny-on-part": "table",
-        "report-tiny-on-part": "markdown",  # Prefect keeps a link as markdown
+        "verdict-tiny-on-corpus": "markdown",
+        "metrics-tiny-on-corpus": "table",
+        "report-tiny-on-corpus": "markdown",  # Prefect keeps a link as markdown
         "embed-document": "progress",
         "embed-query": "progress",
         "rank": "progress",
     }
-    verdict = artifacts["verdict-tiny-on-part"].data
+    verdict = artifacts["verdict-tiny-on-corpus"].data
     assert all(sentence in verdict for sentence in first.result.verdict)
     assert "|---" in verdict.replace(" ", "").replace(":", "")  # the table stands below
-    assert (first.out / "report.html").as_uri() in artifacts["report-tiny-on-part"].data
+    assert (first.out / "report.html").as_uri() in artifacts["report-tiny-on-corpus"].data
     assert [artifacts[key].data for key in ("embed-document", "embed-query", "rank")] == [100.0, 100.0, 100.0]
 
 
 def test_the_table_artifact_has_the_metrics(first, artifacts):
-    rows = json.loads(artifacts["metrics-tiny-on-part"].data)
+    rows = json.loads(artifacts["metrics-tiny-on-corpus"].data)
     assert len(rows) == sum(not row.scenario.startswith("share") for row in first.result.metrics)
     (shown,) = (
         row for row in rows if (row["scenario"], row["query_lang"], row["metric"]) == ("multi", "de", "complete@10")

@@ -1,6 +1,5 @@
 """Bad input: one clear message, a failed flow run that shows it, exit code 1, and the earlier result as it was."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,18 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from message_case import Snapshot, says, snapshot
 
 from clir_core.audit.result import AuditResult
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import ClirError
-
-Snapshot = dict[str, str]
-
-
-def snapshot(directory: Path) -> Snapshot:
-    """Every file below a directory with its hash."""
-    files = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {str(file.relative_to(directory)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +89,8 @@ def unreachable(good: AuditSpec, prefect_api: str) -> Iterator[tuple[subprocess.
     process.kill()
 
 
-def says(message: str, *words: object) -> None:
-    """The message has every one of these, none of Python's own noise, and is of a readable length."""
-    assert [str(word) for word in words if str(word) not in message] == [], message
-    assert "Traceback" not in message and len(message) < 1000
-
-
 def test_an_unknown_language(fails, corpus):
-    says(fails(languages=("klingon",)), "corpus part", "'klingon' is not a BCP-47 code", "it has documents in de, en")
+    says(fails(languages=("klingon",)), "corpus corpus", "'klingon' is not a BCP-47 code", "it has documents in de, en")
 
 
 def test_a_language_that_the_corpus_lacks(fails):
@@ -123,7 +109,7 @@ def rewritten(corpus: Path, target: Path, change: Callable[[pa.Table], pa.Table]
 
 def test_an_empty_corpus(fails, corpus, tmp_path):
     empty = rewritten(corpus, tmp_path / "empty", lambda table: table.slice(0, 0))
-    says(fails(corpus=empty), "part", "there are no documents", "there are no queries", "a corpus needs some")
+    says(fails(corpus=empty), "corpus empty", "there are no documents", "there are no queries", "a corpus needs some")
 
 
 def test_an_empty_directory(fails, tmp_path):
@@ -321,7 +307,7 @@ def test_the_console_prints_the_message_once_and_exits_with_1(clir, good, earlie
     done = clir(*asked(good, languages="klingon", out=earlier))
     assert (done.returncode, done.stdout) == (1, "") and "Traceback" not in done.stderr
     assert done.stderr.startswith("clir: ")  # nor Prefect nor Ray had started, to say anything before
-    says(done.stderr, "corpus part", "'klingon' is not a BCP-47 code", "it has documents in de, en")
+    says(done.stderr, "corpus corpus", "'klingon' is not a BCP-47 code", "it has documents in de, en")
     assert snapshot(earlier) == before
 
 

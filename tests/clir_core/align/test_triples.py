@@ -1,4 +1,4 @@
-"""Triples: which there are, that languages are balanced and the seed decides, what is refused, and hard negatives."""
+"""Triples: which there are, that languages are balanced and the seed decides, what is refused."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,7 +17,6 @@ from clir_core.align.data import (
     read_triples,
     training_triples,
     validate_triples,
-    with_negatives,
     write_triples,
 )
 from clir_core.corpus.tables import Corpus
@@ -161,7 +160,8 @@ def test_a_language_pair_that_is_missing_is_named(documents, queries, qrels, lan
 
 def test_a_file_gives_the_same_triples_back(tmp_path: Path) -> None:
     triples = build_triples(read_corpus("demo#train"), (), 100, 0)
-    triples = with_negatives(triples, top_of(("en/bridges-1/q", 1, "en/sleep-1")), read_corpus("demo#train"))
+    negatives = [["a passage that does not answer"], *[[]] * (len(triples) - 1)]
+    triples = triples.set_column(triples.column_names.index("negatives"), TRIPLES.field("negatives"), [negatives])
     write_triples(triples, tmp_path / "new" / "t.parquet")
     assert read_triples(tmp_path / "new" / "t.parquet").equals(triples)
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["t.parquet"]
@@ -252,56 +252,3 @@ def test_fewer_triples_than_a_batch_are_refused() -> None:
     check_enough(triples, 20)
     with pytest.raises(AlignError, match=r"20 triples are fewer than a batch of 32; .* optimiser\.batch to 20"):
         check_enough(triples, 32)
-
-
-def top_of(*hits: tuple[str, int, str], relation: str = "unrelated", scenario: str = "mono") -> pl.DataFrame:
-    """Rows of topk.parquet: query, position, document."""
-    return pl.DataFrame(
-        [
-            {
-                "scenario": scenario, "lang": "en", "query_lang": query[:2], "query_id": query, "position": position,
-                "doc_id": document, "doc_lang": document[:2], "score": 0.5, "relation": relation,
-            }
-            for query, position, document in hits
-        ]
-    )  # fmt: skip
-
-
-def negatives_by_query(triples: pa.Table) -> dict[str, list[str]]:
-    return {row["query_group_id"]: row["negatives"] for row in triples.to_pylist()}
-
-
-def test_negatives_are_the_first_unrelated_english_passages() -> None:
-    given = corpus("en/a de/a en/b de/b en/c en/d", "en/1 de/1 en/2", "en/1>a de/1>a en/2>b en/2>c")
-    triples = build_triples(given, (), 10, 0)
-    top = pl.concat(
-        [
-            top_of(("en/1", 2, "en/d"), ("en/1", 3, "en/b"), ("en/1", 4, "en/c"), scenario="multi"),
-            top_of(
-                ("en/1", 1, "en/b"), ("en/1", 2, "de/b"), ("en/1", 3, "en/d"), ("en/1", 4, "en/x"), ("de/1", 1, "en/c")
-            ),
-            top_of(("en/1", 1, "en/a"), ("en/2", 2, "en/d"), relation="gold"),
-            # an audit with other qrels: c answers 2 here
-            top_of(("en/2", 1, "en/c")),
-        ]
-    )
-    assert negatives_by_query(with_negatives(triples, top, given, most=2)) == {"1": ["b in en", "d in en"], "2": []}
-    assert negatives_by_query(with_negatives(triples, top, given))["1"] == ["b in en", "d in en", "c in en"]
-    assert with_negatives(triples, top, given).drop(["negatives"]).equals(triples.drop(["negatives"]))
-
-
-def test_no_held_out_passage_becomes_a_negative() -> None:
-    train = read_corpus("demo#train")
-    triples = build_triples(train, ["de"], 100, 0)
-    top = top_of(("en/bridges-1/q", 1, "en/bees-1"), ("en/bridges-1/q", 2, "en/sleep-1"))
-    sleep = next(row["text"] for row in train.documents.to_pylist() if row["doc_id"] == "en/sleep-1")
-    assert negatives_by_query(with_negatives(triples, top, train))["bridges-1/q"] == [sleep]
-
-
-def test_top_lists_of_something_else_are_refused() -> None:
-    given = corpus("en/a de/a", "en/1", "en/1>a")
-    triples = build_triples(given, (), 10, 0)
-    with pytest.raises(AlignError, match="no column relation; give the topk"):
-        with_negatives(triples, top_of(("en/1", 1, "en/a")).drop("relation"), given)
-    with pytest.raises(AlignError, match="audit the corpus that you train on"):
-        with_negatives(triples, top_of(("en/7", 1, "en/z")), given)

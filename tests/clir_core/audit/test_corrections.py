@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from corpus_case import write_corpus
 from pydantic import ValidationError
 
 from clir_core.audit import corrections
@@ -16,7 +17,6 @@ from clir_core.corpus.texts import document_texts
 from clir_core.errors import CorpusError, SpecError
 from clir_core.rank.store import VectorTable, rows
 from clir_core.sources import read_corpus
-from clir_core.sources.parquet import write_corpus
 
 # language and group of each document
 Vectors = dict[tuple[str, str], list[float]]

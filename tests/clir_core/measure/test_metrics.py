@@ -10,7 +10,7 @@ import pytest
 from brute_force import Case, Key, Qrel, Text, Values, answers, metrics
 from hypothesis import given, settings
 from ir_measures import RR, R, Success, nDCG
-from test_pools import LANGS, cases, make_case, measure, parallel
+from pools_case import LANGS, cases, make_case, measure, parallel
 
 from clir_core.measure.metrics import QUERY, per_query, units
 

@@ -11,33 +11,10 @@ import lancedb
 import numpy as np
 import polars as pl
 import pytest
+from vectors_case import DIM, put, texts, vectors_of
 
 from clir_core.errors import StoreError
 from clir_core.rank.store import VectorTable, rows, table_name
-
-DIM = 8
-
-
-def texts(start: int, stop: int, text_hash: str = "h") -> pl.DataFrame:
-    """Texts of these numbers as a shard needs them."""
-    numbers = range(start, stop)
-    return pl.DataFrame(
-        {
-            "id": [f"d{i}" for i in numbers],
-            "group_id": [f"g{i // 2}" for i in numbers],
-            "lang": ["en" if i % 2 else "zh" for i in numbers],
-            "text_hash": [f"{text_hash}{i}" for i in numbers],
-        }
-    )
-
-
-def vectors_of(start: int, stop: int, dim: int = DIM, seed: int = 0) -> np.ndarray:
-    """Each number's own vector, with every bit in use."""
-    return np.stack([np.random.default_rng([seed, i]).standard_normal(dim) for i in range(start, stop)]).astype("f4")
-
-
-def put(table: VectorTable, start: int, stop: int, dim: int = DIM) -> None:
-    table.append(rows(texts(start, stop), vectors_of(start, stop, dim)))
 
 
 @pytest.fixture
@@ -243,7 +220,9 @@ def test_a_full_disk_is_named_and_what_was_committed_stays(small_disk: Path) -> 
 LIMITED = """
 import resource, signal, sys
 sys.path.insert(0, {tests!r})
-from test_store import VectorTable, put, StoreError, texts
+from clir_core.errors import StoreError
+from clir_core.rank.store import VectorTable
+from vectors_case import put, texts
 table = VectorTable.create({uri!r}, "t", 64)
 put(table, 0, 500, 64)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -257,7 +236,7 @@ print(table.find(texts(0, 501))["row_id"].null_count())
 
 def test_a_file_that_may_not_grow_is_as_good_as_a_full_disk(uri: str) -> None:
     """Without root: a process whose files may not be larger than 200 kB."""
-    code = LIMITED.format(tests=str(Path(__file__).parent), uri=uri)
+    code = LIMITED.format(tests=str(Path(__file__).parents[1]), uri=uri)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     message, missing = done.stdout.splitlines()[-2:]
     assert message.startswith(f"{uri}: no space left;")

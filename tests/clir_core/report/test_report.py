@@ -1,41 +1,15 @@
 """The report page: complete, self-contained, and deaf to what documents would like to run."""
 
 import re
-from html.parser import HTMLParser
 
 import pytest
-from report_case import HOSTILE, LANGS, QUESTIONS, corpus, metric, ranks, result, topk
+from report_case import HOSTILE, LANGS, QUESTIONS, Page, corpus, metric, ranks, result, topk
 
 from clir_core.audit.result import Fitted
 from clir_core.report.charts import dose_response, spread
 from clir_core.report.heatmap import columns, heat_cell, heat_map
 from clir_core.report.html import absent, breakable, render_report, short_name
 from clir_core.report.worst import direction, pick, snippet, worst_queries
-
-VOID = {"meta", "br", "wbr", "img", "input", "link", "path", "use"}
-
-
-class Page(HTMLParser):
-    """Tags with their attributes; fails where tags do not nest."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(page)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
 
 
 @pytest.fixture(scope="module")

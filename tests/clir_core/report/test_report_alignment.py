@@ -7,8 +7,8 @@ import pytest
 from alignment_case import FIGURES, HOSTILE, LANGS, TRAINED, UNTRAINED, alignment, audit, contamination, training
 from markupsafe import escape
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict, get_subcommand
+from report_case import Page
 from report_case import result as audit_result
-from test_report import Page
 
 from clir_core.align.contamination import Contamination
 from clir_core.align.result import AlignResult, Trained

@@ -11,7 +11,7 @@ import pytest
 import report_case
 from brute_force import Answer, Case, Qrel, answer
 from brute_force import Pool as Plain
-from test_pools import make_case, measure, parallel
+from pools_case import make_case, measure, parallel
 
 from clir_core.audit.figure import by_key
 from clir_core.audit.result import MetricRow
