@@ -89,13 +89,14 @@ class RankRequest(Request):
         from clir_core.audit.corrections import read_fit_corpus
         from clir_core.jobs.rank import in_tasks
         from clir_core.runs.rank import rank_once
+        from clir_core.runs.workers import Ranking
         from clir_core.sources import read_corpus
 
         spec = self.spec
         corpus = read_corpus(spec.corpus, spec.languages)
         _check(CorpusError, spec.corpus, corpus.fingerprint(), self.corpus)
         fit = read_fit_corpus(spec, corpus.languages)
-        rank_once(spec, corpus, self.normalize, self.embedded, fit, self.ranks, bars, in_tasks)
+        rank_once(Ranking(spec, corpus, self.normalize, self.embedded, fit, self.ranks), bars, in_tasks)
 
 
 class TrainRequest(Request):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clir_core.align.result import Trained
 from clir_core.align.spec import AlignSpec
 from clir_core.audit.result import Embedded
-from clir_core.audit.spec import AuditSpec, EmbedSpec, RuntimeSpec
+from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.errors import SpecError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.device import dtype_of, has_gpu_here
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from clir_core.corpus.tables import Corpus
     from clir_core.jobs.requests import Request
     from clir_core.runs.embed import Encoders
+    from clir_core.runs.workers import Ranking
 
 _open: list["RayWorkers"] = []
 
@@ -87,38 +88,30 @@ class RayWorkers:
             return embedded.model_copy(update={"encoded": missing, "reused": embedded.reused - missing})
         return embedded
 
-    def rank(
-        self,
-        spec: AuditSpec,
-        corpus: "Corpus",
-        checkpoint: Checkpoint,
-        embedded: Embedded,
-        fit: "Corpus | None",
-        directory: Path,
-        bars: Bars,
-    ) -> tuple[Ranked, bool]:
+    def rank(self, asked: "Ranking", bars: Bars) -> tuple[Ranked, bool]:
         """Rank every gold in every pool, in the step's directory; and whether that was done before."""
-        if found := read_result(directory / RESULT, Ranked):
+        done = asked.directory / RESULT
+        if found := read_result(done, Ranked):
             return found, True
-        if spec.runtime.jobs:
+        if asked.spec.runtime.jobs:
             from clir_core.jobs.requests import RankRequest
 
             request = RankRequest(
-                spec=spec,
-                normalize=checkpoint.normalize,
-                embedded=embedded,
-                corpus=corpus.fingerprint(),
-                ranks=directory,
+                spec=asked.spec,
+                normalize=asked.unit,
+                embedded=asked.embedded,
+                corpus=asked.corpus.fingerprint(),
+                ranks=asked.directory,
             )
-            self._by_job(request, lambda: read_result(directory / RESULT, Ranked) is not None, bars)
-            found = read_result(directory / RESULT, Ranked)
+            self._by_job(request, lambda: read_result(done, Ranked) is not None, bars)
+            found = read_result(done, Ranked)
             assert found
             return found, False
         self._start()
         from clir_core.jobs.rank import in_tasks
         from clir_core.runs.rank import rank_once
 
-        return rank_once(spec, corpus, checkpoint.normalize, embedded, fit, directory, bars, in_tasks)
+        return rank_once(asked, bars, in_tasks)
 
     def train(
         self, spec: AlignSpec, base: Checkpoint, triples: "pa.Table", run: Path, bars: Bars

@@ -20,7 +20,7 @@ from clir_core.rank.ranked import Ranked
 from clir_core.registry.facts import Audited, Entry
 from clir_core.runs.record import as_registered, record_audit
 from clir_core.runs.runner import Runner
-from clir_core.runs.workers import Workers
+from clir_core.runs.workers import Ranking, Workers
 from clir_core.sources import read_corpus
 from clir_core.spec import sha256_of, slug
 from clir_core.workspace import layout
@@ -49,11 +49,8 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
         embedded = runner.once(
             "embed corpus", lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner), _encoded, retries=2
         )
-    ranked = runner.once(
-        "rank golds",
-        lambda: rank(spec, corpus, checkpoint, fit, embedded, ranks, workers, runner),
-        retries=2,
-    )
+    asked = Ranking(spec, corpus, checkpoint.normalize, embedded, fit, ranks)
+    ranked = runner.once("rank golds", lambda: rank(asked, workers, runner), retries=2)
     measures = measures_directory(spec, ranks)
     measured = runner.once("compute metrics", lambda: measure(spec, measures, ranks, corpus))
     origin = made_of(spec, checkpoint, fit, embedded)
@@ -114,28 +111,19 @@ def embed(
     return found, not found.encoded
 
 
-def rank(
-    spec: AuditSpec,
-    corpus: Corpus,
-    checkpoint: Checkpoint,
-    fit: Corpus | None,
-    embedded: Embedded,
-    ranks: Path,
-    workers: Workers,
-    runner: Runner,
-) -> tuple[Ranked, bool]:
+def rank(asked: Ranking, workers: Workers, runner: Runner) -> tuple[Ranked, bool]:
     """What outranks each gold, counted or done before."""
-    if kept := read_result(ranks / RESULT, Ranked):
-        found, done_before = kept, True
+    directory = asked.directory
+    if kept := read_result(directory / RESULT, Ranked):
+        ranked, done_before = kept, True
     else:
-        bars = runner.bars(lambda _: "ranking blocks of documents")
-        found, done_before = workers.rank(spec, corpus, checkpoint, embedded, fit, ranks, bars)
-        if fit:
-            documents = f"{len(fit.documents):,}"
-            runner.say(f"{spec.corrected('vectors')}, fitted on {documents} documents of {fit.name}")
-    if not (ranks / layout.EMBEDDED).exists():
-        write_text(ranks / layout.EMBEDDED, embedded.model_dump_json(indent=1))
-    return found, done_before
+        ranked, done_before = workers.rank(asked, runner.bars(lambda _: "ranking blocks of documents"))
+        if asked.fit:
+            documents = f"{len(asked.fit.documents):,}"
+            runner.say(f"{asked.spec.corrected('vectors')}, fitted on {documents} documents of {asked.fit.name}")
+    if not (directory / layout.EMBEDDED).exists():
+        write_text(directory / layout.EMBEDDED, asked.embedded.model_dump_json(indent=1))
+    return ranked, done_before
 
 
 def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tuple[Measured, bool]:

@@ -9,13 +9,13 @@ import polars as pl
 
 from clir_core.audit.corrections import Correction, fit_correction
 from clir_core.audit.result import Embedded, TableRead
-from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.ranked import Ranked
 from clir_core.rank.ranking import CountBlocks, in_threads, rank_plan
 from clir_core.rank.store import VectorTable
+from clir_core.runs.workers import Ranking
 from clir_core.workspace.progress import Bars, Progress
 from clir_core.workspace.steps import once
 
@@ -31,20 +31,9 @@ def in_this_process(documents: TableRead, rows: RowIds, correction: Correction |
     return in_threads(lambda lang, numbers: document_vectors(stored, lang, rows[lang][numbers], correction), processors)
 
 
-def rank_once(
-    spec: AuditSpec,
-    corpus: Corpus,
-    unit: bool,
-    embedded: Embedded,
-    fit: Corpus | None,
-    directory: Path,
-    bars: Bars,
-    count: CountRows = in_this_process,
-) -> tuple[Ranked, bool]:
-    """Rank every gold in every pool of the audit; and whether that was done before.
-
-    `fit` is what the audit's correction is fitted on; corrected vectors are of length 1 where `unit`.
-    """
+def rank_once(asked: Ranking, bars: Bars, count: CountRows = in_this_process) -> tuple[Ranked, bool]:
+    """Rank every gold in every pool of the audit; and whether that was done before."""
+    spec, corpus, unit, embedded, fit, directory = asked
 
     def compute(scratch: Path) -> Ranked:
         plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from clir_core.align.result import Trained
 from clir_core.align.spec import AlignSpec
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from clir_core.runs.embed import Encoders
 
 
+class Ranking(NamedTuple):
+    """What an audit asks to be ranked, and where the files go.
+
+    `fit` is what its correction is fitted on; corrected vectors are of length 1 where `unit`.
+    """
+
+    spec: AuditSpec
+    corpus: "Corpus"
+    unit: bool
+    embedded: Embedded
+    fit: "Corpus | None"
+    directory: Path
+
+
 class Workers(Protocol):
     """Embeds and ranks. What is done before needs none of them."""
 
@@ -33,16 +47,7 @@ class Workers(Protocol):
     ) -> Embedded:
         """Encode what the vector tables lack."""
 
-    def rank(
-        self,
-        spec: AuditSpec,
-        corpus: "Corpus",
-        checkpoint: Checkpoint,
-        embedded: Embedded,
-        fit: "Corpus | None",
-        directory: Path,
-        bars: Bars,
-    ) -> tuple[Ranked, bool]:
+    def rank(self, asked: Ranking, bars: Bars) -> tuple[Ranked, bool]:
         """Rank every gold in every pool, in the step's directory; and whether that was done before."""
 
 
@@ -61,20 +66,11 @@ class Here:
 
         return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=_encoders)
 
-    def rank(
-        self,
-        spec: AuditSpec,
-        corpus: "Corpus",
-        checkpoint: Checkpoint,
-        embedded: Embedded,
-        fit: "Corpus | None",
-        directory: Path,
-        bars: Bars,
-    ) -> tuple[Ranked, bool]:
+    def rank(self, asked: Ranking, bars: Bars) -> tuple[Ranked, bool]:
         """Rank every gold in every pool, in the step's directory; and whether that was done before."""
         from clir_core.runs.rank import rank_once
 
-        return rank_once(spec, corpus, checkpoint.normalize, embedded, fit, directory, bars)
+        return rank_once(asked, bars)
 
     def train(
         self, spec: AlignSpec, base: Checkpoint, triples: "pa.Table", run: Path, bars: Bars
