@@ -36,8 +36,8 @@ def _with_server(spec: AlignSpec) -> Path:
 def _without_server(spec: AlignSpec) -> Path:
     from clir_core.runs.align import align
     from clir_core.runs.audit import audit
+    from clir_core.runs.here import Here
     from clir_core.runs.runner import Runner
-    from clir_core.runs.workers import Here
 
     say_steps()
     return align(spec, Here(), Runner(), lambda _, asked: audit(asked, Here(), Runner(), by=ME).out, by=ME).out

@@ -39,8 +39,8 @@ class Embed(EmbedSpec):
 
 def _without_server(spec: AuditSpec) -> Path:
     from clir_core.runs.audit import audit
+    from clir_core.runs.here import Here
     from clir_core.runs.runner import Runner
-    from clir_core.runs.workers import Here
 
     say_steps()
     return audit(spec, Here(), Runner(), by=ME).out

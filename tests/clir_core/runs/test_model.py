@@ -15,8 +15,8 @@ from clir_core import audit_model, audit_vectors, load_audit
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import ModelError
 from clir_core.runs.audit import audit
+from clir_core.runs.here import Here
 from clir_core.runs.runner import Runner
-from clir_core.runs.workers import Here
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from clir_core.registry.registry import Registry
 from clir_core.report.alignment_outputs import read_alignment
 from clir_core.runs import align as run
 from clir_core.runs.audit import audit
+from clir_core.runs.here import Here
 from clir_core.runs.runner import Runner
-from clir_core.runs.workers import Here
 from clir_core.workspace import layout
 
 

@@ -12,9 +12,9 @@ from clir_core.audit.spec import AuditSpec
 from clir_core.errors import CorpusError, ModelError, SpecError
 from clir_core.registry.registry import Registry
 from clir_core.runs.audit import Finished, audit, embed_only
+from clir_core.runs.here import Here
 from clir_core.runs.kept import finished
 from clir_core.runs.runner import Runner
-from clir_core.runs.workers import Here
 from clir_core.workspace import layout
 
 STEPS = ["read corpus", "resolve model", "embed corpus", "rank golds", "compute metrics", "report", "register audit"]
