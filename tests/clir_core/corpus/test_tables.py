@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
+from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus, english_first
 from clir_core.sources import read_corpus
 from clir_core.sources.rows import RawRows
 
@@ -77,3 +79,15 @@ def test_the_rows_are_hashed_once(corpus, monkeypatch):
     first = corpus.fingerprint()
     monkeypatch.setattr("clir_core.corpus.tables._hash_rows", None)
     assert corpus.fingerprint() == first
+
+
+@given(
+    st.lists(st.sampled_from(["en", "de", "zh-Hant", "ar", "fr"])), st.sets(st.sampled_from(["en", "zh-Hant", "fr"]))
+)
+def test_languages_are_listed_english_first_then_those_that_matter(langs: list[str], then: set[str]) -> None:
+    found = english_first(langs, then)
+    assert set(found) == set(langs) and len(found) == len(set(langs))
+    rest = [lang for lang in found if lang != "en"]
+    assert "en" not in found or found[0] == "en"
+    known = len([lang for lang in rest if lang in then])
+    assert rest == sorted(rest[:known]) + sorted(rest[known:]) and set(rest[:known]) <= then
