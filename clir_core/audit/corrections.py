@@ -43,11 +43,11 @@ class Correction:
     unit: bool
 
     def of_documents(self, lang: str, vectors_NH: np.ndarray) -> np.ndarray:
-        """Corrected vectors of documents of a language, float32."""
+        """Corrected vectors of documents of a language, float32 [N, H]."""
         return _corrected(self.documents[lang], vectors_NH, self.unit)
 
     def of_queries(self, lang: str, vectors_NH: np.ndarray) -> np.ndarray:
-        """Corrected vectors of queries of a language, float32."""
+        """Corrected vectors of queries of a language, float32 [N, H]."""
         return _corrected(self.queries[lang], vectors_NH, self.unit)
 
 

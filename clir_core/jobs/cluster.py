@@ -18,7 +18,8 @@ from clir_core.jobs.private import start_local
 def cluster(address: str | None) -> Iterator[None]:
     """Attach to the cluster at `address`, or start a local one and stop it at the end. Main thread only.
 
-    The local one listens on the loopback address, and asks for the token that Ray keeps in ~/.ray/auth_token.
+    The local one listens on the loopback address, and asks for the token that Ray keeps in ~/.ray/auth_token. SpecError
+    where nothing answers at the address.
     """
     if ray.is_initialized():
         yield

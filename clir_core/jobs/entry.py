@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def work(step: str, file: Path) -> None:
-    """Read the request and do what it asks."""
+    """Read the request and do what it asks. SpecError where the cluster cannot read the file; else the step's own."""
     from clir_core.jobs.cluster import cluster, n_cpus
     from clir_core.jobs.requests import EmbedRequest, RankRequest, TrainRequest
 

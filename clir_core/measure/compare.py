@@ -118,7 +118,7 @@ def randomisation_p(differences_QM: np.ndarray, flips: int, seed: int) -> np.nda
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down correction (1979): the chance of any false alarm among these tests stays below the level."""
+    """p [tests], corrected by Holm's step-down (1979): the chance of any false alarm among them stays below a level."""
     order = np.argsort(p, kind="stable")
     adjusted = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
     corrected = np.empty(len(p))

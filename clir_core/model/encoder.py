@@ -110,7 +110,7 @@ def load_encoder(checkpoint: Checkpoint, device: str = "cpu", batch_tokens: int 
 
 
 def token_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
-    """Indices of texts, longest first, in batches of at most `budget` tokens once padded, or of one text."""
+    """Indices of texts, int64 [batch], longest first, of at most `budget` tokens once padded, or of one text."""
     order = np.argsort(-lengths, kind="stable")
     start = 0
     while start < len(order):
@@ -120,7 +120,10 @@ def token_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
 
 
 def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
-    """The checkpoint as a sentence-transformers model, in the dtype and with the length that it is used at."""
+    """The checkpoint as a sentence-transformers model, in the dtype and with the length that it is used at.
+
+    ModelError where it cannot be loaded.
+    """
     # a missing BERT pooler, which no embedding uses, is reported at length otherwise
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

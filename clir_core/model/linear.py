@@ -37,7 +37,7 @@ class OneDnnLinear(nn.Linear):
     """nn.Linear by another library: same parameters, same names."""
 
     def forward(self, values: Tensor) -> Tensor:
-        """values @ weight.T + bias."""
+        """values [..., I] @ weight.T + bias, [..., O]."""
         if values.device.type != "cpu" or {values.dtype, self.weight.dtype} != {torch.float32} or not values.numel():
             return super().forward(values)
         return _Linear.apply(values, self.weight, self.bias)

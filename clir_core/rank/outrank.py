@@ -113,7 +113,7 @@ def count_block(
 def score_pairs(
     queries_QH: torch.Tensor, docs_DH: torch.Tensor, pair_query: np.ndarray, pair_doc: np.ndarray
 ) -> np.ndarray:
-    """Scores of (query, document) pairs, float32, out of the same tiles as the counts' scores.
+    """Scores of (query, document) pairs, float32 [pairs], out of the same tiles as the counts' scores.
 
     A score computed by itself, as a dot product of two vectors, differs in the last bit and misranks near-ties.
     Cheap where neighbouring queries share documents. pair_query is sorted.
@@ -132,7 +132,7 @@ def score_pairs(
 
 
 def padded(vectors_NH: np.ndarray) -> torch.Tensor:
-    """A float32 copy whose length is a multiple of the tile, the rest zeros."""
+    """A float32 copy [N rounded up to whole tiles, H], the rest zeros."""
     n, dim = vectors_NH.shape
     out = torch.zeros(-(-n // TILE) * TILE, dim)
     out[:n] = torch.from_numpy(np.ascontiguousarray(vectors_NH, np.float32))

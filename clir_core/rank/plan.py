@@ -29,7 +29,7 @@ class Documents:
 
     @property
     def ends(self) -> np.ndarray:
-        """Documents in the first 0, 1, ... 10 buckets."""
+        """Documents in the first 0, 1, ... 10 buckets, int64 [11]."""
         return np.searchsorted(self.bucket_D, np.arange(N_BUCKETS + 1))
 
 
@@ -98,7 +98,7 @@ class Plan:
         return iter(self.gold_langs)
 
     def gold_rows(self, query_lang: str, doc_lang: str) -> np.ndarray:
-        """Rows of Related, golds in the languages that must be compared with documents of doc_lang."""
+        """Rows of Related, int64: golds in the languages that must be compared with documents of doc_lang."""
         related = self.queries[query_lang].related
         wanted = np.array([lang in self.gold_langs[query_lang, doc_lang] for lang in self.languages])
         return np.flatnonzero(related.is_gold & wanted[related.lang])

@@ -108,7 +108,7 @@ class VectorTable:
         return wanted.join(known, on=["id", "text_hash"], how="left", maintain_order="left")
 
     def vectors(self, row_ids: np.ndarray) -> np.ndarray:
-        """The vectors of these rows, in this order, float32 [rows, dim]."""
+        """The vectors of these rows, in this order, float32 [rows, dim]. StoreError where a row is gone."""
         if not len(row_ids):
             return np.empty((0, self.dim), np.float32)
         wanted = np.unique(row_ids)

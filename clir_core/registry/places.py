@@ -55,7 +55,7 @@ class Checkpoints:
 
     @staticmethod
     def at(path: str, workspace: Path) -> "Checkpoints":
-        """Below a directory, relative to the workspace, or a URI such as s3://bucket/prefix."""
+        """Below a directory, relative to the workspace, or a URI such as s3://bucket/prefix. StoreError for others."""
         fetched = layout.fetched(workspace)
         if "://" not in path:
             with explained(path):

@@ -54,7 +54,10 @@ class Registry:
             return ledger.entry(checkpoint)
 
     def find(self, ref: str) -> Entry:
-        """The checkpoint of this name or reference, or whose fingerprint, or run's, begins with these digits."""
+        """The checkpoint of this name or reference, or whose fingerprint, or run's, begins with these digits.
+
+        SpecError where there is none, or where it could be several.
+        """
         entries = self.entries()
         named = [entry for entry in entries if ref in (entry.name, entry.found.ref) or _is_at(entry, ref)]
         meant = named or [entry for entry in entries if _begins(entry, ref.lower())]

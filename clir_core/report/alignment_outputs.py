@@ -61,7 +61,8 @@ def check_free(out: Path, spec: AlignSpec, run: str) -> None:
 def write_outputs(result: AlignResult, base: Checkpoint, triples: pa.Table, copied: Sequence[Path], out: Path) -> None:
     """Put everything into `out`. What is copied there: the audits before and after, and the checkpoint.
 
-    The checkpoint itself gets its card as well.
+    The checkpoint itself gets its card as well. StoreError where that place cannot be written; AlignError where it is
+    another run's.
     """
     check_free(out, result.spec, result.trained.name)
     report = render_alignment(result, *map(read_audit, copied[:2]))

@@ -15,7 +15,7 @@ from clir_core.workspace.atomic import write_together
 
 
 def write_outputs(result: AuditResult, ranked: Path, measured: Path, corpus: Corpus, out: Path) -> None:
-    """audit.json, ranks.parquet, topk.parquet, queries.parquet, report.html and mteb/; the two paths are the steps'."""
+    """layout.AUDIT_FILES; the two paths are the steps'. StoreError where `out` cannot be written; what was there stays."""
     ranks, top = (pl.read_parquet(ranked / name) for name in (layout.RANKS, layout.TOP))
     report = render_report(result, ranks, top, corpus)
 

@@ -84,7 +84,7 @@ def spec_of(
 
 
 def audit_arrays(corpus: Corpus, documents_DH: np.ndarray, queries_QH: np.ndarray, spec: AuditSpec) -> Audit:
-    """Audit float32 vectors whose rows are those of the corpus's tables."""
+    """Audit float32 vectors whose rows are those of the corpus's tables. VectorsError where their lengths differ."""
     if documents_DH.shape[1] != queries_QH.shape[1]:
         sizes = f"documents have {documents_DH.shape[1]} dimensions and queries {queries_QH.shape[1]}"
         raise VectorsError(f"{sizes}; give both of one model")

@@ -54,5 +54,5 @@ def bucket_of(group_id: str, seed: int) -> int:
 
 
 def buckets_of(group_ids: Sequence[str], seed: int) -> np.ndarray:
-    """bucket_of for many groups, int8."""
+    """bucket_of for many groups, int8 [groups]."""
     return np.fromiter((bucket_of(group, seed) for group in group_ids), np.int8, len(group_ids))

@@ -15,7 +15,8 @@ KINDS = ("demo", "xquad:DIR", "beir:DIR", "parquet:DIR", "hub:NAME")
 def read_corpus(reference: str, languages: Sequence[str] = ()) -> Corpus:
     """The corpus behind a reference (one of KINDS), in English and these languages; in all where none is given.
 
-    After a reference to demo or xquad, `#train`, `#fit`, `#dev` or `#test` is a part of it.
+    After a reference to demo or xquad, `#train`, `#fit`, `#dev` or `#test` is a part of it. CorpusError with
+    all that is wrong with it; SpecError for a split that it does not have.
     """
     whole, split = splits.parse(reference)
     corpus = _read(whole, languages).validated()

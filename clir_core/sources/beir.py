@@ -33,7 +33,7 @@ class _Part:
 
 
 def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
-    """The corpus in this folder, line by line; every line that cannot be used is reported at once."""
+    """The corpus in this folder, line by line; one CorpusError with every line that cannot be used."""
     parts = _parts(directory, languages)
     rows = RawRows()
     groups: dict[str, str] = {}

@@ -8,7 +8,10 @@ from clir_core.errors import CorpusError
 
 
 def choose_languages(asked: Sequence[str], available: Collection[str], corpus: str) -> tuple[str, ...]:
-    """English and the languages asked for; all that are available where none is asked for. English comes first."""
+    """English and the languages asked for; all that are available where none is asked for. English comes first.
+
+    CorpusError with every language that is not there, or is none.
+    """
     has = f"it has documents in {', '.join(sorted(available)) or 'none'}"
     problems = [_problem(code, available, has) for code in dict.fromkeys(asked) if code not in available]
     if ENGLISH not in available and ENGLISH not in asked:

@@ -21,7 +21,10 @@ _BELEBELE_COLUMNS = ("link", "question_number", "flores_passage", "question")
 
 
 def read(name: str, languages: Sequence[str]) -> RawCorpus:
-    """The data set of this name; of XQuAD and Belebele only the languages asked for are fetched."""
+    """The data set of this name; of XQuAD and Belebele only the languages asked for are fetched.
+
+    CorpusError where it cannot be fetched, or is no corpus.
+    """
     short = name.rstrip("/").rsplit("/", 1)[-1]
     configs = _config_names(name)
     if name == "google/xquad":
@@ -71,7 +74,7 @@ def belebele_tables(rows: Mapping[str, tuple[str, Iterable[Row]]]) -> RawCorpus:
 
 
 def own_tables(name: str, tables: Mapping[str, tuple[str, pa.Table]]) -> RawCorpus:
-    """documents, queries and qrels in our columns, each with its file."""
+    """documents, queries and qrels in our columns, each with its file; one CorpusError with all that does not fit."""
     problems: list[str] = []
     checked = {what: conform(table, what, file, problems) for what, (file, table) in tables.items()}
     if problems:

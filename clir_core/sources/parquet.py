@@ -12,7 +12,10 @@ from clir_core.sources.rows import RawCorpus
 
 
 def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
-    """documents, queries and qrels, each a file NAME.parquet or a folder NAME/*.parquet. All languages are read."""
+    """documents, queries and qrels, each a file NAME.parquet or a folder NAME/*.parquet. All languages are read.
+
+    One CorpusError with every file and column that cannot be used.
+    """
     problems: list[str] = []
     tables = {what: _read_table(directory, what, problems) for what in SCHEMAS}
     if problems:

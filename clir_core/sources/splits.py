@@ -29,7 +29,7 @@ _INDEX: Mapping[str, Callable[[str], int]] = {"demo": demo.topic_of, "xquad": xq
 
 
 def parse(reference: str) -> tuple[str, str | None]:
-    """The reference without its split, and the split."""
+    """The reference without its split, and the split. SpecError for one that this corpus does not have."""
     corpus, mark, split = reference.rpartition("#")
     place = reference.partition(":")[2]
     # a folder's name may hold a #
@@ -48,7 +48,10 @@ def parse(reference: str) -> tuple[str, str | None]:
 
 
 def take(corpus: Corpus, reference: str, split: str) -> Corpus:
-    """The corpus's queries of this split with what they are judged for; of `train` and `fit` the documents as well."""
+    """The corpus's queries of this split with what they are judged for; of `train` and `fit` the documents as well.
+
+    CorpusError where none is left.
+    """
     index_of = _INDEX[reference.partition(":")[0]]
     groups = corpus.documents["group_id"].unique().to_pylist()
     inside = pa.array([group for group in groups if SPLITS[split](index_of(group))], pa.string())

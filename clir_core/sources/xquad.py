@@ -41,7 +41,10 @@ class Paragraph(NamedTuple):
 
 
 def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
-    """The files xquad.LANG.json of English and the languages asked for; all of them where none is."""
+    """The files xquad.LANG.json of English and the languages asked for; all of them where none is.
+
+    CorpusError where one is missing, damaged, or no translation of the others.
+    """
     files = {path.name.split(".")[1]: path for path in sorted(directory.glob("xquad.*.json"))}
     if not files:
         raise CorpusError(f"{directory} has no file xquad.LANG.json, such as xquad.en.json; give XQuAD's own folder")
@@ -75,7 +78,10 @@ def article_of(group_id: str) -> int:
 
 
 def check_aligned(texts: Mapping[str, tuple[str, Iterable[Paragraph]]]) -> None:
-    """Translations are known by their position alone, so the paragraphs at one position must ask the same questions."""
+    """One CorpusError with every paragraph that asks other questions than those at its position in the other languages.
+
+    Translations are known by their position alone.
+    """
     first: dict[str, tuple[str, set[str]]] = {}
     problems = []
     for file, paragraphs in texts.values():

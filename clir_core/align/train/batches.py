@@ -18,7 +18,7 @@ class Batches:
         self.steps = self._an_epoch * epochs
 
     def rows(self, step: int) -> np.ndarray:
-        """Rows of the step's batch, steps counted from 0."""
+        """Rows of the step's batch, int64 [batch], steps counted from 0."""
         epoch, at = divmod(step, self._an_epoch)
         if epoch != self._epoch:
             self._epoch, self._of_epoch = epoch, epoch_batches(self._lengths_N, self._batch, epoch, self._seed)
@@ -26,7 +26,10 @@ class Batches:
 
 
 def epoch_batches(lengths_N: np.ndarray, batch: int, epoch: int, seed: int) -> list[np.ndarray]:
-    """Whole batches only: triples shuffled, sorted by length within windows, and the batches shuffled again."""
+    """Batches, int64 [batch] each, whole ones only.
+
+    Triples are shuffled, sorted by length within windows, and the batches shuffled again.
+    """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(lengths_N))
     window = batch * WINDOW_BATCHES
@@ -39,6 +42,6 @@ def epoch_batches(lengths_N: np.ndarray, batch: int, epoch: int, seed: int) -> l
 
 
 def share_of(batch_N: np.ndarray, worker: int, workers: int) -> np.ndarray:
-    """A worker's rows of a global batch; every worker has as many."""
+    """A worker's rows of a global batch, int64 [N / workers]; every worker has as many."""
     size = len(batch_N) // workers
     return batch_N[worker * size : (worker + 1) * size]

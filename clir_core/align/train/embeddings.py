@@ -33,18 +33,18 @@ class Embeddings:
 
 
 def numbers(names: Sequence[str]) -> Tensor:
-    """Names as int64, the same in every process: equal names, equal numbers."""
+    """Names as numbers, int64 [names], the same in every process: equal names, equal numbers."""
     digests = [blake2b(name.encode(), digest_size=8).digest() for name in names]
     return torch.tensor([int.from_bytes(digest, "big", signed=True) for digest in digests], dtype=torch.int64)
 
 
 def pairs(query_groups: Tensor, groups: Tensor) -> Tensor:
-    """A number for a query and a passage, from theirs; int64 overflow is meant."""
+    """A number for a query and a passage, from theirs, int64 of their common shape; overflow is meant."""
     return query_groups * 6_364_136_223_846_793_005 + groups
 
 
 def spread(values_PH: Tensor, present: Tensor) -> Tensor:
-    """Embeddings of the texts that are there, in their places of present.shape, zeros elsewhere; with gradient."""
+    """Embeddings of the texts that are there in their places, [*present.shape, H], zeros elsewhere; with gradient."""
     whole = values_PH.new_zeros(*present.shape, values_PH.shape[1])
     whole[present] = values_PH
     return whole
@@ -67,7 +67,7 @@ class GlobalBatch:
 
 
 def global_batch(embeddings: Embeddings, student: frozenset[str], teacher: frozenset[str]) -> GlobalBatch:
-    """Check that the sides that a loss reads are there, and gather them."""
+    """Gather the sides that a loss reads, of all workers. AlignError where one is not there."""
     has_q_x_N = _checked(embeddings, student, teacher)
     raw, frozen = _gathered_sides(embeddings.student, student), _gathered_sides(embeddings.teacher, teacher)
     labels = [embeddings.group_N, embeddings.query_group_N, embeddings.lang_N, has_q_x_N.long()]

@@ -14,7 +14,7 @@ from torch import distributed as dist
 
 
 def gathered(rows: Tensor) -> Tensor:
-    """The rows of all workers, in order of rank; the rows themselves where there is one worker.
+    """The rows of all workers [workers N, ...], in order of rank; the rows [N, ...] themselves where there is one.
 
     Every worker must call it, with the same shape and type.
     """

@@ -82,7 +82,10 @@ class HeldOut:
 
 
 def max_at_r_norm(scores_QD: Tensor, gold_QD: Tensor) -> Tensor:
-    """100 where a query's golds are on top, 0 where the last gold is last; equal scores and NaN rank above a gold."""
+    """100 where a query's golds are on top, 0 where the last gold is last, float32 [Q] (Hong et al. 2026).
+
+    Equal scores and NaN rank above a gold. gold_QD is boolean, with one at least in each row.
+    """
     worst_Q = scores_QD.masked_fill(~gold_QD, torch.inf).amin(dim=1)
     n_golds_Q = gold_QD.sum(dim=1)
     rank_Q = n_golds_Q + (~(scores_QD < worst_Q[:, None]) & ~gold_QD).sum(dim=1)
@@ -92,7 +95,7 @@ def max_at_r_norm(scores_QD: Tensor, gold_QD: Tensor) -> Tensor:
 
 
 def acc_at_1(scores_QD: Tensor, gold_QD: Tensor) -> Tensor:
-    """1 where a gold scores above everything else, otherwise 0."""
+    """1 where a gold scores above everything else, otherwise 0, float32 [Q]. gold_QD is boolean."""
     best_gold_Q = scores_QD.masked_fill(~gold_QD, -torch.inf).amax(dim=1)
     return (best_gold_Q > scores_QD.masked_fill(gold_QD, -torch.inf).amax(dim=1)).float()
 

@@ -92,13 +92,16 @@ def score_distillation(
 
 
 def log_shares(queries_NH: Tensor, candidates_MH: Tensor, temperature: float, excluded_NM: Tensor | None) -> Tensor:
-    """log softmax over candidates of score / temperature; -inf where excluded."""
+    """log softmax over candidates of score / temperature, [N, M]; -inf where excluded."""
     scores_NM = queries_NH @ candidates_MH.T / temperature
     return F.log_softmax(scores_NM if excluded_NM is None else scores_NM.masked_fill(excluded_NM, -torch.inf), dim=1)
 
 
 def divergence(log_p_NM: Tensor, log_q_NM: Tensor) -> Tensor:
-    """KL(p || q) = sum over m of p (log p - log q), per row. Columns where p is 0 give 0, also where q is 0 too."""
+    """KL(p || q) = sum over m of p (log p - log q), per row, [N] (Kullback and Leibler 1951).
+
+    Columns where p is 0 give 0, also where q is 0 too.
+    """
     nothing = log_p_NM == -torch.inf
     return (log_p_NM.exp() * (log_p_NM.masked_fill(nothing, 0) - log_q_NM.masked_fill(nothing, 0))).sum(dim=1)
 

@@ -66,7 +66,10 @@ def newest_state(folder: Path) -> Path | None:
 
 
 def load_state(directory: Path, model: nn.Module, optimiser: Optimizer, schedule: LRScheduler) -> tuple[int, Tensor]:
-    """Put a saved state back. Returns the steps done and every worker's random state."""
+    """Put a saved state back. Returns the steps done and every worker's random state, uint8 [workers, bytes].
+
+    AlignError where the directory holds none that can be read.
+    """
     try:
         tensors = load_file(directory / _TENSORS)
         rest = json.loads((directory / _REST).read_text("utf-8"))

@@ -41,7 +41,7 @@ class Trainable(nn.Module):
         return values["sentence_embedding"]
 
     def tokenised(self, texts: list[str], kind: str, tokens: int) -> dict[str, Tensor]:
-        """Model inputs of `query` or `document` texts with their prompt, cut and padded."""
+        """Model inputs [texts, tokens] of `query` or `document` texts with their prompt, cut and padded."""
         prompted = [self._checkpoint.prompt(kind) + text for text in texts]
         most = min(tokens, self.model.max_seq_length or tokens)
         found = self.model.tokenizer(prompted, truncation=True, max_length=most, padding=True, return_tensors="pt")
