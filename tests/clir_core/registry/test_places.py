@@ -98,14 +98,14 @@ def test_nothing_is_in_an_empty_directory(tmp_path: Path) -> None:
     assert places(tmp_path) == []
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, len(DATA) - 1))
 def test_weights_cut_off_anywhere_are_incomplete(scratch: Path, length: int) -> None:
     directory = write(scratch / "cut" / "m", PLAIN | {"model.safetensors": DATA[:length]})
     assert lacks(directory).startswith("model.safetensors: ")
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.binary(min_size=1, max_size=50))
 def test_weights_with_more_behind_them_are_no_good_either(scratch: Path, more: bytes) -> None:
     directory = write(scratch / "more" / "m", PLAIN | {"model.safetensors": DATA + more})
@@ -139,7 +139,7 @@ def test_a_header_that_says_nothing_is_a_reason_and_no_crash(header: bytes, tmp_
     assert "header is cut off" in lacks(write(tmp_path / "m", PLAIN | {"model.safetensors": data}))
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.binary(max_size=200))
 def test_garbage_is_never_weights(scratch: Path, data: bytes) -> None:
     directory = write(scratch / "garbage" / "m", PLAIN | {"model.safetensors": data})
@@ -205,7 +205,7 @@ def test_a_marker_replaces_waiting(tmp_path: Path) -> None:
     assert "model.safetensors: has" in lacks(directory, marker="DONE")
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_a_checkpoint_is_never_complete_before_its_last_file(scratch: Path, data: st.DataObject) -> None:
     files = data.draw(st.sampled_from(list(LAYOUTS.values())))
