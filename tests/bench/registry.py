@@ -16,7 +16,8 @@ from statistics import median
 
 from clir_core.registry.facts import Audited, Decided, Fact, Found
 from clir_core.registry.facts_file import NAME, FactsFile
-from clir_core.registry.registry import FOLDER, Registry
+from clir_core.registry.registry import Registry
+from clir_core.workspace import layout
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 FAMILIES = 10
@@ -81,14 +82,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = asked.workspace or Path(scratch)
         if not asked.workspace:
-            directory = place / FOLDER
+            directory = layout.registry(place)
             directory.mkdir()
             FactsFile(directory / NAME).create(facts(asked.checkpoints, asked.facts))
             began = time.perf_counter()
             for i in range(100):
                 Registry(place).add(Decided(checkpoint="0" * 64, status="candidate", reason=f"{i}"))
             print(f"adding a fact: {(time.perf_counter() - began) * 10:.1f} ms each, one by one, safe on the disk")
-        files = [file for file in (place / FOLDER).rglob("*") if file.is_file()]
+        files = [file for file in layout.registry(place).rglob("*") if file.is_file()]
         print(f"{len(files)} files, {sum(file.stat().st_size for file in files):,} bytes")
         for what, code in (
             ("imports alone", READ.partition(";")[0]),
