@@ -153,6 +153,14 @@ def test_a_module_opens_with_what_it_is_for(module: str) -> None:
     assert not tree.body or ast.get_docstring(tree)
 
 
+def test_the_page_of_the_house_lists_every_room_from_the_roof_down() -> None:
+    rows = (ROOT / "docs" / "house.md").read_text("utf-8").split("\n| `")[1:]
+    listed = [row.partition("`")[0].replace("/", ".") for row in rows]
+    assert listed == [room for room in FLOORS if room != "clir_core"]
+    picture = (ROOT / "docs" / "house.svg").read_text("utf-8")
+    assert [room for room in FLOORS if room.removeprefix("clir_core.").replace(".", "/") not in picture] == []
+
+
 def test_there_is_something_to_check() -> None:
     assert {"clir_core.rank.outrank", "deployments.service"} <= MODULES.keys()
     assert "clir_core.workspace.storage" in ours("clir_core.workspace.atomic")
