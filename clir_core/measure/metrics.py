@@ -23,10 +23,17 @@ def per_query(ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cut
 
     ranks and top are of `pools`; queries has query_id and group_id, which parallel queries share.
     """
+    return pl.concat(metric_parts(ranks, top, queries, cutoffs))
+
+
+def metric_parts(
+    ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cutoffs: Sequence[int]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The two parts of `per_query`: queries by themselves, and those compared to English's."""
     ranks = with_share(ranks).with_columns(outranking=pl.sum_horizontal(pl.col(r"^outranking_.*$")))
     keys = dict.fromkeys(QUERY, pl.String) | {"share": pl.Float64}
-    single = [pl.DataFrame(schema=keys | dict.fromkeys(units(cutoffs), pl.Float64))]
-    paired: list[pl.DataFrame] = []
+    empty = pl.DataFrame(schema=keys | dict.fromkeys(units(cutoffs), pl.Float64))
+    single, paired = [empty], [empty]
     for name, labels in _labels(ranks).items():
         of_scenario = pl.col("scenario").is_in(labels)
         metrics = scenario_named(name).metrics(cutoffs)
@@ -35,7 +42,7 @@ def per_query(ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cut
         single.append(table)
         if wanted := [metric for metric in metrics if metric.over == "pair"]:
             paired.append(_paired(table, lists, queries.select("query_id", pair="group_id"), wanted, cutoffs))
-    return pl.concat([*single, *paired], how="diagonal_relaxed")
+    return pl.concat(single, how="diagonal_relaxed"), pl.concat(paired, how="diagonal_relaxed")
 
 
 def catalogue(cutoffs: Sequence[int]) -> dict[str, Metric]:
@@ -92,7 +99,9 @@ def _single(ranks: pl.DataFrame, top: pl.DataFrame, metrics: Sequence[Metric]) -
         return table
     english = ranks.group_by(QUERY).agg(english_in_pool=(pl.col("pool_en") / pl.col("pool_size")).first())
     lists = top.join(english, on=QUERY, how="left", nulls_equal=True, maintain_order="left")
-    return table.join(_aggregated(lists, _values(of_top)), on=QUERY, how="left", nulls_equal=True)
+    return table.join(
+        _aggregated(lists, _values(of_top)), on=QUERY, how="left", nulls_equal=True, maintain_order="left"
+    )
 
 
 def _values(metrics: Sequence[Metric]) -> list[pl.Expr]:
@@ -115,11 +124,12 @@ def _paired(
     table: pl.DataFrame, top: pl.DataFrame, groups: pl.DataFrame, metrics: Sequence[Metric], cutoffs: Sequence[int]
 ) -> pl.DataFrame:
     """A scenario's rows once more, X's query against its parallel English one. `groups` are the queries' pairs."""
-    rows, lists = table.join(groups, on="query_id"), top.join(groups, on="query_id")
+    rows, lists = table.join(groups, on="query_id", maintain_order="left"), top.join(groups, on="query_id")
     english, other = (rows.filter(side) for side in _sides())
-    pairs = other.join(english, on=("scenario", "lang", "pair"), suffix="_en")
+    pairs = other.join(english, on=("scenario", "lang", "pair"), suffix="_en", maintain_order="left")
     for k in cutoffs:
-        pairs = pairs.join(_list_rho(lists, k), on=("scenario", "lang", "query_id"), how="left")
+        rho = _list_rho(lists, k)
+        pairs = pairs.join(rho, on=("scenario", "lang", "query_id"), how="left", maintain_order="left")
     return pairs.select(*QUERY, "share", *_values(metrics)).with_columns(query_lang=pl.lit(None, pl.String))
 
 

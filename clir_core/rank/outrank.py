@@ -15,8 +15,6 @@ import numba
 import numpy as np
 import torch
 
-from clir_core.scenarios.pool import N_BUCKETS
-
 TILE = 256
 NEAR = 1e-6
 
@@ -27,17 +25,24 @@ class Side:
 
     Documents are numbered within their language. `related_*` are the golds and their translations in the documents'
     language, which never count as unrelated; `threshold_*` are the scores of the golds, of any language, to count for.
+    Counts are kept by hash bucket (n_buckets is 10) only where a pool asks for some of the buckets, else in one.
     """
 
     related_first_Q: np.ndarray
     related_doc: np.ndarray
     threshold_first_Q: np.ndarray
     threshold: np.ndarray
+    n_buckets: int
+
+    @property
+    def n_queries(self) -> int:
+        """How many queries there are."""
+        return len(self.related_first_Q) - 1
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What one block, or the sum of several, says of one Side. G are its thresholds, K the depth of the top list."""
+    """What one block, or several in sum, say of one Side. G are its thresholds, B its buckets, K the lists' depth."""
 
     above_GB: np.ndarray
     ties_GB: np.ndarray
@@ -46,14 +51,15 @@ class Counts:
     top_doc_QK: np.ndarray
 
     @staticmethod
-    def empty(n_thresholds: int, n_queries: int, depth: int) -> "Counts":
+    def empty(side: Side, depth: int) -> "Counts":
         """The counts of no document."""
+        n_thresholds = len(side.threshold)
         return Counts(
-            np.zeros((n_thresholds, N_BUCKETS), np.int32),
-            np.zeros((n_thresholds, N_BUCKETS), np.int32),
+            np.zeros((n_thresholds, side.n_buckets), np.int32),
+            np.zeros((n_thresholds, side.n_buckets), np.int32),
             np.zeros(n_thresholds, np.int32),
-            np.full((n_queries, depth), -np.inf, np.float32),
-            np.full((n_queries, depth), -1, np.int64),
+            np.full((side.n_queries, depth), -np.inf, np.float32),
+            np.full((side.n_queries, depth), -1, np.int64),
         )
 
     def add(self, other: "Counts") -> None:
@@ -81,19 +87,20 @@ def count_block(
 
     queries_QH and docs_DH come from `padded`; bucket_D [n_docs] is sorted.
     """
-    n_queries = len(side.related_first_Q) - 1
-    counts = Counts.empty(len(side.threshold), n_queries, depth)
+    counts = Counts.empty(side, depth)
     scores_TT = torch.empty(TILE, TILE)
     for doc_at in range(0, n_docs, TILE):
         width = min(TILE, n_docs - doc_at)
-        starts = np.searchsorted(bucket_D[doc_at : doc_at + width], np.arange(N_BUCKETS + 1)).astype(np.int64)
+        starts = np.array([0, width])
+        if side.n_buckets > 1:
+            starts = np.searchsorted(bucket_D[doc_at : doc_at + width], np.arange(side.n_buckets + 1))
         docs_TH = docs_DH[doc_at : doc_at + TILE]
-        for query_at in range(0, n_queries, TILE):
+        for query_at in range(0, side.n_queries, TILE):
             torch.mm(queries_QH[query_at : query_at + TILE], docs_TH.T, out=scores_TT)
             _count_tile(
                 scores_TT.numpy(),
                 query_at,
-                min(TILE, n_queries - query_at),
+                min(TILE, side.n_queries - query_at),
                 first_doc + doc_at,
                 width,
                 starts,
@@ -183,7 +190,9 @@ def _count_tile(
                 some += line[doc] >= gold
             near[g] += close
             # most golds are outranked in few of the languages
-            if some:
+            if some and len(starts) == 2:
+                above[g, 0] += some
+            elif some:
                 for bucket in range(len(starts) - 1):
                     higher = 0
                     for doc in range(starts[bucket], starts[bucket + 1]):
@@ -218,14 +227,20 @@ def _merge_tops(top_score: np.ndarray, top_doc: np.ndarray, other_score: np.ndar
 
 
 @numba.njit(nogil=True, cache=True)
-def count_related(first_Q: np.ndarray, score: np.ndarray, lang: np.ndarray, n_langs: int) -> np.ndarray:
-    """Per related document, how many others of its query score at least as high, by language: int32 [R, langs]."""
-    above = np.zeros((len(score), n_langs), np.int32)
-    for query in range(len(first_Q) - 1):
-        for i in range(first_Q[query], first_Q[query + 1]):
-            for j in range(first_Q[query], first_Q[query + 1]):
-                if i != j and score[j] >= score[i]:
-                    above[i, lang[j]] += 1
+def count_related(
+    first_Q: np.ndarray, query: np.ndarray, score: np.ndarray, counted: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """How many `counted` related documents of the same query score at least as high as each of these, int32 [rows].
+
+    query, score and counted are of all related documents; a document does not count for itself.
+    """
+    above = np.zeros(len(rows), np.int32)
+    for i in range(len(rows)):
+        row = rows[i]
+        found = 0
+        for other in range(first_Q[query[row]], first_Q[query[row] + 1]):
+            found += counted[other] and other != row and score[other] >= score[row]
+        above[i] = found
     return above
 
 

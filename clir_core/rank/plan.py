@@ -3,8 +3,9 @@
 A related document of a query is a gold or another version of one: it is never "unrelated", whatever it scores.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,11 @@ from clir_core.corpus.tables import Corpus, Skipped, skip
 from clir_core.errors import CorpusError, SpecError
 from clir_core.rank.outrank import Side
 from clir_core.scenarios import ScenarioName, pools
-from clir_core.scenarios.pool import N_BUCKETS, Pool, buckets_of
+from clir_core.scenarios.pool import ALL, N_BUCKETS, Pool, buckets_of
+from clir_core.workspace.memory import check_room
+
+# of a related document in its arrays
+RELATED_BYTES = 20
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,9 @@ class Related:
     grade: np.ndarray
     score: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.doc)
+
 
 @dataclass(frozen=True)
 class Queries:
@@ -57,6 +65,14 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.query_id)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What pools ask of queries and documents of a language each: whose golds are compared, in how many buckets."""
+
+    gold_langs: tuple[str, ...]
+    n_buckets: int
 
 
 @dataclass(frozen=True)
@@ -79,47 +95,68 @@ class Plan:
     queries: dict[str, Queries]
     cutoff: int
     seed: int
-    gold_langs: dict[tuple[str, str], tuple[str, ...]]
+    # by query and document language
+    asked: dict[tuple[str, str], Asked]
     # queries that no pool can be asked: in a language without documents, or with golds in none of the languages
     skipped: tuple[Skipped, ...]
 
-    @property
+    @cached_property
     def depth(self) -> int:
         """How long a top list must be so that `cutoff` documents stay when a query's related ones are taken out."""
         most = 0
         for queries in self.queries.values():
-            pairs = queries.related.query * len(self.languages) + queries.related.lang
+            pairs = queries.related.query.astype(np.int64) * len(self.languages) + queries.related.lang
             most = max(most, int(np.bincount(pairs).max(initial=0)))
         # no list is longer than the documents of a language
         return min(self.cutoff + most, max(map(len, self.documents.values())))
 
-    def pairs(self) -> Iterator[tuple[str, str]]:
-        """The (query language, document language) pairs that some pool asks for."""
-        return iter(self.gold_langs)
+    @cached_property
+    def rank_languages(self) -> tuple[str, ...]:
+        """Languages whose documents are ranked, in the order in which pools ask for them."""
+        return tuple(dict.fromkeys(lang for pool in self.pools for lang in pool.languages))
 
-    def gold_rows(self, query_lang: str, doc_lang: str) -> np.ndarray:
-        """Rows of Related, int64: golds in the languages that must be compared with documents of doc_lang."""
+    @cached_property
+    def _n_golds(self) -> dict[str, np.ndarray]:
+        related = {lang: queries.related for lang, queries in self.queries.items()}
+        return {
+            lang: np.bincount(found.lang[found.is_gold], minlength=len(self.languages))
+            for lang, found in related.items()
+        }
+
+    def count_golds(self, query_lang: str, gold_langs: Sequence[str]) -> int:
+        """How many golds of the queries of a language are in these languages, all queries together."""
+        return int(sum(self._n_golds[query_lang][self.languages.index(lang)] for lang in gold_langs))
+
+    def part(self, wanted: Sequence[Pool]) -> "Plan":
+        """The plan of these pools alone."""
+        return replace(self, pools=tuple(wanted), asked=_asked(wanted))
+
+    def gold_rows(self, query_lang: str, gold_langs: Sequence[str]) -> np.ndarray:
+        """Rows of Related, in their order, int64: golds in these languages."""
         related = self.queries[query_lang].related
-        wanted = np.array([lang in self.gold_langs[query_lang, doc_lang] for lang in self.languages])
+        wanted = np.array([lang in gold_langs for lang in self.languages])
         return np.flatnonzero(related.is_gold & wanted[related.lang])
 
-    def side(self, query_lang: str, doc_lang: str) -> Side:
-        """What the counting kernel needs of this pair; the scores must be known."""
-        related = self.queries[query_lang].related
-        n_queries = len(self.queries[query_lang])
-        same = np.flatnonzero(related.lang == self.languages.index(doc_lang))
-        golds = self.gold_rows(query_lang, doc_lang)
-        return Side(
-            _first(related.query[same], n_queries),
-            related.doc[same],
-            _first(related.query[golds], n_queries),
-            related.score[golds],
-        )
+    def sides(self) -> dict[tuple[str, str], Side]:
+        """What the counting kernel needs of every pair that some pool asks for; the scores must be known."""
+        # many pairs compare the same golds, whose scores are most of a side
+        golds: dict[tuple[str, tuple[str, ...]], tuple[np.ndarray, np.ndarray]] = {}
+        sides = {}
+        for (query_lang, doc_lang), asked in self.asked.items():
+            queries, key = self.queries[query_lang], (query_lang, asked.gold_langs)
+            related = queries.related
+            if key not in golds:
+                rows = self.gold_rows(*key)
+                golds[key] = _first(related.query[rows], len(queries)), related.score[rows]
+            same = np.flatnonzero(related.lang == self.languages.index(doc_lang))
+            sides[query_lang, doc_lang] = Side(
+                _first(related.query[same], len(queries)), related.doc[same], *golds[key], asked.n_buckets
+            )
+        return sides
 
     def blocks(self, size: int) -> list[Block]:
         """All documents that some pool asks for, in blocks of at most `size`."""
-        langs = dict.fromkeys(doc_lang for _, doc_lang in self.gold_langs)
-        buckets = {lang: self.documents[lang].bucket_D for lang in langs}
+        buckets = {lang: self.documents[lang].bucket_D for lang in self.rank_languages}
         return [
             Block(lang, start, min(start + size, len(bucket_D)), bucket_D[start : start + size])
             for lang, bucket_D in buckets.items()
@@ -134,11 +171,16 @@ def make_plan(
 
     Raises SpecError where no pool comes of the scenarios, CorpusError where no query can be asked.
     """
-    documents = _frame(corpus.documents).filter(pl.col("lang").is_in(languages))
-    documents = documents.with_columns(bucket=pl.Series(buckets_of(documents["group_id"].to_list(), seed)))
-    documents = documents.sort("lang", "bucket", "doc_id").with_columns(doc=pl.int_range(pl.len()).over("lang"))
-    related = _related(documents, _frame(corpus.qrels))
-    queries = _number_queries(_frame(corpus.queries), related, languages)
+    documents = _frame(corpus.documents).select("doc_id", "group_id", "lang").filter(pl.col("lang").is_in(languages))
+    documents = documents.with_columns(
+        bucket=pl.Series(buckets_of(documents["group_id"].to_list(), seed)),
+        group=pl.col("group_id").rank("dense").cast(pl.Int32),
+    )
+    documents = documents.sort("lang", "bucket", "doc_id").with_columns(
+        doc=pl.int_range(pl.len(), dtype=pl.Int32).over("lang")
+    )
+    golds = _golds(documents, _frame(corpus.qrels))
+    queries = _number_queries(_frame(corpus.queries), golds, languages)
     wanted = pools(scenarios, languages)
     if not wanted:
         raise SpecError(
@@ -150,16 +192,27 @@ def make_plan(
             f"{corpus.name}: no query has a relevant document in {', '.join(languages)}; check the qrels, or ask for "
             "the languages that the relevant documents are in"
         )
+    _check_plan_fits(golds, documents)
+    code = {lang: i for i, lang in enumerate(languages)}
+    versions = documents.select(
+        "group", "doc", "bucket", lang=pl.col("lang").replace_strict(code, return_dtype=pl.Int16)
+    )
     return Plan(
         tuple(languages),
         wanted,
         {lang: _documents(documents.filter(pl.col("lang") == lang)) for lang in languages},
-        {lang: _queries(queries.filter(pl.col("lang") == lang), related, languages) for lang in languages},
+        {lang: _queries(queries.filter(pl.col("lang") == lang), golds, versions, code) for lang in languages},
         cutoff,
         seed,
-        _gold_langs(wanted),
+        _asked(wanted),
         _left_out(corpus, queries),
     )
+
+
+def _check_plan_fits(golds: pl.DataFrame, documents: pl.DataFrame) -> None:
+    versions = documents.group_by("group").len()
+    n_related = int(golds.select("query_id", "group").unique().join(versions, on="group")["len"].to_numpy().sum())
+    check_room(RELATED_BYTES * n_related, f"a plan of {n_related:,} related documents", "audit fewer `languages`")
 
 
 def _left_out(corpus: Corpus, asked: pl.DataFrame) -> tuple[Skipped, ...]:
@@ -167,61 +220,65 @@ def _left_out(corpus: Corpus, asked: pl.DataFrame) -> tuple[Skipped, ...]:
     return skip("queries", "no relevant document, or no document at all, in their language's pools", left.to_list())
 
 
-def _gold_langs(wanted: Sequence[Pool]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """For each pair of query and document language, the languages of the golds that pools compare there."""
-    found: dict[tuple[str, str], dict[str, None]] = {}
+def _asked(wanted: Sequence[Pool]) -> dict[tuple[str, str], Asked]:
+    golds: dict[tuple[str, str], dict[str, None]] = {}
+    by_bucket: set[tuple[str, str]] = set()
     for pool in wanted:
-        for lang in pool.languages:
-            found.setdefault((pool.query_lang, lang), {}).update(dict.fromkeys(pool.gold_langs))
-    return {pair: tuple(langs) for pair, langs in found.items()}
+        for lang, buckets in pool.buckets.items():
+            pair = pool.query_lang, lang
+            golds.setdefault(pair, {}).update(dict.fromkeys(pool.gold_langs))
+            if buckets != ALL:
+                by_bucket.add(pair)
+    return {pair: Asked(tuple(langs), N_BUCKETS if pair in by_bucket else 1) for pair, langs in golds.items()}
 
 
-def _related(documents: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
-    """One row a query and related document: query_id, the document's columns, is_gold, grade."""
+def _golds(documents: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
+    """What each query asks for: query_id, grade, the group as a number; lang and doc where one document is meant."""
     qrels = qrels.filter(pl.col("grade") > 0)
-    by_group = qrels.filter(pl.col("group_id").is_not_null()).drop("doc_id")
-    by_group = by_group.join(documents.select("group_id", "doc_id"), on="group_id")
-    by_doc = qrels.filter(pl.col("group_id").is_null()).drop("group_id")
-    by_doc = by_doc.join(documents.select("group_id", "doc_id"), on="doc_id")
-    columns = ("query_id", "group_id", "doc_id", "grade")
-    golds = pl.concat([by_group.select(columns), by_doc.select(columns)])
-    golds = golds.group_by("query_id", "group_id", "doc_id").agg(pl.col("grade").max())
-    every_version = golds.select("query_id", "group_id").unique().join(documents, on="group_id")
-    return every_version.join(golds.drop("group_id"), on=["query_id", "doc_id"], how="left").with_columns(
-        is_gold=pl.col("grade").is_not_null(), grade=pl.col("grade").fill_null(0)
+    groups = documents.select("group_id", "group").unique()
+    by_group = qrels.filter(pl.col("group_id").is_not_null()).join(groups, on="group_id")
+    by_doc = qrels.filter(pl.col("group_id").is_null()).join(documents, on="doc_id")
+    columns = ("query_id", "grade", "group")
+    return pl.concat([by_group.select(columns), by_doc.select(*columns, "lang", "doc")], how="diagonal")
+
+
+def _number_queries(queries: pl.DataFrame, golds: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
+    # groups are numbered in the order of their ids
+    first_gold = golds.group_by("query_id").agg(first_gold=pl.col("group").min())
+    found = queries.filter(pl.col("lang").is_in(languages)).join(first_gold, on="query_id")
+    return found.sort("lang", "first_gold", "query_id").select(
+        "query_id", "lang", query=pl.int_range(pl.len(), dtype=pl.Int32).over("lang")
     )
-
-
-def _number_queries(queries: pl.DataFrame, related: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
-    gold_group = related.filter("is_gold").group_by("query_id").agg(first_gold=pl.col("group_id").min())
-    found = queries.filter(pl.col("lang").is_in(languages)).join(gold_group, on="query_id")
-    return found.sort("lang", "first_gold", "query_id").with_columns(query=pl.int_range(pl.len()).over("lang"))
 
 
 def _documents(frame: pl.DataFrame) -> Documents:
     return Documents(frame["doc_id"], frame["group_id"], frame["bucket"].to_numpy())
 
 
-def _queries(frame: pl.DataFrame, related: pl.DataFrame, languages: Sequence[str]) -> Queries:
-    code = {lang: i for i, lang in enumerate(languages)}
-    rows = related.join(frame.select("query_id", "query"), on="query_id").with_columns(
-        pl.col("lang").replace_strict(code, return_dtype=pl.Int64)
-    )
-    rows = rows.sort("query", "lang", "doc")
+def _queries(frame: pl.DataFrame, golds: pl.DataFrame, versions: pl.DataFrame, code: dict[str, int]) -> Queries:
+    """One language's queries; one language at a time, as its related documents alone can be many."""
+    asked = golds.join(frame.select("query_id", "query"), on="query_id").drop("query_id")
+    asked = asked.with_columns(pl.col("lang").replace_strict(code, return_dtype=pl.Int16))
+    rows = asked.select("query", "group").unique().join(versions, on="group")
+    whole, single = pl.col("doc").is_null(), pl.col("doc").is_not_null()
+    for name, which, keys in (("whole", whole, ["query", "group"]), ("single", single, ["query", "lang", "doc"])):
+        graded = asked.filter(which).group_by(keys).agg(pl.col("grade").max().alias(name))
+        rows = rows.join(graded, on=keys, how="left")
+    rows = rows.with_columns(grade=pl.max_horizontal("whole", "single")).sort("query", "lang", "doc")
     query = rows["query"].to_numpy()
-    table = Related(
+    related = Related(
         _first(query, len(frame)),
         query,
         rows["lang"].to_numpy(),
         rows["doc"].to_numpy(),
         rows["bucket"].to_numpy(),
-        rows["is_gold"].to_numpy(),
-        rows["grade"].to_numpy(),
+        rows["grade"].is_not_null().to_numpy(),
+        rows["grade"].fill_null(0).to_numpy(),
         np.full(len(rows), np.nan, np.float32),
     )
-    gold_groups = rows.filter("is_gold").select("query", "group_id").unique()
+    gold_groups = rows.filter(pl.col("grade").is_not_null()).select("query", "group").unique()
     n_gold_groups = np.bincount(gold_groups["query"].to_numpy(), minlength=len(frame))
-    return Queries(frame["query_id"], n_gold_groups, table)
+    return Queries(frame["query_id"], n_gold_groups, related)
 
 
 def _first(query: np.ndarray, n_queries: int) -> np.ndarray:

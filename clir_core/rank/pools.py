@@ -40,30 +40,29 @@ class _Tops(NamedTuple):
     key: np.ndarray
 
 
-def rank_golds(plan: Plan, counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skipped, ...]]:
-    """One row a query, pool and gold, and the queries that a pool could not be asked for.
+def rank_golds(plan: Plan, pools: Sequence[Pool], counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skipped, ...]]:
+    """One row a query, pool and gold, and the queries that a pool could not be asked for; pools are some of the plan's.
 
     `rank` is 1 + the documents that score at least as high; `outranking_<lang>` are the unrelated ones among them and
     `ties` those that score exactly the same; `unrelated`, `unrelated_en` and `pool_en` count the query's pool.
     """
     frames: list[pl.DataFrame] = []
     skipped: list[Skipped] = []
-    beside = {lang: _beside(plan, queries) for lang, queries in plan.queries.items()}
-    places = {pair: _places(plan, *pair) for pair in counts}
-    for pool in plan.pools:
+    for pool in pools:
         queries = plan.queries[pool.query_lang]
         asked = _askable(plan, pool, queries)
         skipped += _skipped(pool, queries, asked)
-        frames.append(_pool_ranks(plan, pool, counts, places, beside[pool.query_lang], asked))
-    return _named(plan, plan.pools, frames).rename({"doc_lang": "gold_lang"}), tuple(skipped)
+        frames.append(_pool_ranks(plan, pool, counts, asked))
+    return _named(plan, pools, frames).rename({"doc_lang": "gold_lang"}), tuple(skipped)
 
 
-def top_lists(plan: Plan, counts: PairCounts) -> pl.DataFrame:
-    """The first documents of every query in every pool that keeps them; of equal scores, unrelated ones first."""
-    listed = [pool for pool in plan.pools if scenario_named(pool.scenario).keeps_top]
+def top_lists(plan: Plan, pools: Sequence[Pool], counts: PairCounts) -> pl.DataFrame:
+    """The first documents of each query in these pools, where they keep them; of equal scores, unrelated ones first."""
+    listed = [pool for pool in pools if scenario_named(pool.scenario).keeps_top]
     if not listed:
         return pl.DataFrame(schema=TOP)
-    tops = {pair: _tops(plan, *pair, found) for pair, found in counts.items()}
+    pairs = dict.fromkeys((pool.query_lang, lang) for pool in listed for lang in pool.languages)
+    tops = {pair: _tops(plan, *pair, counts[pair]) for pair in pairs}
     found = _named(plan, listed, [_pool_top(plan, pool, tops) for pool in listed])
     return found.with_columns(relation=RELATIONS.gather(found["relation"])).select(TOP.names())
 
@@ -76,19 +75,6 @@ def describe(plan: Plan) -> tuple[PoolInfo, ...]:
 def _among(plan: Plan, languages: Sequence[str]) -> np.ndarray:
     """Which language codes are among these, bool [languages]."""
     return np.array([lang in languages for lang in plan.languages])
-
-
-def _beside(plan: Plan, queries: Queries) -> np.ndarray:
-    related = queries.related
-    return count_related(related.first_Q, related.score, related.lang, len(plan.languages))
-
-
-def _places(plan: Plan, query_lang: str, doc_lang: str) -> np.ndarray:
-    """Which of a pair's counts belongs to each row of Related, where one does."""
-    rows = plan.gold_rows(query_lang, doc_lang)
-    places = np.zeros(len(plan.queries[query_lang].related.doc), np.int64)
-    places[rows] = np.arange(len(rows))
-    return places
 
 
 def _askable(plan: Plan, pool: Pool, queries: Queries) -> np.ndarray:
@@ -119,8 +105,6 @@ def _pool_ranks(
     plan: Plan,
     pool: Pool,
     counts: PairCounts,
-    places: Mapping[tuple[str, str], np.ndarray],
-    beside: np.ndarray,
     asked: np.ndarray,
 ) -> pl.DataFrame:
     """Ranks in one pool, for `_named`."""
@@ -128,13 +112,18 @@ def _pool_ranks(
     related = queries.related
     rows = np.flatnonzero(related.is_gold & _among(plan, pool.gold_langs)[related.lang] & asked[related.query])
     query = related.query[rows]
+    places: dict[tuple[str, ...], np.ndarray] = {}
     above, ties = {}, np.zeros(len(rows), np.int32)
     for lang, (first, end) in pool.buckets.items():
-        found = counts[pool.query_lang, lang]
-        at = places[pool.query_lang, lang][rows]
-        above[lang] = sum_buckets(found.above_GB, at, first, end)
-        ties += sum_buckets(found.ties_GB, at, first, end)
-    staying = beside[rows][:, [plan.languages.index(lang) for lang in pool.related_langs]].sum(axis=1)
+        found, pair = counts[pool.query_lang, lang], plan.asked[pool.query_lang, lang]
+        if pair.gold_langs not in places:
+            places[pair.gold_langs] = np.searchsorted(plan.gold_rows(pool.query_lang, pair.gold_langs), rows)
+        if pair.n_buckets == 1:
+            first, end = 0, 1
+        above[lang] = sum_buckets(found.above_GB, places[pair.gold_langs], first, end)
+        ties += sum_buckets(found.ties_GB, places[pair.gold_langs], first, end)
+    stay = _among(plan, pool.related_langs)[related.lang]
+    staying = count_related(related.first_Q, related.query, related.score, stay, rows)
     return pl.DataFrame(
         {
             "query": _begin(plan.queries)[pool.query_lang] + query,
@@ -202,7 +191,7 @@ def _relation(queries: Queries, lang: int, doc_QK: np.ndarray) -> np.ndarray:
     """What each document of a top list is to its query: 0 unrelated, 1 a gold's translation, 2 a gold."""
     rows = np.flatnonzero(queries.related.lang == lang)
     stride = int(max(doc_QK.max(initial=0), queries.related.doc.max(initial=0))) + 1
-    known = queries.related.query[rows] * stride + queries.related.doc[rows]
+    known = queries.related.query[rows].astype(np.int64) * stride + queries.related.doc[rows]
     asked = np.arange(len(doc_QK))[:, None] * stride + doc_QK
     if not len(known):
         return np.zeros(doc_QK.shape, np.uint8)

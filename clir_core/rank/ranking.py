@@ -6,19 +6,23 @@ Where vectors come from and who counts a block is passed in: threads of this pro
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 import torch
 
+from clir_core.rank.batches import batches, check_fits
 from clir_core.rank.outrank import Counts, PairCounts, Side, count_block, padded, score_pairs
 from clir_core.rank.plan import Block, Plan
 from clir_core.rank.pools import describe, rank_golds, top_lists
 from clir_core.rank.ranked import Ranked
 from clir_core.workspace import layout
-from clir_core.workspace.atomic import write_file
+from clir_core.workspace.frames import frames_into
 from clir_core.workspace.progress import Progress
 
 BLOCK_DOCUMENTS = 8192
@@ -53,21 +57,64 @@ def rank_plan(
 
     queries are each language's vectors [Q, H], in the plan's order. The plan takes in the scores of related documents.
     """
+    check_fits(plan)
     tiles = {lang: padded(found) for lang, found in queries.items()}
     score_related(plan, tiles, read)
-    blocks = plan.blocks(BLOCK_DOCUMENTS)
-    parts = count(blocks, Batch(tiles, sides(plan), plan.depth))
-    counts = total(plan, _reported(parts, len(blocks), progress))
-    ranks, skipped = rank_golds(plan, counts)
-    top = top_lists(plan, counts)
-    write_file(directory / layout.RANKS, ranks.write_parquet)
-    write_file(directory / layout.TOP, top.write_parquet)
-    return Ranked(
-        pools=describe(plan),
-        skipped=(*plan.skipped, *skipped),
-        ties=sum(int(found.ties_GB.sum()) for found in counts.values()),
-        near_ties=sum(int(found.near_G.sum()) for found in counts.values()),
-    )
+    parts = [(plan.part(list(chain(*batch))), batch) for batch in batches(plan)]
+    report = _Report(progress, sum(len(part.blocks(BLOCK_DOCUMENTS)) for part, _ in parts))
+    skipped, ties = [*plan.skipped], _Ties()
+    with frames_into(directory / layout.RANKS) as write_ranks, frames_into(directory / layout.TOP) as write_top:
+        for part, batch in parts:
+            asked = Batch(tiles, part.sides(), plan.depth)
+            counts = total(asked, report.each(count(part.blocks(BLOCK_DOCUMENTS), asked)))
+            ties.add(part, counts)
+            for pools in batch:
+                found, left_out = rank_golds(part, pools, counts)
+                write_ranks(_with_columns(found, plan.rank_languages))
+                write_top(top_lists(part, pools, counts))
+                skipped += left_out
+            # else they would stay while the next are counted
+            del asked, counts, found
+    return Ranked(pools=describe(plan), skipped=tuple(skipped), ties=ties.exact, near_ties=ties.near)
+
+
+def _with_columns(ranks: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
+    """Ranks with a column for every language that any pool holds, null where these pools do not."""
+    counts = [f"outranking_{lang}" for lang in languages]
+    absent = [pl.lit(None, pl.Int32).alias(name) for name in counts if name not in ranks.columns]
+    others = [name for name in ranks.columns if name not in counts]
+    return ranks.with_columns(absent).select(*others, *counts)
+
+
+class _Report:
+    """Says how many of all batches' blocks are done."""
+
+    def __init__(self, progress: Progress, n_blocks: int) -> None:
+        self.progress, self.n_blocks, self.done = progress, n_blocks, 0
+
+    def each(self, parts: Iterable[PairCounts]) -> Iterator[PairCounts]:
+        for part in parts:
+            yield part
+            self.done += 1
+            self.progress(self.done, self.n_blocks)
+
+
+class _Ties:
+    """Ties and near-ties of all batches: each gold's with the documents of a language once, however many count them."""
+
+    def __init__(self) -> None:
+        self.exact = self.near = 0
+        self._seen: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def add(self, plan: Plan, counts: PairCounts) -> None:
+        for (query_lang, doc_lang), found in counts.items():
+            golds = plan.asked[query_lang, doc_lang].gold_langs
+            seen = self._seen.get((query_lang, doc_lang), ())
+            new = tuple(lang for lang in golds if lang not in seen)
+            rows = np.searchsorted(plan.gold_rows(query_lang, golds), plan.gold_rows(query_lang, new))
+            self.exact += int(found.ties_GB[rows].sum())
+            self.near += int(found.near_G[rows].sum())
+            self._seen[query_lang, doc_lang] = seen + new
 
 
 def in_threads(read: ReadVectors, workers: int) -> CountBlocks:
@@ -77,15 +124,24 @@ def in_threads(read: ReadVectors, workers: int) -> CountBlocks:
         def work(block: Block) -> PairCounts:
             return rank_block(block, read(block.lang, np.arange(block.start, block.stop)), batch)
 
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with ThreadPoolExecutor(workers) as threads:
-                yield from in_turn(blocks, lambda block: threads.submit(work, block), lambda it: it.result(), workers)
-        finally:
-            torch.set_num_threads(before)
+        with _one_thread_each(), ThreadPoolExecutor(workers) as threads:
+            yield from in_turn(blocks, lambda block: threads.submit(work, block), lambda it: it.result(), workers)
 
     return count
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[int]:
+    """Torch multiplies in the thread that asks: its own threads wait for one another, long where others are at work.
+
+    Gives the number of threads that torch would have taken.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
 
 
 def in_turn(
@@ -108,18 +164,17 @@ def score_related(plan: Plan, queries: Mapping[str, torch.Tensor], read: ReadVec
     begin = np.cumsum([0, *(len(found) for found in docs.values())])
     vectors = [read(lang, found) for lang, found in docs.items() if len(found)]
     docs_RH = torch.from_numpy(np.concatenate(vectors))
-    for lang, found in plan.queries.items():
-        related = found.related
-        place = np.empty(len(related.doc), np.int64)
+
+    def score(lang: str) -> None:
+        related = plan.queries[lang].related
+        place = np.empty(len(related), np.int64)
         for i, doc_lang in enumerate(plan.languages):
             rows = related.lang == i
             place[rows] = begin[i] + np.searchsorted(docs[doc_lang], related.doc[rows])
         related.score[:] = score_pairs(queries[lang], docs_RH, related.query, place)
 
-
-def sides(plan: Plan) -> dict[tuple[str, str], Side]:
-    """Every pair's side; the scores must be filled in."""
-    return {pair: plan.side(*pair) for pair in plan.pairs()}
+    with _one_thread_each() as workers, ThreadPoolExecutor(workers) as threads:
+        list(threads.map(score, plan.queries))
 
 
 def rank_block(block: Block, vectors_DH: np.ndarray, batch: Batch) -> PairCounts:
@@ -134,25 +189,13 @@ def rank_block(block: Block, vectors_DH: np.ndarray, batch: Batch) -> PairCounts
     }
 
 
-def empty_counts(plan: Plan) -> PairCounts:
-    """The counts before the first block."""
-    depth = plan.depth
-    return {pair: Counts.empty(len(plan.gold_rows(*pair)), len(plan.queries[pair[0]]), depth) for pair in plan.pairs()}
-
-
-def total(plan: Plan, parts: Iterable[PairCounts]) -> PairCounts:
+def total(batch: Batch, parts: Iterable[PairCounts]) -> PairCounts:
     """The sum over blocks, in whatever order they come."""
-    counts = empty_counts(plan)
+    counts = {pair: Counts.empty(side, batch.depth) for pair, side in batch.sides.items()}
     for part in parts:
         for pair, found in part.items():
             counts[pair].add(found)
     return counts
-
-
-def _reported(parts: Iterable[PairCounts], n_parts: int, progress: Progress) -> Iterator[PairCounts]:
-    for done, part in enumerate(parts, 1):
-        yield part
-        progress(done, n_parts)
 
 
 def _related_docs(plan: Plan, lang: int) -> np.ndarray:

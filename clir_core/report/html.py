@@ -26,7 +26,9 @@ from clir_core.scenarios.column import Column
 HERE = Path(__file__).parent
 
 
-def render_report(result: AuditResult, ranks: pl.DataFrame, topk: pl.DataFrame, corpus: Corpus) -> str:
+def render_report(
+    result: AuditResult, ranks: pl.DataFrame | pl.LazyFrame, topk: pl.DataFrame | pl.LazyFrame, corpus: Corpus
+) -> str:
     """The whole page."""
     table, heat = summary(result), heat_map(result)
     return environment().get_template("report.html.j2").render(

@@ -23,7 +23,7 @@ MAIN_SCORE = "ndcg_at_10"
 QUERY = ("query_lang", "gold_lang", "query_id")
 
 
-def write_mteb(result: AuditResult, ranks: pl.DataFrame, directory: Path) -> list[Path]:
+def write_mteb(result: AuditResult, ranks: pl.DataFrame | pl.LazyFrame, directory: Path) -> list[Path]:
     """Write <directory>/<model>/<revision>/: a file for each scenario that is a task and was asked, and the model's."""
     # a corrected model is another model, and must not take the place of the plain one
     name = result.spec.corrected(model_name(result.spec.model)).replace(" + ", "-").replace(" ", "-")
@@ -31,7 +31,7 @@ def write_mteb(result: AuditResult, ranks: pl.DataFrame, directory: Path) -> lis
     folder = directory / name.replace("/", "__") / revision.replace("/", "__")
     written = []
     for scenario in every_scenario():
-        if scenario.mteb_task and (subsets := _subsets(scenario.name, ranks)):
+        if scenario.mteb_task and (subsets := _subsets(scenario.name, ranks.lazy())):
             path = folder / f"{scenario.mteb_task}.json"
             written.append(_write(path, _task_result(result, scenario.mteb_task, subsets)))
     written.append(_write(folder / "model_meta.json", _model_meta(result, name, revision)))
@@ -75,9 +75,9 @@ def _measures(k: int) -> Iterator[pl.Expr]:
     yield within.any().cast(pl.Float64).alias(f"hit_rate_at_{k}")
 
 
-def _subsets(scenario: str, ranks: pl.DataFrame) -> list[dict[str, Any]]:
+def _subsets(scenario: str, ranks: pl.LazyFrame) -> list[dict[str, Any]]:
     """One entry a language pair: means over queries."""
-    scores = query_scores(ranks.filter(pl.col("scenario") == scenario))
+    scores = query_scores(ranks.filter(pl.col("scenario") == scenario).select(*QUERY, "rank", "grade").collect())
     # golds come sorted by these: the order of the sums, and so their last bit, stays
     means = scores.drop("query_id").group_by("query_lang", "gold_lang", maintain_order=True).mean()
     return [_subset(row.pop("query_lang"), row.pop("gold_lang"), row) for row in means.to_dicts()]

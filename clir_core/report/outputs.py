@@ -16,7 +16,7 @@ from clir_core.workspace.atomic import write_together
 
 def write_outputs(result: AuditResult, ranked: Path, measured: Path, corpus: Corpus, out: Path) -> None:
     """Write layout.AUDIT_FILES; the two paths are the steps'. StoreError where `out` cannot be, and stays as it was."""
-    ranks, top = (pl.read_parquet(ranked / name) for name in (layout.RANKS, layout.TOP))
+    ranks, top = (pl.scan_parquet(ranked / name) for name in (layout.RANKS, layout.TOP))
     report = render_report(result, ranks, top, corpus)
 
     def write(new: Path) -> None:

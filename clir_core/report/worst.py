@@ -68,12 +68,15 @@ def snippet(text: str, length: int = SNIPPET) -> str:
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
-def worst_queries(ranks: pl.DataFrame, topk: pl.DataFrame, corpus: Corpus, n: int = 10) -> tuple[WorstQuery, ...]:
+def worst_queries(
+    ranks: pl.DataFrame | pl.LazyFrame, topk: pl.DataFrame | pl.LazyFrame, corpus: Corpus, n: int = 10
+) -> tuple[WorstQuery, ...]:
     """The n worst, each language in turn; queries whose golds are all on top are never among them."""
-    multi = ranks.filter(pl.col("scenario") == MULTI)
-    chosen = pick(multi, n)
-    golds = multi.join(chosen.select(KEY), on=KEY, how="semi").sort("rank")
-    hits = topk.filter(pl.col("scenario") == MULTI).join(chosen.select(KEY), on=KEY, how="semi").sort("position")
+    multi = ranks.lazy().filter(pl.col("scenario") == MULTI)
+    chosen = pick(multi.select(*KEY, "rank", "pool_size", "n_golds").collect(), n)
+    keys = chosen.lazy().select(KEY)
+    golds = multi.join(keys, on=KEY, how="semi").collect().sort("rank")
+    hits = topk.lazy().filter(pl.col("scenario") == MULTI).join(keys, on=KEY, how="semi").collect().sort("position")
     texts = _texts(corpus.documents, "doc_id", [*golds["doc_id"], *hits["doc_id"]])
     queries = _queries(corpus, chosen["query_id"])
     return tuple(_worst(row, _of(golds, row), _of(hits, row), texts, queries) for row in chosen.to_dicts())

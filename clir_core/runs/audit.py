@@ -13,8 +13,7 @@ from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Prov
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.tables import ENGLISH, Corpus
-from clir_core.measure.metrics import per_query, units
-from clir_core.measure.stats import aggregate
+from clir_core.measure.pieces import measure_ranks
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
 from clir_core.rank.ranked import Ranked
 from clir_core.registry.facts import Audited, Entry
@@ -24,7 +23,7 @@ from clir_core.runs.workers import Ranking, Workers
 from clir_core.sources import read_corpus
 from clir_core.spec import sha256_of, slug
 from clir_core.workspace import layout
-from clir_core.workspace.atomic import write_file, write_text
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import RESULT
 from clir_core.workspace.provenance import git_commit, versions
 from clir_core.workspace.steps import once, read_result, step_directory
@@ -106,6 +105,11 @@ def embed(
     kept = read_result(ranks / layout.EMBEDDED, Embedded) if read_result(ranks / RESULT, Ranked) else None
     if kept:
         return kept.model_copy(update={"encoded": 0, "reused": kept.encoded + kept.reused}), True
+    if not spec.runtime.jobs:
+        from clir_core.runs.rank import check_fits  # torch and numba: seconds to import
+
+        # before the costly part; jobs rank on another machine, and look there
+        check_fits(spec, corpus)
     bars = runner.bars(lambda name: f"embedding {name.removeprefix('embed-')} texts")
     found = workers.embed(spec, corpus, checkpoint, fit, bars)
     return found, not found.encoded
@@ -130,10 +134,8 @@ def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tu
     """Metrics of every query, their means and intervals, computed or done before."""
 
     def compute(scratch: Path) -> Measured:
-        rows, top = (pl.read_parquet(ranks / name) for name in (layout.RANKS, layout.TOP))
-        table = per_query(rows, top, pl.DataFrame(pl.from_arrow(corpus.queries)), spec.cutoffs)
-        write_file(scratch / layout.QUERIES, table.write_parquet)
-        return Measured(metrics=tuple(aggregate(table, units(spec.cutoffs), spec.resamples, spec.seed)))
+        queries = pl.DataFrame(pl.from_arrow(corpus.queries))
+        return measure_ranks(ranks, queries, spec.cutoffs, spec.resamples, spec.seed, scratch / layout.QUERIES)
 
     return once(directory, Measured, compute)
 

@@ -9,8 +9,10 @@ import polars as pl
 
 from clir_core.audit.corrections import Correction, fit_correction
 from clir_core.audit.result import Embedded, TableRead
+from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
+from clir_core.rank import batches
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.ranked import Ranked
 from clir_core.rank.ranking import CountBlocks, in_threads, rank_plan
@@ -41,6 +43,11 @@ def rank_once(asked: Ranking, bars: Bars, count: CountRows = in_this_process) ->
         return rank_corpus(plan, corpus, embedded, scratch, bars("rank"), correction, count)
 
     return once(directory, Ranked, compute)
+
+
+def check_fits(spec: AuditSpec, corpus: Corpus) -> None:
+    """SpecError where this machine has not the memory to rank what the audit asks for, whatever the vectors."""
+    batches.check_fits(make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed))
 
 
 def rank_corpus(

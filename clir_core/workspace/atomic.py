@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from clir_core.workspace.storage import explained
@@ -33,11 +33,24 @@ def write_bytes(path: Path, data: bytes, mode: int = READABLE) -> None:
 
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """Have a file written by `write`, which gets a path of the same name elsewhere. StoreError where it cannot be."""
-    with explained(path), _beside(path) as scratch:
+    with explained(path), new_file(path) as scratch:
         write(scratch)
-        _sync(scratch)
-        scratch.replace(path)
-        _sync(path.parent)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A path of the same name elsewhere: what is there at the end takes its place. StoreError where it cannot.
+
+    Errors of the block itself are its own.
+    """
+    with ExitStack() as stack:
+        with explained(path):
+            scratch = stack.enter_context(_beside(path))
+        yield scratch
+        with explained(path):
+            _sync(scratch)
+            scratch.replace(path)
+            _sync(path.parent)
 
 
 def write_folder(path: Path, write: Callable[[Path], object], replace: bool = False) -> None:

@@ -29,7 +29,7 @@ from clir_core.model.checkpoint import BUNDLED, resolve
 from clir_core.rank.outrank import TILE, PairCounts, padded
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.pools import rank_golds, top_lists
-from clir_core.rank.ranking import Batch, in_threads, score_related, sides, total
+from clir_core.rank.ranking import Batch, in_threads, score_related, total
 from clir_core.scenarios import SCENARIOS
 from clir_core.scenarios.pool import Pool
 from clir_core.sources import read_corpus
@@ -42,8 +42,9 @@ def ours(plan: Plan, documents: Vectors, queries: Vectors) -> tuple[pl.DataFrame
     tiles = {lang: padded(vectors) for lang, vectors in queries.items()}
     score_related(plan, tiles, lambda lang, numbers: documents[lang][numbers])
     count = in_threads(lambda lang, numbers: documents[lang][numbers], 2)
-    counts = total(plan, count(plan.blocks(8192), Batch(tiles, sides(plan), plan.depth)))
-    return rank_golds(plan, counts)[0], counts
+    batch = Batch(tiles, plan.sides(), plan.depth)
+    counts = total(batch, count(plan.blocks(8192), batch))
+    return rank_golds(plan, plan.pools, counts)[0], counts
 
 
 def product_alone(plan: Plan, documents: Vectors, queries: Vectors) -> None:
@@ -52,7 +53,7 @@ def product_alone(plan: Plan, documents: Vectors, queries: Vectors) -> None:
 
     def work(lang: str) -> None:
         docs_DH, scores_TT = padded(documents[lang]), torch.empty(TILE, TILE)
-        for query_lang in (asker for asker, doc_lang in plan.pairs() if doc_lang == lang):
+        for query_lang in (asker for asker, doc_lang in plan.asked if doc_lang == lang):
             for at in range(0, len(docs_DH), TILE):
                 for query_at in range(0, len(tiles[query_lang]), TILE):
                     torch.mm(tiles[query_lang][query_at : query_at + TILE], docs_DH[at : at + TILE].T, out=scores_TT)
@@ -143,7 +144,7 @@ def main() -> None:
     ours(plan, documents, queries)  # compiles the kernel
     for _ in range(asked.rounds):
         (ranks, counts), alone = timed(ours, plan, documents, queries)
-        _, listing = timed(top_lists, plan, counts)
+        _, listing = timed(top_lists, plan, plan.pools, counts)
         _, product = timed(product_alone, plan, documents, queries)
         _, whole = timed(rival, plan, documents, queries, True)
         theirs, apart = timed(rival, plan, documents, queries, False)

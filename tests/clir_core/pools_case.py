@@ -13,7 +13,7 @@ import polars as pl
 from brute_force import Case, Qrel, Text
 from hypothesis import strategies as st
 
-from clir_core.rank import ranking
+from clir_core.rank import batches, ranking
 from clir_core.rank.outrank import PairCounts
 from clir_core.rank.plan import Block, Plan, make_plan
 from clir_core.rank.ranked import Ranked
@@ -35,9 +35,14 @@ class Measured:
 
 
 def measure(
-    case: Case, block: int = 8192, shuffle: int | None = None, scenarios: tuple[ScenarioName, ...] = SCENARIOS
+    case: Case,
+    block: int = 8192,
+    shuffle: int | None = None,
+    scenarios: tuple[ScenarioName, ...] = SCENARIOS,
+    batch: int = 2**30,
 ) -> Measured:
-    """The library's whole way from vectors to ranks, in blocks of this size, in an order shuffled by this seed."""
+    """The library's whole way from vectors to ranks: in blocks of this size, in an order shuffled by this seed, in
+    batches of so many bytes."""
 
     def vectors(ids: pl.Series) -> np.ndarray:
         dim = len(next(iter(case.vectors.values())))
@@ -51,7 +56,11 @@ def measure(
         blocks = blocks if shuffle is None else random.Random(shuffle).sample(blocks, len(blocks))
         return (rank_block(one, docs[one.lang][one.start : one.stop], batch) for one in blocks)
 
-    with tempfile.TemporaryDirectory() as folder, patch.object(ranking, "BLOCK_DOCUMENTS", block):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(ranking, "BLOCK_DOCUMENTS", block),
+        patch.object(batches, "BATCH_BYTES", batch),
+    ):
         ranked = rank_plan(
             plan, queries, lambda lang, numbers: docs[lang][numbers], count, Path(folder), lambda done, todo: None
         )

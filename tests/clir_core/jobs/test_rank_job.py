@@ -22,7 +22,7 @@ from clir_core.jobs.cluster import n_cpus
 from clir_core.jobs.rank import in_tasks
 from clir_core.jobs.workers import encoders
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.rank import ranking
+from clir_core.rank import batches, ranking
 from clir_core.rank.plan import make_plan
 from clir_core.rank.ranked import Ranked
 from clir_core.rank.store import VectorTable, rows
@@ -138,6 +138,21 @@ def test_the_size_of_a_block_changes_no_bit(
     n_blocks = 3 * -(-72 // block)
     assert seen == [(done, n_blocks) for done in range(1, n_blocks + 1)]
     assert same_files(tmp_path, result)
+
+
+def test_the_size_of_a_batch_changes_no_bit(
+    result: Path, corpus: Corpus, embedded: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 40_000)
+    ranked_in(tmp_path / "one", corpus, embedded)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 100_000)
+    seen: list[tuple[int, int]] = []
+    ranked_in(tmp_path / "many", corpus, embedded, progress=lambda *counts: seen.append(counts))
+    # every batch goes over its languages' documents again, and all are reported as one work
+    assert len(seen) > 9 and seen == [(done, len(seen)) for done in range(1, len(seen) + 1)]
+    assert same_files(tmp_path / "one", tmp_path / "many")
+    for name in ("ranks.parquet", "topk.parquet"):
+        assert pl.read_parquet(tmp_path / "many" / name).equals(pl.read_parquet(result / name))
 
 
 @pytest.mark.slow

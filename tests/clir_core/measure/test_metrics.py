@@ -1,18 +1,26 @@
 """Every metric against the brute force, trec_eval's against ir_measures, and all of them against sums done by hand."""
 
 import random
+import tempfile
 from dataclasses import replace
 from math import isclose
+from pathlib import Path
+from unittest.mock import patch
 
 import ir_measures
 import polars as pl
 import pytest
 from brute_force import Case, Key, Qrel, Text, Values, answers, metrics
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from ir_measures import RR, R, Success, nDCG
+from polars.testing import assert_frame_equal
 from pools_case import LANGS, cases, make_case, measure, parallel
 
+from clir_core.measure import pieces
 from clir_core.measure.metrics import QUERY, per_query, units
+from clir_core.measure.pieces import measure_ranks
+from clir_core.measure.stats import aggregate
 
 
 def table_of(case: Case, cutoffs: tuple[int, ...]) -> pl.DataFrame:
@@ -56,6 +64,22 @@ def test_a_parallel_corpus_with_graded_golds(span: int) -> None:
         Qrel(query.id, grade, f"g{(i // 3 + grade) % 12}") for i, query in enumerate(queries) for grade in (1, 2, 4)
     ]
     check(make_case(docs, queries, qrels, span=span, cutoff=10))
+
+
+@given(cases(), st.integers(1, 60))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_pools_taken_some_at_a_time_give_the_same_bits(case: Case, rows: int) -> None:
+    found, asked = measure(case), pl.DataFrame(pl.from_arrow(case.corpus().queries))
+    whole = per_query(found.ranks, found.top, asked, (1, 3))
+    with tempfile.TemporaryDirectory() as folder, patch.object(pieces, "ROWS", rows):
+        place = Path(folder)
+        found.ranks.write_parquet(place / "ranks.parquet", row_group_size=7)
+        found.top.write_parquet(place / "topk.parquet", row_group_size=5)
+        measured = measure_ranks(place, asked, (1, 3), 50, 0, place / "queries.parquet")
+        table = pl.read_parquet(place / "queries.parquet")
+    assert_frame_equal(table, whole, check_exact=True)
+    # not a number is not equal to itself
+    assert repr(measured.metrics) == repr(tuple(aggregate(whole, units((1, 3)), 50, 0)))
 
 
 def test_every_column_has_a_unit_and_every_unit_a_column() -> None:
@@ -281,3 +305,14 @@ def test_only_parallel_queries_that_both_were_asked_are_compared() -> None:
     assert paired == [("multi", None, "de", "de/q")]
     unanswered = replace(case, qrels=(BOTH[0], Qrel("en/q", 1, doc="en/a"), case.qrels[2]))
     assert not [key for key in figures(unanswered, (1,)) if key[1] is None]
+
+
+def test_a_ranking_that_could_ask_nothing_has_no_figures(tmp_path: Path) -> None:
+    case = listed(FOUR, {DE: ["de/a"], EN: []}, [Qrel("de/q", 1, doc="de/a")])
+    found = measure(case, scenarios=("cross",))
+    assert found.ranks.is_empty()
+    found.ranks.write_parquet(tmp_path / "ranks.parquet")
+    found.top.write_parquet(tmp_path / "topk.parquet")
+    asked = pl.DataFrame(pl.from_arrow(case.corpus().queries))
+    assert measure_ranks(tmp_path, asked, (1,), 50, 0, tmp_path / "queries.parquet").metrics == ()
+    assert pl.read_parquet(tmp_path / "queries.parquet").equals(per_query(found.ranks, found.top, asked, (1,)))

@@ -1,7 +1,7 @@
 """The counting kernel against plain numpy, on random and on nasty blocks; and its scores, bit for bit."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,19 +22,20 @@ class Block:
     bucket: np.ndarray
     related: list[list[int]]
     thresholds: list[list[float]]
+    n_buckets: int = 10
 
     @property
     def side(self) -> Side:
         related_first, related = _ragged(self.related, np.int64)
         threshold_first, threshold = _ragged(self.thresholds, np.float32)
-        return Side(related_first, related, threshold_first, threshold)
+        return Side(related_first, related, threshold_first, threshold, self.n_buckets)
 
     def count(self, depth: int, cuts: tuple[int, ...] = (), order: list[int] | None = None) -> Counts:
         """The kernel's answer, with the documents cut into blocks at these places, added up in this order."""
         edges = [0, *cuts, len(self.docs)]
         blocks = list(pairwise(edges))
         queries_QH, side = padded(self.queries), self.side
-        counts = Counts.empty(len(side.threshold), len(self.queries), depth)
+        counts = Counts.empty(side, depth)
         for start, stop in [blocks[i] for i in order] if order else blocks:
             docs_DH = padded(self.docs[start:stop])
             counts.add(count_block(queries_QH, side, docs_DH, start, stop - start, self.bucket[start:stop], depth))
@@ -49,7 +50,7 @@ def _ragged(rows: list[list], dtype: type) -> tuple[np.ndarray, np.ndarray]:
 def brute(block: Block, depth: int) -> Counts:
     """Every count by comparing one document at a time; every top list by sorting."""
     scores_QD = (block.queries.astype(np.float64) @ block.docs.astype(np.float64).T).astype(np.float32)
-    expected = Counts.empty(sum(map(len, block.thresholds)), len(block.queries), depth)
+    expected = Counts.empty(block.side, depth)
     g = 0
     for query, line in enumerate(scores_QD):
         for threshold in np.array(block.thresholds[query], np.float32):
@@ -125,7 +126,7 @@ def test_queries_without_thresholds_or_related_documents_have_only_a_top_list() 
 
 def test_no_query_at_all_counts_nothing() -> None:
     block = Block(np.zeros((0, 3), np.float32), np.ones((4, 3), np.float32), np.zeros(4, np.int8), [], [])
-    assert_equal(block.count(2), Counts.empty(0, 0, 2))
+    assert_equal(block.count(2), Counts.empty(block.side, 2))
 
 
 def test_equal_scores_keep_the_lowest_numbers_in_whatever_order_blocks_come() -> None:
@@ -157,12 +158,26 @@ def test_documents_of_other_buckets_are_counted_there() -> None:
 def test_related_documents_outrank_one_another_on_ties(rows: list[list[tuple[int, int]]]) -> None:
     first, score = _ragged([[score for score, _ in row] for row in rows], np.float32)
     lang = _ragged([[lang for _, lang in row] for row in rows], np.int64)[1]
-    expected = [
-        [sum(other >= mine and name == wanted for j, (other, name) in enumerate(row) if j != i) for wanted in range(3)]
-        for row in rows
-        for i, (mine, _) in enumerate(row)
-    ]
-    assert count_related(first, score, lang, 3).tolist() == expected
+    query = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    for wanted in ((0,), (1, 2), ()):
+        expected = [
+            sum(other >= mine and name in wanted for j, (other, name) in enumerate(row) if j != i)
+            for row in rows
+            for i, (mine, _) in enumerate(row)
+        ]
+        some = np.arange(len(score))[::2]
+        assert count_related(first, query, score, np.isin(lang, wanted), some).tolist() == expected[::2]
+
+
+@given(st.integers(0, 99), st.integers(1, 600))
+@settings(max_examples=10, deadline=None, derandomize=True)
+def test_one_bucket_counts_what_ten_do_together(seed: int, n_docs: int) -> None:
+    block = make_block(5, n_docs, 2, seed, near=True)
+    ten, one = block.count(3), replace(block, n_buckets=1).count(3)
+    assert one.above_GB.tolist() == ten.above_GB.sum(axis=1, keepdims=True).tolist()
+    assert one.ties_GB.tolist() == ten.ties_GB.sum(axis=1, keepdims=True).tolist()
+    for name in ("near_G", "top_score_QK", "top_doc_QK"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(ten, name))
 
 
 # --- real vectors: the same two vectors score the same bits, wherever they lie -------------------------------------

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,7 @@ from pools_case import Measured, cases, make_case, measure, parallel
 
 from clir_core.corpus.tables import Skipped
 from clir_core.errors import CorpusError, SpecError
+from clir_core.rank import batches
 from clir_core.rank.pools import describe
 from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.scenarios.pool import bucket_of
@@ -77,6 +79,17 @@ def test_blocks_of_any_size_in_any_order_give_the_same_frames(case: Case, block:
     assert whole.ranks.equals(cut.ranks)
     assert whole.top.equals(cut.top)
     assert whole.ranked == cut.ranked
+
+
+@given(cases(), st.integers(0, 3000), st.integers(1, 3000))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_batches_and_row_groups_of_any_size_give_the_same_frames(case: Case, batch: int, chunk: int) -> None:
+    whole = measure(case)
+    with patch.multiple(batches, CHUNK_BYTES=chunk):
+        cut = measure(case, 3, 1, batch=batch)
+    assert whole.ranks.equals(cut.ranks)
+    assert whole.top.equals(cut.top)
+    assert whole.ranked == cut.ranked  # ties that two batches see count once
 
 
 @given(cases(), st.integers(0, 99))

@@ -15,7 +15,7 @@ from clir_core.runs.audit import Finished, audit, embed_only
 from clir_core.runs.here import Here
 from clir_core.runs.kept import finished
 from clir_core.runs.runner import Runner
-from clir_core.workspace import layout
+from clir_core.workspace import layout, memory
 
 STEPS = ["read corpus", "resolve model", "embed corpus", "rank golds", "compute metrics", "report", "register audit"]
 
@@ -49,6 +49,14 @@ def test_it_writes_the_files_and_enters_the_registry(first: tuple[Finished, Runn
     assert {file.name for file in done.out.iterdir()} == set(layout.AUDIT_FILES)
     assert load_audit(done.out).result == done.result
     assert done.news and done.news.by == "me" and Registry(spec.workspace).get(done.entry.checkpoint) == done.entry
+
+
+def test_what_cannot_fit_is_refused_before_anything_is_encoded(
+    spec: AuditSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 100)
+    with pytest.raises(SpecError, match=r"GiB of memory, and 0\.0 GiB are available; "):
+        audit(spec.model_copy(update={"workspace": tmp_path}), Nobody(), Runner())
 
 
 def test_again_nothing_is_computed_and_nothing_written(first: tuple[Finished, Runner], spec: AuditSpec) -> None:
