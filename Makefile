@@ -76,6 +76,7 @@ bench: $(READY)  ## the benchmarks whose figures stand in docs/benchmarks.md; XQ
 	$(BIN)/python tests/bench/rank.py
 	$(BIN)/python tests/bench/memory.py
 	$(BIN)/python tests/bench/registry.py
+	$(BIN)/python tests/bench/starts.py
 
 ui: $(READY)  ## the Prefect UI over the runs of `make audit` and `make align`, on http://127.0.0.1:4200, behind a password
 	@test -s .clir/prefect/auth || { echo 'Nothing to show yet: run `make audit` first.'; exit 1; }
