@@ -1,11 +1,11 @@
-"""`clir audit` and `clir embed`."""
+"""`clir audit`."""
 
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import CliImplicitFlag
 
-from clir_core.audit.spec import AuditSpec, EmbedSpec
+from clir_core.audit.spec import AuditSpec
 from clir_core.workspace import layout
 from flows.commands.console import ME, WITHOUT_SERVER, say_errors_once, say_steps, spec_of
 
@@ -20,21 +20,6 @@ class Audit(AuditSpec):
         spec = spec_of(self, AuditSpec)
         out = (_kept(spec) or _with_server(spec)) if self.server else _without_server(spec)
         _print(out)
-
-
-class Embed(EmbedSpec):
-    """Put a corpus's vectors into LanceDB, ahead of the audits that will rank them."""
-
-    def cli_cmd(self) -> None:
-        """Embed, and say how much there was to do."""
-        from flows.server import prefect_server
-
-        with prefect_server(self.workspace):
-            from flows.embed import embed
-
-            say_errors_once()
-            embedded = embed(spec_of(self, EmbedSpec))
-        print(f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there: {embedded.documents.uri}")
 
 
 def _without_server(spec: AuditSpec) -> Path:

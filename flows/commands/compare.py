@@ -9,8 +9,14 @@ class Compare(CompareSpec):
 
     def cli_cmd(self) -> None:
         """Compare, and say what became better or worse."""
+        from clir_core.measure import gate
+        from clir_core.registry.registry import Registry
         from flows.server import prefect_server
 
+        # what is wrong is said before a server starts
+        gate.check(self.gate)
+        for named in filter(None, (self.before, self.after)):
+            Registry(self.workspace).find(named)
         with prefect_server(self.workspace):
             from flows.compare import compare
 

@@ -9,15 +9,16 @@ class Nightly(NightlySpec):
 
     def cli_cmd(self) -> None:
         """Go through the watch list, and say what came of each audit."""
-        from clir_core.registry.watch import read_watch_list
+        from clir_core.runs.nightly import read_night
         from flows.server import prefect_server
 
-        read_watch_list(self.watch)  # what is wrong with it is said before a server starts
+        spec = spec_of(self, NightlySpec)
+        read_night(spec)  # what is wrong with it is said before a server starts
         with prefect_server(self.workspace):
             from flows.nightly import nightly
 
             say_errors_once()
-            summary = nightly(spec_of(self, NightlySpec))
+            summary = nightly(spec)
         for one in summary.judged:
             print(f"{one.family}, {one.name}: {one.outcome}. {one.reason}")
         print(f"{len(summary.judged)} audited, {summary.known} known before, {len(summary.waiting)} not complete yet")

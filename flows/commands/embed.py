@@ -1,0 +1,25 @@
+"""`clir embed`."""
+
+from clir_core.audit.spec import EmbedSpec
+from flows.commands.console import say_errors_once, spec_of
+
+
+class Embed(EmbedSpec):
+    """Put a corpus's vectors into LanceDB, ahead of the audits that will rank them."""
+
+    def cli_cmd(self) -> None:
+        """Embed, and say how much there was to do."""
+        from clir_core.model.device import dtype_of, has_gpu_here
+        from clir_core.runs.audit import read, resolved
+        from flows.server import prefect_server
+
+        spec = spec_of(self, EmbedSpec)
+        # what is wrong is said before a server starts
+        read(spec)
+        resolved(spec, dtype_of(has_gpu_here()))
+        with prefect_server(spec.workspace):
+            from flows.embed import embed
+
+            say_errors_once()
+            embedded = embed(spec)
+        print(f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there: {embedded.documents.uri}")
