@@ -23,13 +23,14 @@ import torch
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.jobs.cluster import cluster
-from clir_core.jobs.embed import embed_corpus
-from clir_core.jobs.rank import open_read
+from clir_core.jobs.workers import encoders
 from clir_core.model.checkpoint import BUNDLED, resolve
 from clir_core.rank.outrank import TILE, PairCounts, padded
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.pools import rank_golds, top_lists
 from clir_core.rank.ranking import Batch, in_threads, score_related, total
+from clir_core.runs.embed import embed_corpus
+from clir_core.runs.rank import open_read
 from clir_core.scenarios import SCENARIOS
 from clir_core.scenarios.pool import Pool
 from clir_core.sources import read_corpus
@@ -122,7 +123,11 @@ def main() -> None:
     checkpoint = resolve(spec.model, spec.encoding, spec.workspace / "models", "float32")
     with cluster(None):  # encodes on the first run only
         embedded = embed_corpus(
-            corpus, checkpoint, spec, lambda kind: lambda done, todo: print(f"\r{kind}: {done} of {todo}", end="")
+            corpus,
+            checkpoint,
+            spec,
+            lambda kind: lambda done, todo: print(f"\r{kind}: {done} of {todo}", end=""),
+            encoders=encoders,
         )
     started = time.perf_counter()
     plan = make_plan(corpus, corpus.languages, SCENARIOS, 10, 0)
