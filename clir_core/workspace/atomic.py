@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from clir_core.workspace.layout import LOCK
+from clir_core.workspace.locks import locked
 from clir_core.workspace.storage import explained
 
 READABLE = 0o644
@@ -76,10 +78,11 @@ def write_folder(path: Path, write: Callable[[Path], object], replace: bool = Fa
 def write_together(folder: Path, names: Sequence[str], write: Callable[[Path], object]) -> None:
     """Have these files and folders written by `write` and put into `folder` in this order, all once all are complete.
 
-    Errors are those of the writing: who knows what the files are says what to do.
+    Of two runs at one folder the second waits. Errors are those of the writing: who knows what the files are says what
+    to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
+    with locked(folder / LOCK), tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
         new = Path(scratch)
         write(new)
         _sync_all(new)

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from clir_core.errors import AlignError, StoreError
 from clir_core.workspace.atomic import sweep, write_file, write_folder, write_text, write_together
+from clir_core.workspace.layout import LOCK
 
 Write = Callable[[Path, str], None]
 
@@ -30,7 +32,7 @@ ways = pytest.mark.parametrize("write", WAYS.values(), ids=WAYS.keys())
 
 def content(path: Path) -> list[str]:
     files = [path] if path.is_file() else sorted(path.rglob("*"))
-    return [file.read_text() for file in files if file.is_file()]
+    return [file.read_text() for file in files if file.is_file() and file.name != LOCK]
 
 
 @ways
@@ -40,6 +42,15 @@ def test_what_was_there_is_replaced_and_nothing_is_left_beside_it(write: Write, 
         write(path, text)
         assert content(path) == [text]
         assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["text", "file", "together"])
+def test_two_at_one_place_do_not_meet(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "one"
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda turn: WAYS[name](path, str(turn)), range(40)))
+    assert len(content(path)) == 1
+    assert list(path.parent.iterdir()) == [path]
 
 
 @ways
@@ -66,7 +77,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
     path = tmp_path / "one"
     write(path, "x")
     (move,) = [at for at, (what, _) in enumerate(done) if what == "move"]
-    wanted = [file.stat().st_ino for file in [path, *path.rglob("*")] if file.is_file()]
+    wanted = [file.stat().st_ino for file in [path, *path.rglob("*")] if file.is_file() and file.name != LOCK]
     assert {("sync", inode) for inode in wanted} <= set(done[:move])
     assert done[move + 1 :] == [("sync", (tmp_path if write is not WAYS["together"] else path).stat().st_ino)]
 
