@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from clir_core.audit.claim import Claim
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
@@ -13,12 +14,16 @@ from clir_core.spec import Spec
 
 
 class MetricRow(Figure):
-    """One aggregate: the mean over queries with its 95 % bootstrap interval."""
+    """One aggregate: the mean over queries with its 95 % interval over clusters of them."""
 
     value: float
     low: float
     high: float
     n: int = Field(description="Queries that the mean is over")
+    clusters: int | None = Field(
+        None, description="Clusters of these queries; null in results of before, which had none"
+    )
+    p: float | None = Field(None, description="Two-sided, of no preference; null for a metric that no value of says so")
     unit: str
 
 
@@ -80,7 +85,8 @@ class AuditResult(Spec):
     name: str
     spec: AuditSpec
     languages: tuple[str, ...] = Field(description="English first")
-    verdict: tuple[str, ...] = Field(description="One sentence a language and direction")
+    verdict: tuple[str, ...] = Field(description="The headline, then what is said of each language, worst first")
+    claims: tuple[Claim, ...] = Field((), description="What the verdict says, worst first; empty in results of before")
     provenance: Provenance
     pools: tuple[PoolInfo, ...]
     metrics: tuple[MetricRow, ...]

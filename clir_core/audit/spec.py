@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.scenarios import SCENARIOS, ScenarioName
@@ -73,8 +73,21 @@ class _Measures(_Texts):
         None, min_length=1, description="The corpus to fit it on; None means #train for #test, #fit for #dev"
     )
     correction_alpha: float = Field(FULL_SHIFT, ge=0, description="Share of its vector that shift moves documents by")
-    seed: int = Field(0, ge=0, description="Of the hash buckets of share(p) and of the bootstrap")
-    resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the queries")
+    seed: int = Field(0, ge=0, description="Of the hash buckets of share(p)")
+    min_inclination: float = Field(
+        0.05, ge=0, le=1, description="The net share of all queries from which on an inclination is claimed"
+    )
+    min_retrieval: float = Field(
+        0.1, ge=0, le=1, description="The monolingual acc@1 below which nothing is said of preference"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, asked: Any) -> Any:
+        """Specs of before named the resamples of a bootstrap, which intervals have no more."""
+        if isinstance(asked, dict) and "resamples" in asked:
+            return {name: value for name, value in asked.items() if name != "resamples"}
+        return asked
 
     @field_validator("correction_fit", "correction_alpha")
     @classmethod

@@ -1,106 +1,128 @@
-"""The verdict: what the figures say about each language, in sentences."""
+"""The verdict in words: a headline that says what is worst, where and how badly, and a sentence or two a language.
 
-from collections.abc import Iterator, Sequence
+Every sentence comes from a claim; nothing is decided here. Pages, terminals, cards and histories take these sentences.
+"""
 
-from clir_core.audit.figure import by_key
-from clir_core.audit.result import MetricRow
+from collections.abc import Sequence
+
+from clir_core.audit.claim import INCLINATIONS, Claim, ClaimName, Side
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH
-from clir_core.scenarios.distractor import NAME as DISTRACTOR
-from clir_core.scenarios.label import Key
-from clir_core.scenarios.multi import NAME as MULTI
 
-# how far from even a pull must be, interval included, before a sentence names a favourite
-NOTABLE_PULL = 0.1
-# complete@k below these: the other version is buried, often behind, sometimes behind
-BURIED, OFTEN, SOMETIMES = 0.5, 0.8, 0.95
-
-
-def verdict(rows: Sequence[MetricRow], model: str, languages: Sequence[str], k: int) -> tuple[str, ...]:
-    """The answer first, then for every language both directions. `languages` are those beside English."""
-    figures = by_key(rows)
-    sentences = [sentence for lang in languages for sentence in _of_language(figures, lang, k)]
-    return (_answer(figures, model, languages), *sentences)
+# net share of the queries from which on an inclination is called so
+CLEAR, SEVERE = 0.15, 0.4
+_SHOWN = 4
+TITLES: dict[ClaimName, str] = {
+    "english_inclination": "English inclination",
+    "own_language_inclination": "own-language inclination",
+    "x_inclination": "inclination to the other language, whatever the query's",
+    "other_language_inclination": "other-language inclination",
+    "none_found": "no inclination found",
+    "cannot_say": "cannot say",
+    "cannot_retrieve": "cannot retrieve",
+}
 
 
-Figures = dict[Key, MetricRow]
+def verdict(claims: Sequence[Claim], model: str) -> tuple[str, ...]:
+    """The headline first, then what is said of each language. `claims` come worst first."""
+    return (headline(claims, model), *map(sentence, claims))
 
 
-def _answer(figures: Figures, model: str, languages: Sequence[str]) -> str:
-    english = [lang for lang in languages if _favours_english(figures, lang)]
-    own = [lang for lang in languages if _buries_english(figures, lang)]
-    parts = []
-    if english:
-        parts.append(f"favours English over {_names(english)}")
-    if own:
-        parts.append(f"favours the query's own language over English in {_names(own)}")
-    if not parts:
-        # not the pulls themselves: where nothing outranks a gold there are none
-        asked = ((MULTI, "max_at_r"), (DISTRACTOR, "inclination_rate"))
-        measured = any((scenario, lang, lang, metric) in figures for scenario, metric in asked for lang in languages)
-        parts.append(
-            "favours neither English nor the query's language" if measured else "was not asked about inclination"
-        )
-    return f"{model} {' and '.join(parts)}."
+def headline(claims: Sequence[Claim], model: str) -> str:
+    """What is worst, where, and how badly; then what cannot be said."""
+    inclined = [claim for claim in claims if claim.is_inclination]
+    parts = [f"{model}: {_inclined(inclined)}"] if inclined else []
+    rest = [
+        ("cannot_retrieve", "it cannot retrieve in"),
+        ("cannot_say", "too little to say of"),
+        ("none_found", "none found in"),
+    ]
+    for name, said in rest:
+        langs = [claim.language for claim in claims if claim.claim == name]
+        if langs:
+            said = "no inclination found in" if name == "none_found" and not inclined else said
+            parts.append(f"{said} {_names(langs)}")
+    if not claims:
+        parts = ["it was not asked about inclination"]
+    if not inclined:
+        return f"{model}: {'; '.join(parts)}."
+    return f"{'; '.join(parts)}."
 
 
-def _favours_english(figures: Figures, lang: str) -> bool:
-    row = figures.get((DISTRACTOR, lang, lang, "pull(x)"))
-    return row is not None and _toward(row, ENGLISH)
+def _inclined(claims: Sequence[Claim]) -> str:
+    kinds = [[one for one in claims if one.claim == name] for name in INCLINATIONS]
+    kinds = sorted(filter(None, kinds), key=lambda kind: -abs(kind[0].size or 0))
+    said = [f"{severity(kind[0])} {title(kind[0])} in {_names([one.language for one in kind])}" for kind in kinds]
+    worst = f"worst in {language_name(claims[0].language)}, where " if len(claims) > 1 else ""
+    return f"{', '.join(said)}: {worst}{_suffers(claims[0])}"
 
 
-def _buries_english(figures: Figures, lang: str) -> bool:
-    row = figures.get((MULTI, lang, lang, "pull(en)"))
-    return row is not None and _toward(row, lang)
+def title(claim: Claim) -> str:
+    """What a claim is called."""
+    if claim.claim == "x_inclination":
+        return f"{language_name(claim.language)} inclination"
+    return TITLES[claim.claim]
 
 
-def _of_language(figures: Figures, lang: str, k: int) -> Iterator[str]:
-    sentence = _both_versions(figures, lang, lang, "pull(en)", k)
-    if sentence:
-        yield sentence
-    sentence = _both_versions(figures, ENGLISH, lang, "pull(x)", k)
-    if sentence:
-        yield sentence
-    rate = figures.get((DISTRACTOR, lang, lang, "inclination_rate"))
-    if rate:
-        name, span = language_name(lang), f"{_percent(rate.low)} to {_percent(rate.high)}"
-        yield (
-            f"{name} queries: an unrelated English document outranks the relevant {name} one for "
-            f"{_percent(rate.value)} of the queries ({span})."
-        )
+def severity(claim: Claim) -> str:
+    """How badly, in a word; empty where nobody wins."""
+    size = abs(claim.size or 0)
+    if not claim.is_inclination:
+        return ""
+    return "slight" if size < CLEAR else "clear" if size < SEVERE else "severe"
 
 
-def _both_versions(figures: Figures, query_lang: str, lang: str, pull_name: str, k: int) -> str | None:
-    """How the version in the other language fares, and whose documents stand before it."""
-    complete = figures.get((MULTI, query_lang, lang, f"complete@{k}"))
-    worst = figures.get((MULTI, query_lang, lang, "max_at_r"))
-    if complete is None or worst is None:
-        return None
-    query, other = language_name(query_lang), language_name(lang if query_lang == ENGLISH else ENGLISH)
-    asked = f"{query} queries" if query_lang != ENGLISH else f"English queries beside {language_name(lang)}"
-    found = f"both versions are among the first {k} for {_percent(complete.value)} of the queries"
-    mean = f"the later one at rank {worst.value:,.1f} on average"
-    pull = figures.get((MULTI, query_lang, lang, pull_name))
-    if complete.value >= SOMETIMES or pull is None or not _toward(pull, query_lang):
-        return f"{asked}: {found}, {mean}."
-    return f"{asked}: the {other} version {_falls(complete.value)} {query} documents; {found}, {mean}."
+def sentence(claim: Claim) -> str:
+    """What is said of one language."""
+    name = language_name(claim.language)
+    if claim.claim == "cannot_retrieve":
+        return f"{name}: cannot retrieve. {claim.reason}; nothing is said of preference."
+    lead = f"{name}: {severity(claim)} {title(claim)}" if claim.is_inclination else f"{name}: {title(claim)}"
+    lead = f"{lead}, {claim.reason}" if claim.reason else lead
+    return " ".join([f"{lead}.", *(_of_side(side, claim.language) for side in claim.sides)])
 
 
-def _toward(pull: MetricRow, lang: str) -> bool:
-    """Whether a pull clearly favours this language over the other one."""
-    return pull.low > NOTABLE_PULL if lang == ENGLISH else pull.high < -NOTABLE_PULL
+def _suffers(claim: Claim) -> str:
+    """'a net 31 % of the Thai queries (25 % to 37 %) put more unrelated English documents above ...'."""
+    side = max((side for side in claim.sides if side.lean), key=lambda side: abs(side.size))
+    winner = language_name(ENGLISH if side.lean == "en" else claim.language)
+    return f"{_net(side)} put more unrelated {winner} documents above a relevant one than chance would"
 
 
-def _falls(complete: float) -> str:
-    if complete < BURIED:
-        return "is buried by"
-    return "often falls behind" if complete < OFTEN else "can fall behind"
+def _net(side: Side) -> str:
+    low, high = sorted((abs(side.low), abs(side.high))) if side.low * side.high > 0 else (0.0, abs(side.high))
+    asked = language_name(side.query_lang)
+    return f"a net {percent(abs(side.size))} of the {asked} queries ({percent(low)} to {percent(high)})"
+
+
+def _of_side(side: Side, lang: str) -> str:
+    name, asked = language_name(lang), f"{language_name(side.query_lang)} queries"
+    few = f" in only {side.clusters} groups" if 0 < side.clusters < 20 else ""
+    toward = "English" if side.size >= 0 else name
+    net = (
+        f"{asked}: net {percent(abs(side.size))} toward {toward} ({signed(side.low)} to {signed(side.high)}, "
+        f"{side.n:,} queries{few})"
+    )
+    if side.english_first is None or side.x_first is None:
+        return f"{net}."
+    return (
+        f"{net}; an unrelated English document comes first for {percent(side.english_first)}, an unrelated {name} one "
+        f"for {percent(side.x_first)}."
+    )
 
 
 def _names(languages: Sequence[str]) -> str:
     names = [language_name(lang) for lang in languages]
+    if len(names) > _SHOWN:
+        return f"{len(names)} languages ({', '.join(names[:_SHOWN])}, ...)"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _percent(rate: float) -> str:
+def percent(rate: float) -> str:
+    """A share as sentences say it: no 0 % or 100 % that is not one."""
     return f"{100 * rate:.0f} %" if 0.01 <= rate <= 0.99 or rate in (0.0, 1.0) else f"{100 * rate:.1f} %"
+
+
+def signed(share: float) -> str:
+    """A share with its sign."""
+    return f"{'−' if share < 0 else '+'}{percent(abs(share))}"

@@ -5,7 +5,8 @@ A query counts for a metric where both audits define it, so a mean here can diff
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,17 @@ import polars as pl
 from pydantic import Field
 
 from clir_core.audit.figure import Figure
+from clir_core.audit.holm import holm
 from clir_core.audit.result import AuditResult
 from clir_core.corpus.tables import ENGLISH
 from clir_core.errors import SpecError
-from clir_core.measure.metrics import POOL, QUERY, units
-from clir_core.measure.stats import bootstrap_interval
+from clir_core.measure.interval import Means, clustered_means
+from clir_core.measure.metrics import POOL, QUERY, SAMPLED, units
+from clir_core.measure.stats import ranges
 from clir_core.scenarios.label import with_share
 from clir_core.workspace import layout
 from clir_core.workspace.storage import explained
 
-# random sign flips a language: Holm multiplies the smallest p by the languages, and 1 / 200 must stay well below 0.05
-FLIPS_A_LANGUAGE = 200
-_BLOCK = 100  # flips held at a time; what they are depends on it
-_ROUNDING = 1e-10  # of the summed differences: sums in another order differ in their last bits, and ties count
 _SHOWN = 5
 
 
@@ -36,24 +35,49 @@ class Difference(Figure):
     before: float
     after: float
     difference: float
-    low: float = Field(description="Of the 95 % paired bootstrap interval of the difference")
+    low: float = Field(description="Of the 95 % interval of the difference, over clusters of queries")
     high: float
-    p: float = Field(description="Two-sided paired randomisation test")
+    p: float = Field(description="Two-sided, of no difference; the interval's own")
     p_holm: float = Field(description="p corrected over the languages of this scenario, query side and metric")
     n: int = Field(description="Pairs of queries")
+    clusters: int | None = Field(None, description="Clusters that the queries were sampled in; null in older results")
     unit: str
 
 
 Side = tuple[AuditResult, pl.DataFrame]  # an audit's result and its queries.parquet
 
 
-def compare_audits(before: Path, after: Path) -> tuple[Difference, ...]:
-    """Compare two audits by their directories, every metric, with the later one's resamples and seed."""
+@dataclass(frozen=True)
+class Comparison:
+    """Every difference, and what tests of several of them together need: the differences R of each query and pool."""
+
+    differences: tuple[Difference, ...]
+    _names: Sequence[str]
+    _units: Mapping[str, str]
+    _sampled: pl.DataFrame
+    _difference_RM: np.ndarray
+    _rows: Mapping[tuple[Any, ...], np.ndarray]
+
+    def means(self, pools: Sequence[Difference]) -> Means:
+        """The mean of one metric's differences over some pools, each counting the same: one column, to be tested."""
+        rows = [self._rows[one.scenario, one.query_lang, one.lang] for one in pools]
+        m = self._names.index(pools[0].metric)
+        values = [self._difference_RM[of_pool, m] for of_pool in rows]
+        weights = [np.full(len(one), 1 / max(1, int((~np.isnan(one)).sum()))) for one in values]
+        at = np.concatenate(rows)
+        weight_Q = np.concatenate(weights) * len(at) / len(pools)
+        sampled = self._sampled[at]
+        largest = _spans([self._names[m]], self._units, sampled)
+        return clustered_means(self._difference_RM[at, m : m + 1], _clusters(sampled), -largest, largest, weight_Q)
+
+
+def compare_audits(before: Path, after: Path) -> Comparison:
+    """Compare two audits by their directories, every metric."""
     return compare_results(_read(before), _read(after))
 
 
-def compare_results(before: Side, after: Side) -> tuple[Difference, ...]:
-    """Compare two audits, every metric, with the later one's resamples and seed. SpecError where they cannot be."""
+def compare_results(before: Side, after: Side) -> Comparison:
+    """Compare two audits, every metric. SpecError where they cannot be."""
     (old, old_table), (new, new_table) = before, after
     pair = f"{old.name} and {new.name}"
     if old.provenance.corpus_fingerprint != new.provenance.corpus_fingerprint:
@@ -66,64 +90,33 @@ def compare_results(before: Side, after: Side) -> tuple[Difference, ...]:
             f"{pair}: seeds {old.spec.seed} and {new.spec.seed} share the pools out differently; "
             "audit both checkpoints with the same seed"
         )
-    return compare(old_table, new_table, units(new.spec.cutoffs), new.spec.resamples, new.spec.seed)
+    return compare(old_table, new_table, units(new.spec.cutoffs))
 
 
-def compare(
-    before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str], resamples: int, seed: int
-) -> tuple[Difference, ...]:
+def compare(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str]) -> Comparison:
     """Every metric (name to unit) that the audits hold, in every pool. The tables are two audits' queries.parquet.
 
-    The randomisation test flips signs `resamples` times, more where many languages are to be corrected for.
+    Clusters and sizes of pools are the later audit's, else the earlier's. Where neither says any, as audits of before,
+    each query is a cluster, and no rank is thought larger than the largest there.
     """
     before, after = _paired(with_share(before), after)
     names = _shared(before, after, metrics)
+    sampled = _sampled(before, after)
     values = [table.select(names).cast(pl.Float64).fill_null(np.nan).to_numpy() for table in (before, after)]
-    # a row a query, pools one after the other
     known_RM = ~np.isnan(values[0]) & ~np.isnan(values[1])
     before_RM, after_RM = (np.where(known_RM, values_RM, np.nan) for values_RM in values)
-    grouped = before.with_row_index("row").group_by(*POOL, "share", maintain_order=True)
-    pools = grouped.agg(pl.col("row").first(), n=pl.len())
-    languages = max(pools["lang"].n_unique(), pools["query_lang"].n_unique())
-    flips = max(resamples, FLIPS_A_LANGUAGE * languages)
-    tests = _tests(after_RM - before_RM, pools, resamples, flips, seed)
+    difference_RM = after_RM - before_RM
     found: list[dict[str, Any]] = []
-    for at, (scenario, query_lang, lang, share, row, n) in enumerate(pools.iter_rows()):
-        of_pool = slice(row, row + n)
-        for m in np.flatnonzero(known_RM[of_pool].any(axis=0)):
-            means = [float(np.nanmean(values_RM[of_pool, m])) for values_RM in (before_RM, after_RM)]
-            figures = dict(zip(("low", "high", "p"), tests[:, at, m].tolist(), strict=True))
-            found.append(
-                {"scenario": scenario, "share": share, "query_lang": query_lang, "lang": lang, "metric": names[m]}
-                | {"before": means[0], "after": means[1], "difference": means[1] - means[0]}
-                | {"n": int(known_RM[of_pool, m].sum()), "unit": metrics[names[m]]}
-                | figures
-            )
-    return tuple(_corrected(found))
-
-
-def randomisation_p(differences_QM: np.ndarray, flips: int, seed: int) -> np.ndarray:
-    """Two-sided paired randomisation test of each column's mean against 0 (Smucker et al. 2007). Returns p_M.
-
-    (1 + flips of the signs whose mean is at least as far from 0) / (1 + flips). NaN cells do not count. The flips
-    depend on the seed and the number of queries, and are the same for every column.
-    """
-    filled_QM = np.nan_to_num(differences_QM)
-    bound_M = np.abs(filled_QM.sum(axis=0)) - _ROUNDING * np.abs(filled_QM).sum(axis=0)
-    hits_M = np.zeros(filled_QM.shape[1], np.int64)
-    for start in range(0, flips, _BLOCK):
-        signs_BQ = _signs(len(filled_QM), start // _BLOCK, seed)[: flips - start]
-        hits_M += (np.abs(signs_BQ @ filled_QM) >= bound_M).sum(axis=0)
-    return (1 + hits_M) / (1 + flips)
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """p [tests], corrected by Holm's step-down (1979): the chance of any false alarm among them stays below a level."""
-    order = np.argsort(p, kind="stable")
-    adjusted = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(adjusted, 1)
-    return corrected
+    of_pools: dict[tuple[Any, ...], np.ndarray] = {}
+    pools = before.with_row_index("row").group_by(*POOL, "share", maintain_order=True).agg(pl.col("row"))
+    for scenario, query_lang, lang, share, row in pools.iter_rows():
+        rows = of_pools[scenario, query_lang, lang] = np.array(row)
+        largest_M = _spans(names, metrics, sampled[rows])
+        means = clustered_means(difference_RM[rows], _clusters(sampled[rows]), -largest_M, largest_M)
+        figures = (before_RM, after_RM), means, *means.interval(), means.p(0.0)
+        pool = {"scenario": scenario, "share": share, "query_lang": query_lang, "lang": lang}
+        found += (pool | figure for figure in _figures(names, metrics, rows, *figures))
+    return Comparison(tuple(_corrected(found)), names, metrics, sampled, difference_RM, of_pools)
 
 
 def _read(directory: Path) -> Side:
@@ -167,30 +160,50 @@ def _shared(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str
     return [name for name in metrics if name in before.columns]
 
 
-def _tests(differences_RM: np.ndarray, pools: pl.DataFrame, resamples: int, flips: int, seed: int) -> np.ndarray:
-    """low, high and p of every pool and metric, float64 [3, pools, metrics]; NaN where no query is known."""
-    figures = np.full((3, len(pools), differences_RM.shape[1]), np.nan)
-    rows_P, sizes_P = pools["row"].to_numpy(), pools["n"].to_numpy()
-    # pools of as many queries see the same draws: one matrix product serves all of them
-    for n in np.unique(sizes_P):
-        at_P = np.flatnonzero(sizes_P == n)
-        columns_QPM = differences_RM[rows_P[at_P] + np.arange(n)[:, None]]
-        known_PM = ~np.isnan(columns_QPM).all(axis=0)
-        columns_QC = columns_QPM[:, known_PM]
-        if columns_QC.size:
-            low_C, high_C = bootstrap_interval(columns_QC, resamples, seed)
-            of_size = np.full((3, *known_PM.shape), np.nan)
-            of_size[:, known_PM] = low_C, high_C, randomisation_p(columns_QC, flips, seed)
-            figures[:, at_P] = of_size
-    return figures
+def _sampled(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """The columns SAMPLED of either audit's rows; null where neither has them."""
+    known = next((table for table in (after, before) if set(SAMPLED) <= set(table.columns)), None)
+    if known is None:
+        return before.select(pl.lit(None, kind).alias(name) for name, kind in SAMPLED.items())
+    return known.select(SAMPLED)
 
 
-def _signs(n_queries: int, block: int, seed: int) -> np.ndarray:
-    """1 or -1 for every query, float64 [_BLOCK, Q]."""
-    # the last number sets these draws apart from the bootstrap's
-    random = np.random.default_rng([seed, n_queries, block, 1])
-    bits = np.unpackbits(random.integers(0, 256, (_BLOCK, -(-n_queries // 8)), np.uint8), axis=1, count=n_queries)
-    return 1.0 - 2.0 * bits
+def _clusters(sampled: pl.DataFrame) -> np.ndarray:
+    cluster = sampled["cluster"]
+    return np.arange(len(sampled)) if cluster.null_count() else cluster.to_numpy()
+
+
+def _spans(names: Sequence[str], metrics: Mapping[str, str], sampled: pl.DataFrame) -> np.ndarray:
+    """How far each metric can change at most, [M]."""
+    size = sampled["pool_size"].max()
+    least_M, most_M = ranges(names, metrics, int(size) if isinstance(size, int) else 1)
+    return most_M - least_M
+
+
+def _figures(
+    names: Sequence[str],
+    metrics: Mapping[str, str],
+    rows: np.ndarray,
+    sides: tuple[np.ndarray, np.ndarray],
+    means: Means,
+    low_M: np.ndarray,
+    high_M: np.ndarray,
+    p_M: np.ndarray,
+) -> Iterator[dict[str, Any]]:
+    for m in np.flatnonzero(means.n_M).tolist():
+        before, after = (float(np.nanmean(values_RM[rows, m])) for values_RM in sides)
+        yield {
+            "metric": names[m],
+            "before": before,
+            "after": after,
+            "difference": after - before,
+            "low": float(low_M[m]),
+            "high": float(high_M[m]),
+            "p": float(p_M[m]),
+            "n": int(means.n_M[m]),
+            "clusters": int(means.clusters_M[m]),
+            "unit": metrics[names[m]],
+        }
 
 
 def _corrected(found: list[dict[str, Any]]) -> Iterator[Difference]:
@@ -199,6 +212,6 @@ def _corrected(found: list[dict[str, Any]]) -> Iterator[Difference]:
         side = row["query_lang"] and row["query_lang"] == ENGLISH
         families[row["scenario"], side, row["metric"]].append(i)
     for members in families.values():
-        for i, p in zip(members, holm(np.array([found[i]["p"] for i in members])), strict=True):
-            found[i]["p_holm"] = float(p)
+        for i, p in zip(members, holm([found[i]["p"] for i in members]), strict=True):
+            found[i]["p_holm"] = p
     return (Difference(**row) for row in found)

@@ -10,18 +10,21 @@ from functools import lru_cache
 import polars as pl
 
 from clir_core.corpus.tables import ENGLISH
+from clir_core.measure.neutral import beside_neutral
 from clir_core.scenarios import every_scenario, scenario_named
 from clir_core.scenarios.label import name_in, with_share
 from clir_core.scenarios.metric import OTHER, Better, Metric
 
 POOL = ("scenario", "query_lang", "lang")
 QUERY = (*POOL, "query_id")
+# of a row: which queries were sampled together with it, and how many documents its query was ranked against
+SAMPLED = {"cluster": pl.Int32, "pool_size": pl.Int32}
 
 
 def per_query(ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cutoffs: Sequence[int]) -> pl.DataFrame:
     """One row a query and pool, one column a metric. `query_lang` is null where a row compares X's query to English's.
 
-    ranks and top are of `pools`; queries has query_id and group_id, which parallel queries share.
+    ranks and top are of `pools`; queries has query_id, group_id, which parallel queries share, and cluster.
     """
     return pl.concat(metric_parts(ranks, top, queries, cutoffs))
 
@@ -31,7 +34,8 @@ def metric_parts(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The two parts of `per_query`: queries by themselves, and those compared to English's."""
     ranks = with_share(ranks).with_columns(outranking=pl.sum_horizontal(pl.col(r"^outranking_.*$")))
-    keys = dict.fromkeys(QUERY, pl.String) | {"share": pl.Float64}
+    ranks = ranks.join(queries.select("query_id", "cluster"), on="query_id", how="left", maintain_order="left")
+    keys = dict.fromkeys(QUERY, pl.String) | {"share": pl.Float64} | SAMPLED
     empty = pl.DataFrame(schema=keys | dict.fromkeys(units(cutoffs), pl.Float64))
     single, paired = [empty], [empty]
     for name, labels in _labels(ranks).items():
@@ -94,7 +98,10 @@ def _labels(ranks: pl.DataFrame) -> dict[str, list[str]]:
 def _single(ranks: pl.DataFrame, top: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
     """The rows of one scenario, a row a query and pool."""
     of_golds, of_top = ([metric for metric in metrics if metric.over == over] for over in ("golds", "top"))
-    table = _aggregated(_beside_own(ranks, of_golds), [pl.col("share").first(), *_values(of_golds)])
+    rows = _beside_own(ranks, of_golds)
+    if _asks(of_golds, "lean", "neutral_en"):
+        rows = beside_neutral(rows)
+    table = _aggregated(rows, [pl.col("share", *SAMPLED).first(), *_values(of_golds)])
     if not of_top:
         return table
     english = ranks.group_by(QUERY).agg(english_in_pool=(pl.col("pool_en") / pl.col("pool_size")).first())
@@ -112,9 +119,13 @@ def _aggregated(rows: pl.DataFrame, values: Sequence[pl.Expr]) -> pl.DataFrame:
     return rows.group_by(QUERY, maintain_order=True).agg(values)
 
 
+def _asks(metrics: Sequence[Metric], *columns: str) -> bool:
+    return any(set(columns) & set(metric.value.meta.root_names()) for metric in metrics)
+
+
 def _beside_own(ranks: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
     """Each gold with `own` and `other`, where a metric asks for them."""
-    if not any({"own", "other"} & set(metric.value.meta.root_names()) for metric in metrics):
+    if not _asks(metrics, "own", "other"):
         return ranks
     own = pl.col("rank").filter(~OTHER).first().over(*QUERY, "group_id")
     return ranks.with_columns(own=own, other=pl.when(OTHER).then("rank"))
@@ -130,7 +141,7 @@ def _paired(
     for k in cutoffs:
         rho = _list_rho(lists, k)
         pairs = pairs.join(rho, on=("scenario", "lang", "query_id"), how="left", maintain_order="left")
-    return pairs.select(*QUERY, "share", *_values(metrics)).with_columns(query_lang=pl.lit(None, pl.String))
+    return pairs.select(*QUERY, "share", *SAMPLED, *_values(metrics)).with_columns(query_lang=pl.lit(None, pl.String))
 
 
 def _sides() -> Iterator[pl.Expr]:

@@ -15,9 +15,7 @@ from clir_core.workspace.frames import frames_into
 ROWS = 250_000
 
 
-def measure_ranks(
-    ranked: Path, queries: pl.DataFrame, cutoffs: Sequence[int], resamples: int, seed: int, table: Path
-) -> Measured:
+def measure_ranks(ranked: Path, queries: pl.DataFrame, cutoffs: Sequence[int], table: Path) -> Measured:
     """Aggregates of every metric in every pool; `per_query`'s rows go into the file `table`.
 
     ranked is the directory of ranks.parquet and topk.parquet. No figure depends on how many pools are taken at a time.
@@ -29,11 +27,11 @@ def measure_ranks(
         for ranks, top in _pieces(ranked / layout.RANKS, ranked / layout.TOP):
             single, pairs = metric_parts(ranks, top, queries, cutoffs)
             write(single)
-            rows += aggregate(single, names, resamples, seed)
+            rows += aggregate(single, names)
             paired.append(pairs)
         compared = pl.concat(paired)
         write(compared)
-    return Measured(metrics=(*rows, *aggregate(compared, names, resamples, seed)))
+    return Measured(metrics=(*rows, *aggregate(compared, names)))
 
 
 def _pieces(ranks: Path, top: Path) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:

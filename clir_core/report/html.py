@@ -114,7 +114,7 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
         ("exact ties", f"{made.ties:,} unrelated documents that score exactly as a gold; they count as above it"),
         ("near-ties", f"{made.near_ties:,} within 1e-6: another machine could rank these otherwise"),
         ("timings", ", ".join(f"{step} {seconds(taken)}" for step, taken in made.timings.items()) or "none"),
-        ("bootstrap", f"{result.spec.resamples:,} resamples of the queries, seed {result.spec.seed}"),
+        ("seed", f"{result.spec.seed}, of the hash buckets of share(p)"),
         ("finished", made.finished.isoformat(timespec="seconds")),
     ]
     return rows

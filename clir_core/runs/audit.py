@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from clir_core.audit.claims import claims
 from clir_core.audit.corrections import fit_reference, read_fit_corpus
 from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance, TableRead
 from clir_core.audit.spec import AuditSpec, EmbedSpec
@@ -27,6 +28,9 @@ from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import RESULT
 from clir_core.workspace.provenance import git_commit, versions
 from clir_core.workspace.steps import once, read_result, step_directory
+
+# what measures and their intervals are made by: kept ones of another way are not used
+INTERVALS = "clusters"
 
 
 class Finished(NamedTuple):
@@ -135,7 +139,8 @@ def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tu
 
     def compute(scratch: Path) -> Measured:
         queries = pl.DataFrame(pl.from_arrow(corpus.queries))
-        return measure_ranks(ranks, queries, spec.cutoffs, spec.resamples, spec.seed, scratch / layout.QUERIES)
+        queries = queries.with_columns(cluster=pl.col("group_id").rank("dense").cast(pl.Int32))
+        return measure_ranks(ranks, queries, spec.cutoffs, scratch / layout.QUERIES)
 
     return once(directory, Measured, compute)
 
@@ -158,9 +163,7 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit
 
 def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
     """Where the metrics of this audit are kept."""
-    return step_directory(
-        spec.workspace, "metrics", ranks=ranks.name, cutoffs=spec.cutoffs, resamples=spec.resamples, seed=spec.seed
-    )
+    return step_directory(spec.workspace, "metrics", ranks=ranks.name, cutoffs=spec.cutoffs, intervals=INTERVALS)
 
 
 class Made(NamedTuple):
@@ -195,11 +198,13 @@ def result(
     """All that the audit of a model of this name found, with its verdict and what made it."""
     others = [lang for lang in corpus.languages if lang != ENGLISH]
     model = spec.corrected(name)
+    claimed = claims(measured.metrics, ranked.pools, others, spec)
     return AuditResult(
         name=f"{model} on {corpus.name}",
         spec=spec,
         languages=corpus.languages,
-        verdict=verdict(measured.metrics, model, others, spec.cutoffs[0]),
+        verdict=verdict(claimed, model),
+        claims=claimed,
         provenance=Provenance(
             versions=versions(),
             git_commit=git_commit(),

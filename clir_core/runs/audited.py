@@ -101,7 +101,8 @@ def compare_audits(before: Audit | Path | str, after: Audit | Path | str) -> pl.
     Raises SpecError where they did not ask the same.
     """
     old, new = (one if isinstance(one, Audit) else load_audit(one) for one in (before, after))
-    return _frame(compare_results((old.result, old.queries), (new.result, new.queries)), Difference)
+    compared = compare_results((old.result, old.queries), (new.result, new.queries))
+    return _frame(compared.differences, Difference)
 
 
 def _frame(rows: Any, kind: type[Any]) -> pl.DataFrame:

@@ -32,7 +32,6 @@ def audit_model(
     scenarios: Sequence[ScenarioName] = SCENARIOS,
     cutoffs: Sequence[int] = (10,),
     seed: int = 0,
-    resamples: int = 1000,
 ) -> Audit:
     """Audit a SentenceTransformer, or an object with `encode_query` and `encode_document`, or with `encode`.
 
@@ -42,7 +41,7 @@ def audit_model(
     """
     asked = corpus_of(corpus, languages)
     documents_DH, queries_QH, similarity = _vectors(model, document_texts(asked), query_texts(asked))
-    spec = spec_of(name or _name(model), corpus, asked, languages, scenarios, cutoffs, seed, resamples)
+    spec = spec_of(name or _name(model), corpus, asked, languages, scenarios, cutoffs, seed)
     return audit_arrays(
         asked,
         checked("documents", documents_DH, asked.documents["doc_id"], similarity),

@@ -43,7 +43,6 @@ def audit_vectors(
     cutoffs: Sequence[int] = (10,),
     similarity: Literal["cosine", "dot"] = "cosine",
     seed: int = 0,
-    resamples: int = 1000,
 ) -> Audit:
     """Audit vectors of a corpus's documents and queries: a reference such as "demo", or frames of all three tables.
 
@@ -57,7 +56,7 @@ def audit_vectors(
         asked,
         checked("documents", documents, asked.documents["doc_id"], similarity, document_ids),
         checked("queries", queries, asked.queries["query_id"], similarity, query_ids),
-        spec_of(name, corpus, asked, languages, scenarios, cutoffs, seed, resamples),
+        spec_of(name, corpus, asked, languages, scenarios, cutoffs, seed),
     )
 
 
@@ -69,7 +68,6 @@ def spec_of(
     scenarios: Sequence[ScenarioName],
     cutoffs: Sequence[int],
     seed: int,
-    resamples: int,
 ) -> AuditSpec:
     """The audit that these arguments ask for."""
     return AuditSpec(
@@ -79,7 +77,6 @@ def spec_of(
         scenarios=tuple(scenarios),
         cutoffs=tuple(cutoffs),
         seed=seed,
-        resamples=resamples,
     )
 
 

@@ -22,9 +22,10 @@ class Metric:
     """One figure of one query in one pool; null where it is not defined, which does not count.
 
     `over` says which rows its expression sees. golds: those of ranks.parquet, with `outranking`, unrelated documents of
-    any language that outrank, and `own` and `other`, the rank of the version in the query's language and the row's own
-    where it is another one. top: those of topk.parquet, with `english_in_pool`, English's share. pair: one row, X's
-    query with the metrics of its parallel English query, <name>_en, and the correlation of their lists, list_rho@<k>.
+    any language that outrank, with `lean` and `neutral_en` of measure.neutral, and `own` and `other`, the rank of the
+    version in the query's language and the row's own where it is another one. top: those of topk.parquet, with
+    `english_in_pool`, English's share. pair: one row, X's query with the metrics of its parallel English query,
+    <name>_en, and the correlation of their lists, list_rho@<k>.
     """
 
     name: str
@@ -79,6 +80,43 @@ def _pull(golds: pl.Expr) -> pl.Expr:
 
 PULL_X = Metric("pull(x)", _pull(pl.col("gold_lang") != ENGLISH), "share", "0")
 PULL_EN = Metric("pull(en)", _pull(pl.col("gold_lang") == ENGLISH), "share", "0")
+
+
+def _inclination() -> pl.Expr:
+    """The lean of the version that comes later, each version by its best gold."""
+    english = pl.col("gold_lang") == ENGLISH
+    rank_en, rank_x = (pl.col("rank").filter(which) for which in (english, ~english))
+    lean_en, lean_x = (
+        pl.col("lean").filter(which).get(rank.arg_min(), null_on_oob=True)
+        for which, rank in ((english, rank_en), (~english, rank_x))
+    )
+    both = rank_en.min().is_not_null() & rank_x.min().is_not_null()
+    return (
+        pl.when(~both)
+        .then(pl.coalesce(lean_en, lean_x))
+        .when(rank_en.min() > rank_x.min())
+        .then(lean_en)
+        .otherwise(lean_x)
+    )
+
+
+# ours: the net share of queries with more English above the later version than a neutral order of as many errors has
+INCLINATION = Metric("inclination", _inclination(), "share", "0")
+
+
+def unrelated_first() -> tuple[Metric, ...]:
+    """The first document is an unrelated one, in English, in another language."""
+    wrong, english = pl.col("relation") == "unrelated", pl.col("doc_lang") == ENGLISH
+    return tuple(
+        Metric(
+            f"unrelated_first({name})",
+            (wrong & lang).filter(pl.col("position") == 1).first(),
+            "rate",
+            "lower",
+            over="top",
+        )
+        for name, lang in (("en", english), ("x", ~english))
+    )
 
 
 def over_versions(value: pl.Expr) -> pl.Expr:

@@ -7,8 +7,8 @@ import polars as pl
 from clir_core.corpus.tables import ENGLISH
 from clir_core.scenarios.column import Column, of_english, of_own
 from clir_core.scenarios.metric import (
+    INCLINATION,
     LPR,
-    MAX_AT_R,
     PULL_EN,
     PULL_X,
     Metric,
@@ -20,6 +20,7 @@ from clir_core.scenarios.metric import (
     over_versions,
     quadrants,
     standard,
+    unrelated_first,
 )
 from clir_core.scenarios.pool import Pool, whole
 from clir_core.scenarios.scenario import Scenario
@@ -39,14 +40,14 @@ def _pools(languages: Sequence[str]) -> Iterator[Pool]:
 
 def _metrics(cutoffs: Sequence[int]) -> tuple[Metric, ...]:
     in_every_pool = standard(cutoffs)
-    of_golds = (*in_every_pool, PULL_X, RANK_DISTANCE, PULL_EN, *of_versions(cutoffs))
-    of_top = (*quadrants(), *map(english_share, cutoffs))
+    of_golds = (*in_every_pool, INCLINATION, PULL_X, RANK_DISTANCE, PULL_EN, *of_versions(cutoffs))
+    of_top = (*quadrants(), *unrelated_first(), *map(english_share, cutoffs))
     return (*of_golds, *of_top, *map(language_gap, in_every_pool), *map(mrc, cutoffs))
 
 
 def _columns(k: int) -> tuple[Column, ...]:
-    of_x = (of_own(NAME, metric, X) for metric in (complete(k), MAX_AT_R, PULL_X, PULL_EN))
-    return (*of_x, *(of_english(NAME, metric, EN) for metric in (complete(k), MAX_AT_R)))
+    of_x = (of_own(NAME, metric, X) for metric in (complete(k), INCLINATION, PULL_X, PULL_EN))
+    return (*of_x, *(of_english(NAME, metric, EN) for metric in (complete(k), INCLINATION)))
 
 
 def _heat_columns(k: int) -> tuple[Column, ...]:
@@ -55,8 +56,8 @@ def _heat_columns(k: int) -> tuple[Column, ...]:
         of_own(NAME, complete(k), X),
         of_english(NAME, complete(k), EN),
         Column(GAP, NAME, None, gap.name, gap.better),
-        *(of_own(NAME, metric, X) for metric in (PULL_X, PULL_EN, english_share(k), LPR)),
-        *(of_english(NAME, metric, EN) for metric in (english_share(k), LPR)),
+        *(of_own(NAME, metric, X) for metric in (INCLINATION, PULL_X, PULL_EN, english_share(k), LPR)),
+        *(of_english(NAME, metric, EN) for metric in (INCLINATION, english_share(k), LPR)),
     )
 
 

@@ -1,0 +1,60 @@
+"""What an audit claims of a language: one claim, how large, how sure, and the two query sides that it rests on."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from clir_core.spec import Spec
+
+ClaimName = Literal[
+    "english_inclination",
+    "own_language_inclination",
+    "x_inclination",
+    "other_language_inclination",
+    "none_found",
+    "cannot_say",
+    "cannot_retrieve",
+]
+INCLINATIONS: tuple[ClaimName, ...] = (
+    "english_inclination",
+    "x_inclination",
+    "own_language_inclination",
+    "other_language_inclination",
+)
+Lean = Literal["en", "x"]
+
+
+class Side(Spec):
+    """The queries of one language beside X: whose unrelated documents stand above what they look for."""
+
+    query_lang: str
+    scenario: str = Field(description="The pools that the figures are of")
+    size: float = Field(description="Net share of all queries, + where English wins, - where X does")
+    low: float = Field(description="Of the 95 % interval of the size")
+    high: float
+    n: int
+    clusters: int
+    p: float = Field(description="Two-sided, of no preference, after Holm over all sides and languages of the audit")
+    lean: Lean | None = Field(description="Who wins, where that is claimed")
+    english_first: float | None = Field(None, description="Share with an unrelated English document first")
+    x_first: float | None = Field(None, description="The same of X")
+
+
+class Claim(Spec):
+    """What is said of one language X beside English. size to p are those of the side that it rests on most."""
+
+    language: str
+    claim: ClaimName
+    size: float | None = Field(None, description="Net share of all queries, + where English wins, - where X does")
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    clusters: int = 0
+    p: float | None = None
+    reason: str = Field("", description="Why nothing can be said, or what was not retrieved")
+    sides: tuple[Side, ...] = ()
+
+    @property
+    def is_inclination(self) -> bool:
+        """Whether it names a winner."""
+        return self.claim in INCLINATIONS

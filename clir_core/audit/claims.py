@@ -1,0 +1,148 @@
+"""From figures to claims: one for every language beside English, none without evidence and a size that matters.
+
+A claim needs p < 0.05 after Holm over both query sides of all languages, and a net share of the queries of at least
+`min_inclination`, so that a better model does not get a louder headline. docs/metrics.md argues the defaults.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from clir_core.audit.claim import Claim, ClaimName, Lean, Side
+from clir_core.audit.figure import by_key
+from clir_core.audit.holm import holm
+from clir_core.audit.result import MetricRow
+from clir_core.audit.spec import AuditSpec
+from clir_core.corpus.lang import language_name
+from clir_core.corpus.tables import ENGLISH
+from clir_core.scenarios.distractor import NAME as DISTRACTOR
+from clir_core.scenarios.label import Key
+from clir_core.scenarios.mono import NAME as MONO
+from clir_core.scenarios.multi import NAME as MULTI
+from clir_core.scenarios.pool_info import PoolInfo
+
+LEVEL = 0.05
+# fewer clusters are said, and decide nothing against an inclination
+FEW_CLUSTERS = 20
+# who wins from X's queries, from English ones
+CLAIMS: Mapping[tuple[Lean | None, Lean | None], ClaimName] = {
+    ("en", "en"): "english_inclination",
+    ("en", None): "english_inclination",
+    ("x", "x"): "x_inclination",
+    (None, "x"): "x_inclination",
+    ("x", "en"): "own_language_inclination",
+    ("x", None): "own_language_inclination",
+    (None, "en"): "own_language_inclination",
+    ("en", "x"): "other_language_inclination",
+}
+Figures = Mapping[Key, MetricRow]
+
+
+class _Measured(NamedTuple):
+    """A side before it is known how many there are to correct for."""
+
+    query_lang: str
+    lang: str
+    row: MetricRow
+
+
+def claims(
+    rows: Sequence[MetricRow], pools: Sequence[PoolInfo], languages: Sequence[str], spec: AuditSpec
+) -> tuple[Claim, ...]:
+    """A claim for each of these languages beside English, what is worst first."""
+    figures = by_key(rows)
+    unable = {lang: why for lang in (ENGLISH, *languages) if (why := _unable(figures, pools, lang, spec))}
+    able = [lang for lang in languages if ENGLISH not in unable and lang not in unable]
+    measured = [side for lang in able for side in _measured(figures, lang)]
+    corrected = holm([side.row.p if side.row.p is not None else 1.0 for side in measured])
+    sides: dict[str, list[Side]] = {lang: [] for lang in able}
+    for side, p in zip(measured, corrected, strict=True):
+        sides[side.lang].append(_side(figures, side, p, spec))
+    found = [
+        _claim(lang, sides[lang], spec)
+        if lang in sides
+        else Claim(language=lang, claim="cannot_retrieve", reason=unable.get(lang) or unable[ENGLISH])
+        for lang in languages
+    ]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(claim: Claim) -> tuple[int, float, str]:
+    rank = {"cannot_retrieve": 1, "cannot_say": 2, "none_found": 3}.get(claim.claim, 0)
+    return rank, -abs(claim.size or 0), claim.language
+
+
+def _unable(figures: Figures, pools: Sequence[PoolInfo], lang: str, spec: AuditSpec) -> str | None:
+    """Why a language counts as not retrieved, beyond what guessing finds in so small a pool."""
+    row = figures.get((MONO, lang, lang, "acc@1"))
+    if row is None:
+        return None
+    size = next(sum(pool.sizes.values()) for pool in pools if (pool.scenario, pool.lang) == (MONO, lang))
+    guessed = 1 / max(size, 1)
+    if guessed >= 1 or (row.value - guessed) / (1 - guessed) >= spec.min_retrieval:
+        return None
+    return (
+        f"{language_name(lang)} queries find the relevant {language_name(lang)} document first for only "
+        f"{row.value:.3f} of them, with nothing but {language_name(lang)} in the pool"
+    )
+
+
+def _measured(figures: Figures, lang: str) -> list[_Measured]:
+    both, own = (figures.get((name, lang, lang, "inclination")) for name in (MULTI, DISTRACTOR))
+    # where few documents have a translation, only the pools that need none hold most of the queries
+    of_x = own if own and (not both or both.n < own.n) else both
+    of_english = figures.get((MULTI, ENGLISH, lang, "inclination"))
+    found = ((lang, of_x), (ENGLISH, of_english))
+    return [_Measured(query_lang, lang, row) for query_lang, row in found if row is not None]
+
+
+def _side(figures: Figures, side: _Measured, p: float, spec: AuditSpec) -> Side:
+    row = side.row
+    lean: Lean | None = None
+    if p < LEVEL and abs(row.value) >= spec.min_inclination:
+        lean = "en" if row.value > 0 else "x"
+    if lean == "x" and row.scenario == DISTRACTOR:
+        lean = None  # its relevant documents are X's own: nobody's version is buried
+    first = [figures.get((row.scenario, row.query_lang, side.lang, f"unrelated_first({who})")) for who in ("en", "x")]
+    english_first, x_first = (one.value if one else None for one in first)
+    return Side(
+        query_lang=side.query_lang,
+        scenario=row.scenario,
+        size=row.value,
+        low=row.low,
+        high=row.high,
+        n=row.n,
+        clusters=row.clusters or 0,
+        p=p,
+        lean=lean,
+        english_first=english_first,
+        x_first=x_first,
+    )
+
+
+def _claim(lang: str, sides: Sequence[Side], spec: AuditSpec) -> Claim:
+    if not sides:
+        why = f"no query was ranked among English and {language_name(lang)} documents"
+        return Claim(language=lang, claim="cannot_say", reason=why)
+    leans = {side.query_lang: side.lean for side in sides}
+    name = CLAIMS.get((leans.get(lang), leans.get(ENGLISH)))
+    telling = max((side for side in sides if side.lean or not name), key=lambda side: abs(side.size))
+    reason = "" if name else _doubt(sides, spec)
+    return Claim(
+        language=lang,
+        claim=name or ("cannot_say" if reason else "none_found"),
+        **telling.model_dump(include={"size", "low", "high", "n", "clusters", "p"}),
+        reason=reason,
+        sides=tuple(sides),
+    )
+
+
+def _doubt(sides: Sequence[Side], spec: AuditSpec) -> str:
+    """Why silence says nothing, empty where it does: what matters is excluded, or there was enough to see it in."""
+    if all(-spec.min_inclination < side.low and side.high < spec.min_inclination for side in sides):
+        return ""
+    fewest = min(side.clusters for side in sides)
+    if fewest < FEW_CLUSTERS:
+        return f"{fewest} independent {'query is' if fewest == 1 else 'groups of queries are'} too few"
+    if all(side.size == 0 and not (side.english_first or side.x_first) for side in sides):
+        return "nothing outranks a relevant document, and there are too few queries to exclude that it would"
+    return ""
