@@ -50,6 +50,11 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
+    """In one order, so that it does not matter in which they were asked for."""
+    return tuple(sorted(_distinct(values)))
+
+
 # a spec's fields are shown in this order: those of the classes that it names last come first
 class _Texts(Spec):
     model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
@@ -63,7 +68,7 @@ class _Measures(_Texts):
     scenarios: Annotated[tuple[ScenarioName, ...], AfterValidator(_distinct)] = Field(
         SCENARIOS, min_length=1, description="Which pools to build, as in docs/metrics.md"
     )
-    cutoffs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_distinct)] = Field(
+    cutoffs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_rising)] = Field(
         (10,), min_length=1, description="Every k of complete@k, recall@k and the other metrics at k"
     )
     correction: CorrectionName | None = Field(

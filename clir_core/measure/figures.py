@@ -6,12 +6,13 @@ from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.measure.metrics import metric_better, metric_named
 
 NONE = "—"
+_USUAL = 10
 ONE_DIGIT = ("rank", "ranks", "percent")
 
 
 def cutoff(result: AuditResult) -> int:
-    """The k that the short tables show."""
-    return 10 if 10 in result.spec.cutoffs or not result.spec.cutoffs else result.spec.cutoffs[0]
+    """The k that the short tables show: the one nearest to the usual."""
+    return min(result.spec.cutoffs, key=lambda k: (abs(k - _USUAL), -k), default=_USUAL)
 
 
 def number(metric: str, value: float) -> str:
