@@ -75,6 +75,9 @@ class Provenance(Spec):
         description="Unrelated documents that score exactly as a gold, over all golds and pools' languages"
     )
     near_ties: int = Field(description="The same within 1e-6: what another machine could rank otherwise")
+    gold_ties: int = Field(
+        0, description="Golds that score exactly as another gold of their query: identical texts in two languages"
+    )
     timings: dict[str, float] = Field(description="Seconds a step; 0 for a step that was done before")
     finished: datetime
 

@@ -124,11 +124,11 @@ def _asks(metrics: Sequence[Metric], *columns: str) -> bool:
 
 
 def _beside_own(ranks: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
-    """Each gold with `own` and `other`, where a metric asks for them."""
+    """Each gold with `own`, `other` and `tied`, where a metric asks for them."""
     if not _asks(metrics, "own", "other"):
         return ranks
-    own = pl.col("rank").filter(~OTHER).first().over(*QUERY, "group_id")
-    return ranks.with_columns(own=own, other=pl.when(OTHER).then("rank"))
+    own, own_score = (pl.col(name).filter(~OTHER).first().over(*QUERY, "group_id") for name in ("rank", "score"))
+    return ranks.with_columns(own=own, other=pl.when(OTHER).then("rank"), tied=own_score == pl.col("score"))
 
 
 def _paired(

@@ -228,18 +228,20 @@ def _merge_tops(top_score: np.ndarray, top_doc: np.ndarray, other_score: np.ndar
 
 @numba.njit(nogil=True, cache=True)
 def count_related(
-    first_Q: np.ndarray, query: np.ndarray, score: np.ndarray, counted: np.ndarray, rows: np.ndarray
+    first_Q: np.ndarray, query: np.ndarray, score: np.ndarray, place: np.ndarray, counted: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """How many `counted` related documents of the same query score at least as high as each of these, int32 [rows].
+    """How many `counted` related documents of the same query come before each of these, int32 [rows].
 
-    query, score and counted are of all related documents; a document does not count for itself.
+    query, score, place and counted are of all related documents. The higher score comes first, then the lower place,
+    then the lower row.
     """
     above = np.zeros(len(rows), np.int32)
     for i in range(len(rows)):
         row = rows[i]
         found = 0
         for other in range(first_Q[query[row]], first_Q[query[row] + 1]):
-            found += counted[other] and other != row and score[other] >= score[row]
+            if counted[other] and score[other] >= score[row]:
+                found += score[other] > score[row] or (place[other], other) < (place[row], row)
         above[i] = found
     return above
 

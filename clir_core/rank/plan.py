@@ -13,6 +13,7 @@ import polars as pl
 from clir_core.corpus.tables import Corpus, Skipped, skip
 from clir_core.errors import CorpusError, SpecError
 from clir_core.rank.outrank import Side
+from clir_core.rank.tie_order import tie_order
 from clir_core.scenarios import ScenarioName, pools
 from clir_core.scenarios.pool import ALL, N_BUCKETS, Pool, buckets_of
 from clir_core.workspace.memory import check_room
@@ -62,6 +63,8 @@ class Queries:
     query_id: pl.Series
     n_gold_groups: np.ndarray
     related: Related
+    # of equal scores, whose documents come first: a place for every language of the plan
+    tie_order_QL: np.ndarray
 
     def __len__(self) -> int:
         return len(self.query_id)
@@ -247,7 +250,7 @@ def _number_queries(queries: pl.DataFrame, golds: pl.DataFrame, languages: Seque
     first_gold = golds.group_by("query_id").agg(first_gold=pl.col("group").min())
     found = queries.filter(pl.col("lang").is_in(languages)).join(first_gold, on="query_id")
     return found.sort("lang", "first_gold", "query_id").select(
-        "query_id", "lang", query=pl.int_range(pl.len(), dtype=pl.Int32).over("lang")
+        "query_id", "group_id", "lang", query=pl.int_range(pl.len(), dtype=pl.Int32).over("lang")
     )
 
 
@@ -278,7 +281,7 @@ def _queries(frame: pl.DataFrame, golds: pl.DataFrame, versions: pl.DataFrame, c
     )
     gold_groups = rows.filter(pl.col("grade").is_not_null()).select("query", "group").unique()
     n_gold_groups = np.bincount(gold_groups["query"].to_numpy(), minlength=len(frame))
-    return Queries(frame["query_id"], n_gold_groups, related)
+    return Queries(frame["query_id"], n_gold_groups, related, tie_order(frame["group_id"], list(code)))
 
 
 def _first(query: np.ndarray, n_queries: int) -> np.ndarray:

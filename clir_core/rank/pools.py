@@ -32,19 +32,21 @@ RELATIONS = pl.Series(["unrelated", "translation", "gold"])
 
 
 class _Tops(NamedTuple):
-    """Top lists of a pair, [Q, K]: numbers of documents among all, and sort keys, infinite where a list has ended."""
+    """Top lists of a pair, [Q, K]: numbers of documents among all; their scores, -inf where a list has ended; what they
+    are to the query; and where they stand among documents of one score."""
 
     doc: np.ndarray
     score: np.ndarray
     relation: np.ndarray
-    key: np.ndarray
+    place: np.ndarray
 
 
 def rank_golds(plan: Plan, pools: Sequence[Pool], counts: PairCounts) -> tuple[pl.DataFrame, tuple[Skipped, ...]]:
     """One row a query, pool and gold, and the queries that a pool could not be asked for; pools are some of the plan's.
 
-    `rank` is 1 + the documents that score at least as high; `outranking_<lang>` are the unrelated ones among them and
-    `ties` those that score exactly the same; `unrelated`, `unrelated_en` and `pool_en` count the query's pool.
+    `rank` is 1 + the documents that score at least as high; of golds of the query that score the same, only those that
+    come earlier in the tie order. `outranking_<lang>` are the unrelated documents among them, `ties` those of them that
+    score exactly the same; `unrelated`, `unrelated_en` and `pool_en` count the query's pool.
     """
     frames: list[pl.DataFrame] = []
     skipped: list[Skipped] = []
@@ -57,7 +59,10 @@ def rank_golds(plan: Plan, pools: Sequence[Pool], counts: PairCounts) -> tuple[p
 
 
 def top_lists(plan: Plan, pools: Sequence[Pool], counts: PairCounts) -> pl.DataFrame:
-    """The first documents of each query in these pools, where they keep them; of equal scores, unrelated ones first."""
+    """The first documents of each query in these pools, where they keep them, in the order that the ranks count by.
+
+    Of equal scores unrelated ones come first, golds last, and among those of one kind the tie order decides.
+    """
     listed = [pool for pool in pools if scenario_named(pool.scenario).keeps_top]
     if not listed:
         return pl.DataFrame(schema=TOP)
@@ -123,7 +128,9 @@ def _pool_ranks(
         above[lang] = sum_buckets(found.above_GB, places[pair.gold_langs], first, end)
         ties += sum_buckets(found.ties_GB, places[pair.gold_langs], first, end)
     stay = _among(plan, pool.related_langs)[related.lang]
-    staying = count_related(related.first_Q, related.query, related.score, stay, rows)
+    # golds share their places fairly, all else that ties counts against them
+    place = np.where(related.is_gold, queries.tie_order_QL[related.query, related.lang], -1)
+    staying = count_related(related.first_Q, related.query, related.score, place, stay, rows)
     return pl.DataFrame(
         {
             "query": _begin(plan.queries)[pool.query_lang] + query,
@@ -157,24 +164,22 @@ def _sizes(plan: Plan, pool: Pool, queries: Queries) -> dict[str, np.ndarray]:
 
 
 def _tops(plan: Plan, query_lang: str, doc_lang: str, counts: Counts) -> _Tops:
-    lang, doc, score = plan.languages.index(doc_lang), counts.top_doc_QK, counts.top_score_QK
-    relation = _relation(plan.queries[query_lang], lang, doc)
-    key = -score.astype(np.float64)
-    # of equal scores, related ones come last: float64 has room between two scores of float32
-    np.nextafter(key, np.inf, out=key, where=relation > 0)
-    return _Tops(_document_numbers(plan, lang, doc), score, relation, key)
+    lang, doc, queries = plan.languages.index(doc_lang), counts.top_doc_QK, plan.queries[query_lang]
+    relation = _relation(queries, lang, doc)
+    place = relation * np.int16(len(plan.languages)) + queries.tie_order_QL[:, [lang]]
+    return _Tops(_document_numbers(plan, lang, doc), counts.top_score_QK, relation, place)
 
 
 def _pool_top(plan: Plan, pool: Pool, tops: Mapping[tuple[str, str], _Tops]) -> pl.DataFrame:
     """Top lists of one pool, for `_named`."""
     asked = np.flatnonzero(_askable(plan, pool, plan.queries[pool.query_lang]))
     found = [tops[pool.query_lang, lang] for lang in pool.languages]
-    doc, score, relation, key = (np.concatenate([part[i] for part in found], axis=1)[asked] for i in range(4))
+    doc, score, relation, place = (np.concatenate([part[i] for part in found], axis=1)[asked] for i in range(4))
     out = np.repeat([lang not in pool.related_langs for lang in pool.languages], [part.doc.shape[1] for part in found])
-    key[out & (relation > 0)] = np.inf
-    # stable: of equal keys, the first language's lowest number, as the lists are in that order
-    order = np.argsort(key, axis=1, kind="stable")[:, : plan.cutoff]
-    query, position = np.nonzero(np.take_along_axis(key, order, axis=1) < np.inf)
+    score[out & (relation > 0)] = -np.inf
+    # stable: of one place, which is one language's, the lowest number, as the lists are in that order
+    order = np.lexsort((place, -score), axis=1)[:, : plan.cutoff]
+    query, position = np.nonzero(np.take_along_axis(score, order, axis=1) > -np.inf)
     at = query, order[query, position]
     return pl.DataFrame(
         {

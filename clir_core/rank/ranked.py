@@ -4,6 +4,9 @@ from clir_core.corpus.tables import Skipped
 from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
 
+# named by the step: ranks that break ties in another way are other ranks
+TIE_RULE = "unrelated, translations, golds; languages by hash"
+
 
 class Ranked(Spec):
     """What the ranking says beside its files, ranks.parquet and topk.parquet."""
@@ -12,3 +15,4 @@ class Ranked(Spec):
     skipped: tuple[Skipped, ...]
     ties: int
     near_ties: int
+    gold_ties: int = 0

@@ -75,7 +75,13 @@ def rank_plan(
                 skipped += left_out
             # else they would stay while the next are counted
             del asked, counts, found
-    return Ranked(pools=describe(plan), skipped=tuple(skipped), ties=ties.exact, near_ties=ties.near)
+    return Ranked(
+        pools=describe(plan),
+        skipped=tuple(skipped),
+        ties=ties.exact,
+        near_ties=ties.near,
+        gold_ties=sum(count_gold_ties(plan, lang) for lang in plan.queries),
+    )
 
 
 def _with_columns(ranks: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
@@ -115,6 +121,19 @@ class _Ties:
             self.exact += int(found.ties_GB[rows].sum())
             self.near += int(found.near_G[rows].sum())
             self._seen[query_lang, doc_lang] = seen + new
+
+
+def count_gold_ties(plan: Plan, query_lang: str) -> int:
+    """How many golds of a language's queries score exactly as another gold of the same query and pool, each once."""
+    related = plan.queries[query_lang].related
+    ties = np.zeros(len(related), bool)
+    for gold_langs in {pool.gold_langs for pool in plan.pools if pool.query_lang == query_lang}:
+        rows = plan.gold_rows(query_lang, gold_langs)
+        rows = rows[np.lexsort((related.score[rows], related.query[rows]))]
+        one, other = rows[:-1], rows[1:]
+        same = (related.query[one] == related.query[other]) & (related.score[one] == related.score[other])
+        ties[one[same]] = ties[other[same]] = True
+    return int(ties.sum())
 
 
 def in_threads(read: ReadVectors, workers: int) -> CountBlocks:

@@ -112,6 +112,11 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
         ("git commit", made.git_commit or "unknown"),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))),
         ("exact ties", f"{made.ties:,} unrelated documents that score exactly as a gold; they count as above it"),
+        (
+            "ties of golds",
+            f"{made.gold_ties:,} relevant documents that score exactly as another one of their query, as identical "
+            "texts in two languages do; a hash decides which comes first",
+        ),
         ("near-ties", f"{made.near_ties:,} within 1e-6: another machine could rank these otherwise"),
         ("timings", ", ".join(f"{step} {seconds(taken)}" for step, taken in made.timings.items()) or "none"),
         ("seed", f"{result.spec.seed}, of the hash buckets of share(p)"),

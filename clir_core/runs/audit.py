@@ -16,7 +16,7 @@ from clir_core.audit.verdict import verdict
 from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.measure.pieces import measure_ranks
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
-from clir_core.rank.ranked import Ranked
+from clir_core.rank.ranked import TIE_RULE, Ranked
 from clir_core.registry.facts import Audited, Entry
 from clir_core.runs.record import as_registered, record_audit
 from clir_core.runs.runner import Runner
@@ -158,6 +158,7 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit
         cutoff=max(spec.cutoffs),
         seed=spec.seed,
         correction=correction,
+        ties=TIE_RULE,
     )
 
 
@@ -216,6 +217,7 @@ def result(
             fitted=made.fitted,
             ties=ranked.ties,
             near_ties=ranked.near_ties,
+            gold_ties=ranked.gold_ties,
             timings=dict(timings),
             finished=datetime.now(UTC),
         ),

@@ -22,10 +22,10 @@ class Metric:
     """One figure of one query in one pool; null where it is not defined, which does not count.
 
     `over` says which rows its expression sees. golds: those of ranks.parquet, with `outranking`, unrelated documents of
-    any language that outrank, with `lean` and `neutral_en` of measure.neutral, and `own` and `other`, the rank of the
-    version in the query's language and the row's own where it is another one. top: those of topk.parquet, with
-    `english_in_pool`, English's share. pair: one row, X's query with the metrics of its parallel English query,
-    <name>_en, and the correlation of their lists, list_rho@<k>.
+    any language that outrank, with `lean` and `neutral_en` of measure.neutral, with `own` and `other`, the rank of the
+    version in the query's language and the row's own where it is another one, and `tied`, whether both score the same.
+    top: those of topk.parquet, with `english_in_pool`, English's share. pair: one row, X's query with the metrics of its
+    parallel English query, <name>_en, and the correlation of their lists, list_rho@<k>.
     """
 
     name: str
@@ -125,8 +125,8 @@ def over_versions(value: pl.Expr) -> pl.Expr:
 
 
 def _preference() -> pl.Expr:
-    """1 where the query's language comes first, 0 where the other version does, a half for a tie."""
-    return (pl.col("own") < pl.col("other")).cast(pl.Float64) + 0.5 * (pl.col("own") == pl.col("other"))
+    """1 where the query's language comes first, 0 where the other version does, a half for equal scores."""
+    return pl.when("tied").then(0.5).otherwise((pl.col("own") < pl.col("other")).cast(pl.Float64))
 
 
 LPR = Metric("lpr", over_versions(_preference()), "rate", "0.5")

@@ -1,12 +1,13 @@
 """Every rank, top list and metric of a small corpus, written from the definitions: plain Python over explicit pools.
 
 Shares no code with the library but the corpus schemas and the hash bucket. Vectors hold small integers, so that every
-score is exact in float32 and many are equal.
+score is exact in float32 and many are equal. Ranks are counted, lists are sorted: a test holds them against each other.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from math import log2, sqrt
 
 import pyarrow as pa
@@ -69,9 +70,14 @@ class Case:
 
     @cached_property
     def audited(self) -> list[Text]:
-        """Documents of the audit's languages, in the order that breaks ties of unrelated documents."""
+        """Documents of the audit's languages, each language's in the order that breaks its ties."""
         docs = [doc for doc in self.docs if doc.lang in self.languages]
-        return sorted(docs, key=lambda d: (self.languages.index(d.lang), bucket_of(d.group, self.seed), d.id))
+        return sorted(docs, key=lambda d: (bucket_of(d.group, self.seed), d.id))
+
+    def in_tie_order(self, query: Text, docs: Sequence[Text]) -> list[Text]:
+        """Documents as they stand where all score the same: a language after the other, by a hash."""
+        order = [doc.id for doc in self.audited]
+        return sorted(docs, key=lambda d: (sha256(f"{query.group}\0{d.lang}".encode()).digest(), order.index(d.id)))
 
     @cached_property
     def asked(self) -> list[Text]:
@@ -184,6 +190,8 @@ def answer(case: Case, pool: Pool, query: Text) -> Answer:
     related = [doc for doc in docs if doc.group in groups]
     unrelated = [doc for doc in docs if doc.group not in groups]
     golds = [doc for doc in related if doc.id in grades and doc.lang in pool.gold_langs]
+    others = [doc for doc in docs if doc not in golds]
+    tied = case.in_tie_order(query, golds)
     rows = [
         {
             "query_id": query.id,
@@ -191,7 +199,10 @@ def answer(case: Case, pool: Pool, query: Text) -> Answer:
             "gold_lang": gold.lang,
             "group_id": gold.group,
             "grade": grades[gold.id],
-            "rank": 1 + sum(score[doc.id] >= score[gold.id] for doc in docs if doc.id != gold.id),
+            "rank": 1
+            + sum(score[doc.id] >= score[gold.id] for doc in others)
+            + sum(score[doc.id] > score[gold.id] for doc in golds)
+            + sum(score[doc.id] == score[gold.id] for doc in tied[: tied.index(gold)]),
             "score": float(score[gold.id]),
             "ties": sum(score[doc.id] == score[gold.id] for doc in unrelated),
             "n_golds": len(golds),
@@ -206,8 +217,10 @@ def answer(case: Case, pool: Pool, query: Text) -> Answer:
         }
         for gold in golds
     ]
-    # sorted is stable: equals keep the order of case.audited
-    order = sorted(docs, key=lambda doc: (-score[doc.id], doc.group in groups))
+    # sorted is stable: equals keep the tie order
+    order = sorted(
+        case.in_tie_order(query, docs), key=lambda doc: (-score[doc.id], doc.group in groups, doc.id in grades)
+    )
     relation = {doc.id: "gold" if doc.id in grades else "translation" for doc in related}
     listed = [
         {
@@ -265,10 +278,11 @@ def standard(golds: list[Row], cutoffs: tuple[int, ...]) -> Values:
 
 def _of_versions(one: Answer, cutoffs: tuple[int, ...]) -> Values:
     others = [gold for gold in one.golds if gold["gold_lang"] != one.query.lang]
-    own = {gold["group_id"]: gold["rank"] for gold in one.golds if gold["gold_lang"] == one.query.lang}
-    pairs = [(own[gold["group_id"]], gold["rank"]) for gold in others]
+    own = {gold["group_id"]: gold for gold in one.golds if gold["gold_lang"] == one.query.lang}
+    pairs = [(own[gold["group_id"]]["rank"], gold["rank"]) for gold in others]
+    scores = [(own[gold["group_id"]]["score"], gold["score"]) for gold in others]
     values: Values = {f"tlr@{k}": _mean([gold["rank"] <= k for gold in others]) for k in cutoffs}
-    values["lpr"] = _mean([1 if mine < other else 0.5 if mine == other else 0 for mine, other in pairs])
+    values["lpr"] = _mean([1 if mine > other else 0.5 if mine == other else 0 for mine, other in scores])
     if one.pool.scenario == "multi":
         values["rank_distance"] = _mean([abs(mine - other) for mine, other in pairs])
     first = one.listed[0]

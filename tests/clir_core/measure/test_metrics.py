@@ -250,7 +250,7 @@ def test_all_equal_scores_are_the_worst_case_and_no_preference() -> None:
     case = replace(HAND, vectors=dict.fromkeys(HAND.vectors, (1,)))
     found = figures(case, (1, 3))
     multi = found["multi", "de", "de", "de/q"]
-    assert (multi["max_at_r"], multi["max_at_r_norm"], multi["lpr"], multi["rank_distance"]) == (8, 0, 0.5, 0)
+    assert (multi["max_at_r"], multi["max_at_r_norm"], multi["lpr"], multi["rank_distance"]) == (8, 0, 0.5, 1)
     assert multi["pull(x)"] == multi["pull(en)"] == 0
     assert found["multi", None, "de", "de/q"]["mrc@3"] == 1
     assert found["multi", None, "de", "de/q"]["language_gap(ndcg@3)"] == 0

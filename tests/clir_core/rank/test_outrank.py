@@ -155,18 +155,19 @@ def test_documents_of_other_buckets_are_counted_there() -> None:
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)), max_size=8), min_size=1, max_size=5))
 @settings(max_examples=60, deadline=None, derandomize=True)
-def test_related_documents_outrank_one_another_on_ties(rows: list[list[tuple[int, int]]]) -> None:
+def test_of_related_documents_with_one_score_the_lower_place_comes_first(rows: list[list[tuple[int, int]]]) -> None:
     first, score = _ragged([[score for score, _ in row] for row in rows], np.float32)
     lang = _ragged([[lang for _, lang in row] for row in rows], np.int64)[1]
     query = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-    for wanted in ((0,), (1, 2), ()):
-        expected = [
-            sum(other >= mine and name in wanted for j, (other, name) in enumerate(row) if j != i)
-            for row in rows
-            for i, (mine, _) in enumerate(row)
-        ]
+    place = np.array([2, 0, 1])
+    for wanted in ((0,), (1, 2), (0, 1, 2), ()):
+        expected = []
+        for row in rows:
+            order = sorted(range(len(row)), key=lambda i: (-row[i][0], place[row[i][1]], i))
+            expected += [sum(row[j][1] in wanted for j in order[: order.index(i)]) for i in range(len(row))]
         some = np.arange(len(score))[::2]
-        assert count_related(first, query, score, np.isin(lang, wanted), some).tolist() == expected[::2]
+        found = count_related(first, query, score, place[lang], np.isin(lang, wanted), some)
+        assert found.tolist() == expected[::2]
 
 
 @given(st.integers(0, 99), st.integers(1, 600))

@@ -72,6 +72,28 @@ def test_ranks_and_top_lists_equal_a_full_sort_of_every_pool(case: Case) -> None
     check(case)
 
 
+@given(cases())
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_a_golds_rank_is_its_position_where_the_whole_pool_is_listed(case: Case) -> None:
+    """Few values, so that most scores tie: with unrelated documents, with translations and with other golds."""
+    measured = measure(replace(case, cutoff=len(case.docs)))
+    listed = measured.ranks.filter(pl.col("share").is_null())
+    keys = ["scenario", "lang", "query_lang", "query_id", "doc_id"]
+    found = listed.join(measured.top, on=keys, how="left", nulls_equal=True)
+    assert len(found) == len(listed) and found["rank"].equals(found["position"].alias("rank"))
+
+
+@pytest.mark.parametrize("languages", [("en", "hi"), ("en", "hi", "de"), ("en", "zh", "hi", "de")])
+def test_neither_the_order_nor_the_number_of_languages_decides_a_tie(languages: tuple[str, ...]) -> None:
+    docs, queries = parallel(("en", "de", "hi", "zh"), 9), parallel(("en", "de", "hi", "zh"), 20, "q")
+    case = make_case(docs, queries, [Qrel(q.id, 1, f"g{i // 4 % 9}") for i, q in enumerate(queries)], span=1, cutoff=18)
+    one, other = measure(case, scenarios=("multi",)), measure(replace(case, languages=languages), scenarios=("multi",))
+    assert one.ranked.gold_ties > 9
+    for name in ("ranks", "top"):
+        whole, part = (getattr(found, name).filter(lang="hi") for found in (one, other))
+        assert whole.select(part.columns).equals(part) and len(part)
+
+
 @given(cases(), st.integers(1, 9), st.integers(0, 99))
 @settings(max_examples=20, deadline=None, derandomize=True)
 def test_blocks_of_any_size_in_any_order_give_the_same_frames(case: Case, block: int, shuffle: int) -> None:
@@ -116,9 +138,16 @@ def test_share_0_is_mono(case: Case) -> None:
 @settings(max_examples=10, deadline=None, derandomize=True)
 def test_the_seed_moves_documents_between_buckets_only(case: Case, seed: int) -> None:
     scenarios = ("mono", "cross", "multi", "distractor", "nway")
-    keys = [*POOL, "query_id", "doc_id"]
     one, other = (measure(replace(case, seed=case.seed + more), scenarios=scenarios).ranks for more in (0, seed))
-    assert one.sort(keys).equals(other.sort(keys))
+    # of one language's golds with one score, the bucket decides which has which of their places
+    golds = [*POOL, "query_id", "gold_lang", "score"]
+    assert (
+        one.drop("doc_id", "group_id", "grade")
+        .sort(*golds, "rank")
+        .equals(other.drop("doc_id", "group_id", "grade").sort(*golds, "rank"))
+    )
+    keys = [*POOL, "query_id", "doc_id"]
+    assert one.drop("rank").sort(keys).equals(other.drop("rank").sort(keys))
 
 
 def test_a_parallel_corpus_keeps_the_pools_size_at_every_share() -> None:
