@@ -15,6 +15,8 @@ CorrectionName = Literal["centring", "shift", "lir"]
 CORRECTION_LABELS = {"centring": "centring", "shift": "SHIFT", "lir": "LIR"}
 FULL_SHIFT = 1.0
 BLOCK_TEXTS = 512
+DEFAULT_CLUSTER = "passage"
+_CHANGES_NO_FIGURE = {"runtime", "workspace", "out"}
 
 
 class RuntimeSpec(Spec):
@@ -79,6 +81,12 @@ class _Measures(_Texts):
     )
     correction_alpha: float = Field(FULL_SHIFT, ge=0, description="Share of its vector that shift moves documents by")
     seed: int = Field(0, ge=0, description="Of the hash buckets of share(p)")
+    cluster: str = Field(
+        DEFAULT_CLUSTER,
+        min_length=1,
+        description="What was sampled, which intervals and tests rest on: query, passage (with all queries that share "
+        "one), or a column of the corpus's queries, such as article in xquad and topic in demo",
+    )
     min_inclination: float = Field(
         0.05, ge=0, le=1, description="The net share of all queries from which on an inclination is claimed"
     )
@@ -117,13 +125,18 @@ class EmbedSpec(_Places, _Texts):
 
     def identity(self) -> str:
         """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
-        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+        return sha256_of(self.model_dump(mode="json", exclude=_CHANGES_NO_FIGURE))
 
 
 class AuditSpec(EmbedSpec, _Measures):
     """What to audit, on what, and how deep. Its fingerprint names the result."""
 
     out: Path | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
+
+    def identity(self) -> str:
+        """As an EmbedSpec's. Audits of before could not be asked for clusters, and are those of the default."""
+        left_out = _CHANGES_NO_FIGURE | ({"cluster"} if self.cluster == DEFAULT_CLUSTER else set())
+        return sha256_of(self.model_dump(mode="json", exclude=left_out))
 
     def corrected(self, model: str) -> str:
         """What a model is called in this audit's result: its name, and the correction."""

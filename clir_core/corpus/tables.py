@@ -33,6 +33,7 @@ def _schema(**types: pa.DataType) -> pa.Schema:
 DOCUMENTS = _schema(doc_id=pa.string(), group_id=pa.string(), lang=pa.string(), text=pa.string()).append(
     pa.field("title", pa.string())
 )
+# sources may add columns of text, which say what queries were sampled together: an article, an author
 QUERIES = _schema(query_id=pa.string(), group_id=pa.string(), lang=pa.string(), text=pa.string())
 # a qrel points to a group (every translation is relevant) or to one document, never to both
 QRELS = pa.schema(
@@ -44,6 +45,12 @@ QRELS = pa.schema(
     ]
 )
 ORIGIN = (pa.field("file", pa.string(), nullable=False), pa.field("row", pa.int64(), nullable=False))
+_OURS = frozenset([*QUERIES.names, *(field.name for field in ORIGIN)])
+
+
+def further_columns(names: Iterable[str]) -> list[str]:
+    """Of the columns of queries, those that their source has beside ours."""
+    return [name for name in names if name not in _OURS]
 
 
 class Skipped(Spec):
@@ -57,7 +64,10 @@ class Skipped(Spec):
 
 @dataclass(frozen=True)
 class Corpus:
-    """A validated corpus. Tables follow DOCUMENTS, QUERIES and QRELS and are sorted by language and id."""
+    """A validated corpus. Tables follow DOCUMENTS, QUERIES and QRELS and are sorted by language and id.
+
+    After the columns of QUERIES, queries may have others: nullable strings.
+    """
 
     name: str
     documents: pa.Table
@@ -71,12 +81,12 @@ class Corpus:
         return english_first(self.documents["lang"].unique().to_pylist())
 
     def fingerprint(self) -> str:
-        """Hex sha256 over every row of the three tables, computed once."""
+        """Hex sha256 over every row of the three tables, without the queries' further columns; computed once."""
         return self._fingerprint
 
     @cached_property
     def _fingerprint(self) -> str:
-        tables = (self.documents, self.queries, self.qrels)
+        tables = (self.documents, self.queries.select(QUERIES.names), self.qrels)
         return sha256_of([self.name, *(_hash_rows(table) for table in tables)])
 
     def restrict(self, languages: Sequence[str]) -> "Corpus":

@@ -4,7 +4,7 @@ import hashlib
 
 import polars as pl
 
-from clir_core.corpus.tables import Corpus
+from clir_core.corpus.tables import QUERIES, Corpus
 
 
 def document_texts(corpus: Corpus) -> pl.DataFrame:
@@ -16,7 +16,7 @@ def document_texts(corpus: Corpus) -> pl.DataFrame:
 
 def query_texts(corpus: Corpus) -> pl.DataFrame:
     """id, group_id, lang, text_hash, text of every query."""
-    return _hashed(pl.DataFrame(pl.from_arrow(corpus.queries)).rename({"query_id": "id"}))
+    return _hashed(pl.DataFrame(pl.from_arrow(corpus.queries.select(QUERIES.names))).rename({"query_id": "id"}))
 
 
 def by_length(texts: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,8 @@ from clir_core.workspace import layout
 from clir_core.workspace.frames import frames_into
 
 ROWS = 250_000
+# how metrics and intervals are made: figures that were kept of another way are made again
+INTERVALS = "gaffke, clustered"
 
 
 def measure_ranks(ranked: Path, queries: pl.DataFrame, cutoffs: Sequence[int], table: Path) -> Measured:

@@ -8,7 +8,7 @@ import langcodes
 import polars as pl
 
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH, Corpus
+from clir_core.corpus.tables import ENGLISH, QUERIES, Corpus
 from clir_core.scenarios.multi import NAME as MULTI
 
 RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Mand", "Samr"})
@@ -106,7 +106,7 @@ def _texts(table: Any, key: str, ids: Iterable[str]) -> dict[str, str]:
 
 def _queries(corpus: Corpus, ids: pl.Series) -> dict[str, tuple[str, str | None]]:
     """Text and English version by query id."""
-    frame = pl.DataFrame(pl.from_arrow(corpus.queries))
+    frame = pl.DataFrame(pl.from_arrow(corpus.queries.select(QUERIES.names)))
     english = frame.filter(pl.col("lang") == ENGLISH).unique("group_id", keep="first", maintain_order=True)
     joined = frame.filter(pl.col("query_id").is_in(ids.implode())).join(
         english.select("group_id", english="text"), on="group_id", how="left"

@@ -13,8 +13,9 @@ from clir_core.audit.corrections import fit_reference, read_fit_corpus
 from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance, TableRead
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
-from clir_core.corpus.tables import ENGLISH, Corpus
-from clir_core.measure.pieces import measure_ranks
+from clir_core.corpus.clusters import cluster_queries
+from clir_core.corpus.tables import ENGLISH, QUERIES, Corpus
+from clir_core.measure.pieces import INTERVALS, measure_ranks
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
 from clir_core.rank.ranked import TIE_RULE, Ranked
 from clir_core.registry.facts import Audited, Entry
@@ -29,9 +30,6 @@ from clir_core.workspace.layout import RESULT
 from clir_core.workspace.provenance import git_commit, versions
 from clir_core.workspace.steps import once, read_result, step_directory
 
-# what measures and their intervals are made by: kept ones of another way are not used
-INTERVALS = "clusters"
-
 
 class Finished(NamedTuple):
     """What came of an audit: its result, where its files are, and what was entered for it, if it is news."""
@@ -45,6 +43,7 @@ class Finished(NamedTuple):
 def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Finished:
     """Measure a checkpoint on a corpus, write the result's files, and register both; `by` says who asked."""
     corpus, fit = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
+    clusters = cluster_queries(corpus, spec.cluster)  # refuses what it cannot cluster by before anything costly
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
     ranks = ranks_directory(spec, corpus, checkpoint, fit)
     with unchanged(checkpoint, spec.workspace):
@@ -54,8 +53,8 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
         )
     asked = Ranking(spec, corpus, checkpoint.normalize, embedded, fit, ranks)
     ranked = runner.once("rank golds", lambda: rank(asked, workers, runner), retries=2)
-    measures = measures_directory(spec, ranks)
-    measured = runner.once("compute metrics", lambda: measure(spec, measures, ranks, corpus))
+    measures = measures_directory(spec, ranks, clusters)
+    measured = runner.once("compute metrics", lambda: measure(spec, measures, ranks, corpus, clusters))
     origin = made_of(spec, checkpoint, fit, embedded)
     made = result(spec, corpus, checkpoint.name, ranked, measured, origin, runner.timings)
     out = output_directory(made, checkpoint)
@@ -134,12 +133,14 @@ def rank(asked: Ranking, workers: Workers, runner: Runner) -> tuple[Ranked, bool
     return ranked, done_before
 
 
-def measure(spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus) -> tuple[Measured, bool]:
-    """Metrics of every query, their means and intervals, computed or done before."""
+def measure(
+    spec: AuditSpec, directory: Path, ranks: Path, corpus: Corpus, clusters: pl.DataFrame
+) -> tuple[Measured, bool]:
+    """Metrics of every query, their means and intervals over these clusters, computed or done before."""
 
     def compute(scratch: Path) -> Measured:
-        queries = pl.DataFrame(pl.from_arrow(corpus.queries))
-        queries = queries.with_columns(cluster=pl.col("group_id").rank("dense").cast(pl.Int32))
+        queries = pl.DataFrame(pl.from_arrow(corpus.queries.select(QUERIES.names)))
+        queries = queries.join(clusters, on="query_id", maintain_order="left")
         return measure_ranks(ranks, queries, spec.cutoffs, scratch / layout.QUERIES)
 
     return once(directory, Measured, compute)
@@ -162,9 +163,18 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit
     )
 
 
-def measures_directory(spec: AuditSpec, ranks: Path) -> Path:
+def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> Path:
     """Where the metrics of this audit are kept."""
-    return step_directory(spec.workspace, "metrics", ranks=ranks.name, cutoffs=spec.cutoffs, intervals=INTERVALS)
+    return step_directory(
+        spec.workspace,
+        "metrics",
+        ranks=ranks.name,
+        cutoffs=spec.cutoffs,
+        intervals=INTERVALS,
+        cluster=spec.cluster,
+        # a corpus of the same texts may name other clusters
+        clusters=clusters.to_dict(as_series=False),
+    )
 
 
 class Made(NamedTuple):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from clir_core.audit.result import Embedded, Measured
 from clir_core.audit.spec import AuditSpec
+from clir_core.corpus.clusters import cluster_queries
 from clir_core.model.device import dtype_of, has_gpu_here
 from clir_core.rank.ranked import Ranked
 from clir_core.registry.registry import Registry
@@ -18,10 +19,11 @@ def finished(spec: AuditSpec) -> Path | None:
     Errors are those that the audit would meet before it computes: of its corpus, its checkpoint, its spec.
     """
     corpus, fit = audit.read(spec)
+    clusters = cluster_queries(corpus, spec.cluster)
     checkpoint = audit.resolved(spec, dtype_of(has_gpu_here()))
     ranks = audit.ranks_directory(spec, corpus, checkpoint, fit)
     ranked, embedded = read_result(ranks / layout.RESULT, Ranked), read_result(ranks / layout.EMBEDDED, Embedded)
-    measured = read_result(audit.measures_directory(spec, ranks) / layout.RESULT, Measured)
+    measured = read_result(audit.measures_directory(spec, ranks, clusters) / layout.RESULT, Measured)
     if not (ranked and embedded and measured):
         return None
     origin = audit.made_of(spec, checkpoint, fit, embedded)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from clir_core.audit.spec import BLOCK_TEXTS
+from clir_core.audit.spec import BLOCK_TEXTS, DEFAULT_CLUSTER
+from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.texts import document_texts, in_blocks, query_texts
 from clir_core.errors import ModelError
 from clir_core.runs.audited import Audit
@@ -32,16 +33,19 @@ def audit_model(
     scenarios: Sequence[ScenarioName] = SCENARIOS,
     cutoffs: Sequence[int] = (10,),
     seed: int = 0,
+    cluster: str = DEFAULT_CLUSTER,
 ) -> Audit:
     """Audit a SentenceTransformer, or an object with `encode_query` and `encode_document`, or with `encode`.
 
     The corpus is a reference such as "demo" or "xquad:DIR", or frames of its three tables. Prompts, length and pooling
-    are the model's own; vectors are compared by cosine, unless a SentenceTransformer says dot. Raises ModelError where
+    are the model's own; vectors are compared by cosine, unless a SentenceTransformer says dot. Intervals resample
+    `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another. Raises ModelError where
     it cannot be encoded with.
     """
     asked = corpus_of(corpus, languages)
+    cluster_queries(asked, cluster)  # what is wrong with it is said before anything is encoded
     documents_DH, queries_QH, similarity = _vectors(model, document_texts(asked), query_texts(asked))
-    spec = spec_of(name or _name(model), corpus, asked, languages, scenarios, cutoffs, seed)
+    spec = spec_of(name or _name(model), corpus, asked, languages, scenarios, cutoffs, seed, cluster)
     return audit_arrays(
         asked,
         checked("documents", documents_DH, asked.documents["doc_id"], similarity),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import ClirError, NightlyError
 from clir_core.measure import gate
@@ -21,11 +22,16 @@ UNWATCHED = ("audit", "align")  # sources of checkpoints that no watch list has 
 
 
 def read_night(spec: NightlySpec) -> tuple[WatchList, Corpus]:
-    """The watch list, and the corpus that every checkpoint is asked on; SpecError where its gate asks for more."""
+    """The watch list, and the corpus that every checkpoint is asked on.
+
+    SpecError where its gate asks for more, or where the corpus knows no such clusters.
+    """
     watch = read_watch_list(spec.watch)
     gate.check(watch.gate)
     gate.check_asked(watch.gate, watch.audit)
-    return watch, read_corpus(watch.audit.corpus, watch.audit.languages)
+    corpus = read_corpus(watch.audit.corpus, watch.audit.languages)
+    cluster_queries(corpus, watch.audit.cluster)
+    return watch, corpus
 
 
 def find_due(spec: NightlySpec, watch: WatchList, asked: str) -> tuple[Discovered, tuple[Due, ...], int]:

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from clir_core.audit.spec import AuditSpec
+from clir_core.audit.spec import DEFAULT_CLUSTER, AuditSpec
+from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import VectorsError
 from clir_core.rank.plan import make_plan
@@ -43,12 +44,14 @@ def audit_vectors(
     cutoffs: Sequence[int] = (10,),
     similarity: Literal["cosine", "dot"] = "cosine",
     seed: int = 0,
+    cluster: str = DEFAULT_CLUSTER,
 ) -> Audit:
     """Audit vectors of a corpus's documents and queries: a reference such as "demo", or frames of all three tables.
 
     Vectors are an id-to-vector mapping, a table with the columns `id` and `vector`, or an array whose rows follow the
     corpus: the frames as given, or `read_corpus(reference, languages)`. With cosine they get length 1, unless they have
-    it. Raises VectorsError that names a vector that is missing, superfluous, not finite or of another length.
+    it. Intervals resample `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another.
+    Raises VectorsError that names a vector that is missing, superfluous, not finite or of another length.
     """
     asked = corpus_of(corpus, languages)
     document_ids, query_ids = ids_of(corpus, asked)
@@ -56,7 +59,7 @@ def audit_vectors(
         asked,
         checked("documents", documents, asked.documents["doc_id"], similarity, document_ids),
         checked("queries", queries, asked.queries["query_id"], similarity, query_ids),
-        spec_of(name, corpus, asked, languages, scenarios, cutoffs, seed),
+        spec_of(name, corpus, asked, languages, scenarios, cutoffs, seed, cluster),
     )
 
 
@@ -68,6 +71,7 @@ def spec_of(
     scenarios: Sequence[ScenarioName],
     cutoffs: Sequence[int],
     seed: int,
+    cluster: str,
 ) -> AuditSpec:
     """The audit that these arguments ask for."""
     return AuditSpec(
@@ -77,6 +81,7 @@ def spec_of(
         scenarios=tuple(scenarios),
         cutoffs=tuple(cutoffs),
         seed=seed,
+        cluster=cluster,
     )
 
 
@@ -85,6 +90,7 @@ def audit_arrays(corpus: Corpus, documents_DH: np.ndarray, queries_QH: np.ndarra
     if documents_DH.shape[1] != queries_QH.shape[1]:
         sizes = f"documents have {documents_DH.shape[1]} dimensions and queries {queries_QH.shape[1]}"
         raise VectorsError(f"{sizes}; give both of one model")
+    clusters = cluster_queries(corpus, spec.cluster)
     plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
     places = {lang: _places(corpus.documents["doc_id"], found.doc_id) for lang, found in plan.documents.items()}
     asked = {
@@ -98,7 +104,7 @@ def audit_arrays(corpus: Corpus, documents_DH: np.ndarray, queries_QH: np.ndarra
     directory = Path(folder.name)
     count = in_threads(read, os.cpu_count() or 1)
     ranked = rank_plan(plan, asked, read, count, directory, lambda done, total: None)
-    measured, _ = measure(spec, directory, directory, corpus)
+    measured, _ = measure(spec, directory, directory, corpus, clusters)
     made = Made(model=_fingerprint(documents_DH, queries_QH))
     return Audit(result(spec, corpus, spec.model, ranked, measured, made, {}), directory, corpus, folder)
 

@@ -95,7 +95,8 @@ def _add_queries(rows: RawRows, part: _Part, problems: list[str]) -> None:
         lang = part.lang or query.language_code
         _check_lang(path, line, lang, problems)
         query_id = _prefixed(part, query.id)
-        rows.queries.add(path, line, query_id=query_id, group_id=query.parallel_group, lang=lang, text=query.text)
+        values = {"query_id": query_id, "group_id": query.parallel_group, "lang": lang, "text": query.text}
+        rows.queries.add(path, line, query.further, **values)
 
 
 def _add_qrels(rows: RawRows, part: _Part, groups: dict[str, str], sizes: Counter[str], problems: list[str]) -> None:

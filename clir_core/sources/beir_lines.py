@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clir_core.corpus.tables import further_columns
 from clir_core.sources.json_input import complaints
 
 
@@ -42,8 +43,23 @@ class Document(_Line):
     title: str | None = None
 
 
+class _MoreTags(_Tags):
+    model_config = ConfigDict(extra="allow")
+
+
 class Query(_Line):
     """A line of queries.jsonl."""
+
+    model_config = ConfigDict(extra="allow")
+    metadata: _MoreTags | None = None
+
+    @property
+    def further(self) -> dict[str, str]:
+        """What else the line says in text or whole numbers, in its metadata or, which counts before it, at its top."""
+        inner = self.metadata.model_extra if self.metadata else None
+        said = {**(inner or {}), **(self.model_extra or {})}
+        # in JSON true is no number
+        return {name: str(said[name]) for name in further_columns(said) if type(said[name]) in (str, int)}
 
 
 AnyLine = TypeVar("AnyLine", bound=_Line)

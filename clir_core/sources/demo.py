@@ -33,5 +33,6 @@ def _add(rows: RawRows, file: str, row: int, entry: dict) -> None:
         rows.documents.add(file, row, doc_id=f"{lang}/{group}", group_id=group, lang=lang, text=text)
     for lang, question in entry["question"].items():
         query_id = f"{lang}/{group}/q"
-        rows.queries.add(file, row, query_id=query_id, group_id=f"{group}/q", lang=lang, text=question)
+        values = {"query_id": query_id, "group_id": f"{group}/q", "lang": lang, "text": question}
+        rows.queries.add(file, row, {"topic": file.removesuffix(".json")}, **values)
         rows.qrels.add(file, row, query_id=query_id, group_id=group, grade=1)

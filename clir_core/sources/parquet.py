@@ -36,4 +36,4 @@ def _read_table(directory: Path, what: str, problems: list[str]) -> pa.Table:
             parts.append(conform(pq.ParquetFile(path).read(), what, str(path), problems))
         except (pa.ArrowException, OSError) as error:
             problems.append(f"{path}: cannot be read as Parquet ({first_line(error)}); write or fetch it again")
-    return pa.concat_tables(parts) if parts else pa.table({})
+    return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})

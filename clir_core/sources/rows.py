@@ -1,7 +1,8 @@
 """What every source yields: three raw tables that say where each row was read. Nothing is checked here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -33,22 +34,27 @@ class Rows:
     def __init__(self, schema: pa.Schema) -> None:
         fields = [*(field.with_nullable(True) for field in schema), *ORIGIN]
         self._schema = pa.schema(fields)
+        self._further: dict[str, None] = {}
         self._pending: list[dict[str, object]] = []
-        self._batches: list[pa.RecordBatch] = []
+        self._tables: list[pa.Table] = []
 
-    def add(self, file: object, row: int, **values: str | int | None) -> None:
-        """One more row, read at this place; rows count from 1."""
-        self._pending.append({"file": str(file), "row": row, **values})
+    def add(
+        self, file: object, row: int, further: Mapping[str, str] = MappingProxyType({}), /, **values: str | int | None
+    ) -> None:
+        """One more row, read at this place; rows count from 1. `further` are values of columns beside the schema's."""
+        self._further.update(dict.fromkeys(further))
+        self._pending.append({"file": str(file), "row": row, **further, **values})
         if len(self._pending) == _CHUNK_ROWS:
             self._flush()
 
     def table(self) -> pa.Table:
         """All rows so far."""
         self._flush()
-        return pa.Table.from_batches(self._batches, self._schema)
+        return pa.concat_tables(self._tables, promote_options="default")
 
     def _flush(self) -> None:
-        self._batches.append(pa.RecordBatch.from_pylist(self._pending, self._schema))
+        further = [pa.field(name, pa.string()) for name in self._further]
+        self._tables.append(pa.Table.from_pylist(self._pending, pa.schema([*self._schema, *further])))
         self._pending = []
 
 

@@ -1,6 +1,7 @@
 """From raw tables to a corpus: everything that is wrong with it is found and named at once, nothing is dropped unsaid.
 
 Raw tables have the columns of DOCUMENTS, QUERIES and QRELS, any of them null, and ORIGIN.
+Further columns of queries are kept as they are.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from clir_core.corpus.lang import language_problem
-from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus, Skipped, skip
+from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus, Skipped, further_columns, skip
 from clir_core.errors import CorpusError
 
 # an Arrow string column holds at most 2 GiB a chunk
@@ -23,10 +24,12 @@ def validate(
     docs, asks, judged = _frame(documents), _frame(queries), _frame(qrels)
     # an empty target is no target
     judged = judged.with_columns(pl.when(~_blank(to)).then(pl.col(to)).alias(to) for to in ("group_id", "doc_id"))
+    # the names of further columns may be those of columns that checks add
+    bare = asks.drop(further_columns(asks.columns))
     problems = [
         *_empty(documents=docs, queries=asks, qrels=judged),
         *_listed(*_text_problems(docs, "document", "doc_id")),
-        *_listed(*_text_problems(asks, "query", "query_id")),
+        *_listed(*_text_problems(bare, "query", "query_id")),
         *_listed(*_qrel_problems(judged), *_unknown(judged, docs, asks), _judged_twice(judged, docs)),
     ]
     if problems:
@@ -44,11 +47,12 @@ def _split(
     other = judged.filter(pl.col("grade") == 0)
     unjudged = asks.join(relevant, on="query_id", how="anti", maintain_order="left")
     asked = asks.join(relevant, on="query_id", how="semi")
+    further = [pa.field(name, pa.string()) for name in further_columns(asks.columns)]
     pairs = other.select(pl.format("{} -> {}", "query_id", pl.coalesce("doc_id", "group_id"))).to_series()
     return Corpus(
         name=name,
         documents=_table(docs.sort("lang", "doc_id"), DOCUMENTS),
-        queries=_table(asked.sort("lang", "query_id"), QUERIES),
+        queries=_table(asked.sort("lang", "query_id"), pa.schema([*QUERIES, *further])),
         qrels=_table(relevant.sort("query_id", "group_id", "doc_id"), QRELS),
         skipped=(
             *skipped,

@@ -38,6 +38,7 @@ class Paragraph(NamedTuple):
     group_id: str
     context: str
     questions: list[tuple[str, str]]
+    article: str | None = None
 
 
 def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
@@ -57,17 +58,22 @@ def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
 
 
 def tables(name: str, texts: Mapping[str, tuple[str, Sequence[Paragraph]]]) -> RawCorpus:
-    """Raw tables of paragraphs of several languages, with files. A row is the paragraph's or question's number."""
+    """Raw tables of paragraphs of several languages, with files. A row is the paragraph's or question's number.
+
+    Queries have the column `article` where paragraphs say theirs.
+    """
     check_aligned(texts)
     rows = RawRows()
     for lang, (file, paragraphs) in texts.items():
         asked = 0
-        for number, (group, context, questions) in enumerate(paragraphs, start=1):
+        for number, (group, context, questions, article) in enumerate(paragraphs, start=1):
+            further = {"article": article} if article else {}
             rows.documents.add(file, number, doc_id=f"{lang}/{group}", group_id=group, lang=lang, text=context)
             for question_id, question in questions:
                 asked += 1
                 query_id = f"{lang}/{question_id}"
-                rows.queries.add(file, asked, query_id=query_id, group_id=question_id, lang=lang, text=question)
+                values = {"query_id": query_id, "group_id": question_id, "lang": lang, "text": question}
+                rows.queries.add(file, asked, further, **values)
                 rows.qrels.add(file, asked, query_id=query_id, group_id=group, grade=1)
     return rows.corpus(name)
 
@@ -107,7 +113,9 @@ def _paragraphs(path: Path, problems: list[str]) -> list[Paragraph]:
         problems.append(f"{path}: {error.strerror}; make it readable")
         return []
     return [
-        Paragraph(f"a{a:02}-p{p:02}", paragraph.context, [(asked.id, asked.question) for asked in paragraph.qas])
+        Paragraph(
+            f"a{a:02}-p{p:02}", paragraph.context, [(asked.id, asked.question) for asked in paragraph.qas], f"a{a:02}"
+        )
         for a, article in enumerate(articles)
         for p, paragraph in enumerate(article.paragraphs)
     ]

@@ -54,7 +54,6 @@ def main() -> None:
     options.add_argument("--passages", type=int, default=488)
     options.add_argument("--queries", type=int, default=900)
     options.add_argument("--dim", type=int, default=384)
-    options.add_argument("--resamples", type=int, default=1000)
     asked = options.parse_args()
     started = time.perf_counter()
 
@@ -80,7 +79,7 @@ def main() -> None:
         size = sum(path.stat().st_size for path in place.iterdir()) / 2**30
         say(f"ranked: {rows:,} ranks, {size:.2f} GiB of files")
         frame = pl.DataFrame(pl.from_arrow(made.queries))
-        found = measure_ranks(place, frame, CUTOFFS, asked.resamples, 0, place / "queries.parquet")
+        found = measure_ranks(place, frame, CUTOFFS, place / "queries.parquet")
         say(f"measured: {len(found.metrics):,} figures")
 
 

@@ -34,7 +34,6 @@ def good(corpus: Path, tiny_model: Path, run_flow: Callable[..., Any]) -> AuditS
         corpus=f"parquet:{corpus}",
         languages=("de",),
         scenarios=("mono", "multi", "distractor"),
-        resamples=100,
         workspace=folder / "workspace",
         out=folder / "out",
     )

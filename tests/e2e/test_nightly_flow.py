@@ -30,7 +30,7 @@ class Service:
             "name": "tiny", "baseline": str(tiny_model),
             "sources": [{"kind": "directory", "path": "incoming", "settle": 0}, {"kind": "aligned"}],
         }  # fmt: skip
-        asked = {"corpus": f"parquet:{corpus}", "resamples": 100}
+        asked = {"corpus": f"parquet:{corpus}"}
         self.watch.write_text(yaml.safe_dump({"version": 1, "audit": asked, "families": [family]}), "utf-8")
         self.registry = Registry(self.workspace)
         self.spec = NightlySpec(watch=self.watch, workspace=self.workspace)

@@ -34,7 +34,6 @@ def audit(
             languages=(lang,),
             workspace=workspace,
             out=workspace / lang,
-            resamples=200,
         )
         state = run_flow(spec)
         assert state.is_completed(), state.message

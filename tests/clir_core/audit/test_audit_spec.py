@@ -13,7 +13,6 @@ CORRECTED = AuditSpec(
     correction_fit="demo",
     correction_alpha=0.5,
     seed=3,
-    resamples=200,
 )
 
 
@@ -28,9 +27,23 @@ def test_an_identity_is_that_of_earlier_versions(spec: AuditSpec, identity: str,
     assert (spec.identity()[:24], spec.asked("00")[:24]) == (identity, asked)
 
 
+def test_clusters_are_part_of_an_identity_where_they_are_not_the_default() -> None:
+    specs = [AuditSpec(cluster=unit) for unit in ("passage", "query", "topic")]
+    assert len({spec.identity() for spec in specs}) == len({spec.asked("00") for spec in specs}) == 3
+    assert [spec.model_dump()["cluster"] for spec in specs] == ["passage", "query", "topic"]
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        AuditSpec(cluster="")
+
+
+def test_a_request_of_before_is_one_for_the_default() -> None:
+    asked = AuditSpec().model_dump(mode="json", exclude={"cluster"})
+    assert AuditSpec.model_validate(asked) == AuditSpec()
+
+
 def test_forms_ask_what_is_audited_first_and_where_it_goes_last() -> None:
     assert list(EmbedSpec.model_fields) == ["model", "corpus", "languages", "encoding", "runtime", "workspace"]
-    middle = ["scenarios", "cutoffs", "correction", "correction_fit", "correction_alpha", "seed", "resamples"]
+    middle = ["scenarios", "cutoffs", "correction", "correction_fit", "correction_alpha", "seed", "cluster"]
+    middle += ["min_inclination", "min_retrieval"]
     first, last = ["model", "corpus", "languages"], ["encoding", "runtime", "workspace", "out"]
     assert list(AuditSpec.model_fields) == [*first, *middle, *last]
 

@@ -75,6 +75,11 @@ def test_fingerprints_repeat():
     assert read_corpus("demo").fingerprint() == read_corpus("demo").fingerprint()
 
 
+def test_the_fingerprint_is_that_of_earlier_versions():
+    """Workspaces of before are named by it; commit a9c91ce computed this one, when queries had no topic."""
+    assert read_corpus("demo").fingerprint()[:24] == "0fcba7823a98a46a834e83f3"
+
+
 def test_the_rows_are_hashed_once(corpus, monkeypatch):
     first = corpus.fingerprint()
     monkeypatch.setattr("clir_core.corpus.tables._hash_rows", None)

@@ -51,7 +51,7 @@ def test_the_model_is_afterwards_as_it_was(model: SentenceTransformer) -> None:
     model.default_prompt_name = "query"
     kinds = [type(module) for module in model.modules()]
     try:
-        audit_model(model, "demo", languages=("de",), scenarios=("mono",), resamples=100)
+        audit_model(model, "demo", languages=("de",), scenarios=("mono",))
         assert model.training and model.default_prompt_name == "query"
         assert [type(module) for module in model.modules()] == kinds and nn.Linear in kinds
     finally:
@@ -77,10 +77,7 @@ class Plain:
 
 
 def test_any_object_that_encodes_is_audited() -> None:
-    both, one = (
-        audit_model(model, "demo", languages=("de",), scenarios=("mono",), resamples=100)
-        for model in (Hashed(), Plain())
-    )
+    both, one = (audit_model(model, "demo", languages=("de",), scenarios=("mono",)) for model in (Hashed(), Plain()))
     assert both.result.spec.model == "Hashed" and not both.ranks["rank"].equals(one.ranks["rank"])
 
 
@@ -100,7 +97,7 @@ def test_neither_prefect_nor_ray_nor_lancedb_is_imported() -> None:
         "import sys, numpy as np, clir_core\n"
         "class Model:\n"
         "    def encode(self, texts): return np.random.default_rng(0).normal(size=(len(texts), 4))\n"
-        "clir_core.audit_model(Model(), 'demo', languages=('de',), resamples=100)\n"
+        "clir_core.audit_model(Model(), 'demo', languages=('de',))\n"
         "print([name for name in ('prefect', 'ray', 'lancedb') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

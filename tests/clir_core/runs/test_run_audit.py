@@ -2,16 +2,19 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from clir_core import load_audit
+from clir_core import load_audit, read_corpus
 from clir_core.audit.spec import AuditSpec
+from clir_core.corpus.clusters import cluster_queries
 from clir_core.errors import CorpusError, ModelError, SpecError
 from clir_core.registry.registry import Registry
-from clir_core.runs.audit import Finished, audit, embed_only
+from clir_core.runs.audit import Finished, audit, embed_only, measures_directory
 from clir_core.runs.here import Here
 from clir_core.runs.kept import finished
 from clir_core.runs.runner import Runner
@@ -73,7 +76,7 @@ def test_a_finished_audit_is_found_until_something_of_it_is_gone(
     out = first[0].out
     assert finished(spec) == out
     assert finished(spec.model_copy(update={"out": tmp_path})) is None
-    assert finished(spec.model_copy(update={"resamples": 200})) is None
+    assert finished(spec.model_copy(update={"min_inclination": 0.1})) is None
     report = (out / layout.REPORT).read_bytes()
     (out / layout.REPORT).unlink()
     assert finished(spec) is None
@@ -94,6 +97,7 @@ def test_another_place_gets_the_same_figures_without_computing(
         ({"languages": ("klingon",)}, CorpusError, "'klingon' is not a BCP-47 code"),
         ({"corpus": "demo#tset"}, SpecError, "did you mean .demo#test."),
         ({"corpus": "xquad:/nowhere"}, CorpusError, "/nowhere does not exist"),
+        ({"cluster": "article"}, SpecError, "no such column, beside its texts they have topic; write one of query, "),
         ({"model": "/nowhere"}, ModelError, "/nowhere: no such directory"),
     ],
 )
@@ -102,6 +106,26 @@ def test_what_is_wrong_is_said_before_anything_is_computed(
 ) -> None:
     with pytest.raises(error, match=message):
         finished(spec.model_copy(update=change))
+    with pytest.raises(error, match=message):
+        audit(spec.model_copy(update=change), Nobody(), Runner())
+
+
+def test_measures_are_kept_for_their_clusters_alone(first: tuple[Finished, Runner], spec: AuditSpec) -> None:
+    by_topic = spec.model_copy(update={"cluster": "topic"})
+    assert finished(by_topic) is None
+    runner = Runner()
+    done = audit(by_topic, Nobody(), runner)  # of the ranks that are there
+    assert runner.timings["rank golds"] == 0 < runner.timings["compute metrics"]
+    assert done.out != first[0].out and load_audit(done.out).result.spec.cluster == "topic"
+    values = [[figure.value for figure in one.result.metrics] for one in (done, first[0])]
+    assert values[0] == values[1]
+    corpus = read_corpus("demo", ("de",))
+    topic = pl.Series(corpus.queries["topic"].to_pylist()).replace({"bees": "tides"})
+    at = corpus.queries.column_names.index("topic")
+    merged = replace(corpus, queries=corpus.queries.set_column(at, "topic", topic.to_arrow().cast("string")))
+    assert merged.fingerprint() == corpus.fingerprint()
+    places = [measures_directory(by_topic, Path("ranks"), cluster_queries(one, "topic")) for one in (corpus, merged)]
+    assert places[0] != places[1]
 
 
 def test_vectors_alone_are_those_that_an_audit_finds(spec: AuditSpec, first: tuple[Finished, Runner]) -> None:

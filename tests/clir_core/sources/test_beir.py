@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clir_core.corpus.tables import DOCUMENTS
 from clir_core.errors import CorpusError
 from clir_core.sources import read_corpus
 
@@ -65,6 +66,31 @@ def test_one_folder(flat):
         ("qrels", 1, ("q2 -> e2",)),
         ("queries", 1, ("q3",)),
     ]
+
+
+def test_what_else_queries_say_is_kept_as_text(flat, monkeypatch):
+    queries = [
+        {"_id": "q1", "text": "moon?", "lang": "en", "author": "Ann", "metadata": {"author": "Bob", "year": 1969}},
+        {"_id": "q2", "text": "Mond?", "metadata": {"lang": "de", "topic": "tides", "url": None, "score": 0.5}},
+        {"_id": "q3", "text": "sun?", "lang": "en", "new": True, "file": "x", "row": 7, "query_id": "y", "tags": ["z"]},
+    ]
+    write(flat, [], queries, ["q1 g1 1", "q2 g1 1", "q3 e2 1"])
+    documents = [
+        {"_id": "e1", "text": "moon", "lang": "en", "group_id": "g1", "author": "Eve"},
+        {"_id": "e2", "text": "sun", "lang": "en"},
+        {"_id": "d1", "text": "Mond", "lang": "de", "group_id": "g1"},
+    ]
+    (flat / "corpus.jsonl").write_text("\n".join(map(json.dumps, documents)), encoding="utf-8")
+    for chunk in (8192, 1):  # with rows that become Arrow before a column is first seen
+        monkeypatch.setattr("clir_core.sources.rows._CHUNK_ROWS", chunk)
+        corpus = read_corpus(f"beir:{flat}")
+        assert sorted(corpus.queries.column_names[4:]) == ["author", "topic", "year"]
+        assert rows(corpus.queries, "query_id", "author", "year", "topic") == [
+            ("q2", None, None, "tides"),
+            ("q1", "Ann", "1969", None),
+            ("q3", None, None, None),
+        ]
+        assert corpus.documents.column_names == DOCUMENTS.names
 
 
 def test_a_document_id_goes_before_a_group_id(tmp_path):

@@ -11,7 +11,7 @@ from corpus_case import write_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clir_core.corpus.tables import Corpus
+from clir_core.corpus.tables import QUERIES, Corpus
 from clir_core.errors import CorpusError
 from clir_core.sources import read_corpus
 from clir_core.sources.rows import RawRows
@@ -98,6 +98,51 @@ def test_folders_and_other_string_and_integer_types(tmp_path):
     corpus = read_corpus(f"parquet:{tmp_path}")
     assert corpus.documents["doc_id"].to_pylist() == ["d", "e"]
     assert corpus.qrels.to_pylist() == [{"query_id": "q", "group_id": "e", "doc_id": None, "grade": 2}]
+
+
+def test_further_columns_of_queries_are_kept_as_text(tmp_path):
+    asks = {
+        **{"query_id": ["q", "p"], "lang": ["en", "en"], "text": ["what?", "who?"], "file": ["x", "y"]},
+        "author": pa.array(["Ann", None]).dictionary_encode(),
+        "year": pa.array([1969, 2**62], pa.int64()),
+        "title": pa.array(["A", "B"], pa.large_string()),
+        **{"score": [0.5, 1.5], "tags": [["a"], []], "none": pa.nulls(2), "is_new": [True, False]},
+        **{"bad": not_utf8(b"M\xf6nd", b"ok"), "__index_level_0__": [0, 1]},
+        # names that validation uses for columns of its own
+        **{"why": ["a", "b"], "nth": ["a", "b"], "problem": ["a", "b"], "first_row": ["a", "b"]},
+    }
+    judged = {"query_id": ["q", "p"], "doc_id": ["e", "d"]}
+    queries = read_corpus(f"parquet:{write(tmp_path, asks=asks, judged=judged)}").queries
+    more = ["author", "year", "title", "why", "nth", "problem", "first_row"]
+    assert queries.schema == pa.schema([*QUERIES, *(pa.field(name, pa.string()) for name in more)])
+    assert queries.select(["query_id", *more[:3]]).to_pylist() == [
+        {"query_id": "p", "author": None, "year": str(2**62), "title": "B"},
+        {"query_id": "q", "author": "Ann", "year": "1969", "title": "A"},
+    ]
+    assert "score" not in read_corpus(f"parquet:{write(tmp_path)}").documents.column_names
+
+
+def test_problems_are_found_whatever_further_columns_are_called(tmp_path):
+    asks = {"query_id": ["q", "q"], "lang": ["english", "en"], "text": ["what?", "who?"]}
+    plain = problems_of(write(tmp_path, asks=asks))
+    named = {name: ["x", "y"] for name in ("why", "nth", "problem", "first_row", "first_file")}
+    assert len(plain) == 2 and problems_of(write(tmp_path, asks=asks | named)) == plain
+
+
+def test_files_of_a_folder_may_have_other_further_columns(tmp_path):
+    (write(tmp_path) / "queries.parquet").unlink()
+    (tmp_path / "queries").mkdir()
+    parts = [{"topic": ["moon"], "year": pa.nulls(1)}, {"year": ["1969"]}, {}]
+    for at, more in enumerate(parts):
+        columns = {"query_id": [f"q{at}"], "lang": ["en"], "text": ["what?"]}
+        pq.write_table(pa.table(columns | more), tmp_path / "queries" / f"{at}.parquet")
+    pq.write_table(pa.table({"query_id": ["q0", "q1", "q2"], "doc_id": ["e"] * 3}), tmp_path / "qrels.parquet")
+    queries = read_corpus(f"parquet:{tmp_path}").queries
+    assert queries.select(["topic", "year"]).to_pylist() == [
+        {"topic": "moon", "year": None},
+        {"topic": None, "year": "1969"},
+        {"topic": None, "year": None},
+    ]
 
 
 def test_missing_columns_and_wrong_types_are_all_named(tmp_path):

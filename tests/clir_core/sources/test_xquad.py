@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from clir_core.corpus.clusters import cluster_queries
 from clir_core.errors import CorpusError
 from clir_core.sources import read_corpus
 
@@ -56,8 +57,21 @@ def test_ids_and_groups_come_from_the_position(folder):
     documents = {row["doc_id"]: row for row in corpus.documents.to_pylist()}
     expected = {"doc_id": "zh/a00-p01", "group_id": "a00-p01", "lang": "zh", "text": "日", "title": None}
     assert documents["zh/a00-p01"] == expected
-    assert corpus.queries.to_pylist()[-1] == {"query_id": "zh/q1", "group_id": "q1", "lang": "zh", "text": "日?"}
+    expected = {"query_id": "zh/q1", "group_id": "q1", "lang": "zh", "text": "日?", "article": "a00"}
+    assert corpus.queries.to_pylist()[-1] == expected
     assert corpus.qrels.to_pylist()[-1] == {"query_id": "zh/q1", "group_id": "a00-p01", "doc_id": None, "grade": 1}
+
+
+def test_questions_say_their_article_and_keep_it_in_a_split(tmp_path):
+    data = [squad(f"{n} first", f"{n} second", marker=f"{n}q")["data"][0] for n in range(11)]
+    for lang in ("en", "de"):
+        (tmp_path / f"xquad.{lang}.json").write_text(json.dumps({"data": data}))
+    corpus = read_corpus(f"xquad:{tmp_path}")
+    articles = dict(zip(corpus.queries["query_id"].to_pylist(), corpus.queries["article"].to_pylist(), strict=True))
+    assert articles == {f"{lang}/{n}q{at}": f"a{n:02}" for lang in ("en", "de") for n in range(11) for at in (0, 1)}
+    test = read_corpus(f"xquad:{tmp_path}#test", ["de"])
+    assert set(test.queries["article"].to_pylist()) == {"a00", "a03", "a06", "a09"}
+    assert cluster_queries(test, "article")["cluster"].value_counts(sort=True).rows() == [(n, 4) for n in range(4)]
 
 
 def test_only_the_files_asked_for_are_read(folder):
