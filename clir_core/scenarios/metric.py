@@ -24,8 +24,8 @@ class Metric:
     `over` says which rows its expression sees. golds: those of ranks.parquet, with `outranking`, unrelated documents of
     any language that outrank, with `lean` and `neutral_en` of measure.neutral, with `own` and `other`, the rank of the
     version in the query's language and the row's own where it is another one, and `tied`, whether both score the same.
-    top: those of topk.parquet, with `english_in_pool`, English's share. pair: one row, X's query with the metrics of its
-    parallel English query, <name>_en, and the correlation of their lists, list_rho@<k>.
+    top: those of topk.parquet, with `english_in_pool`, English's share. pair: one row, X's query with the metrics of
+    its parallel English query, <name>_en, and the correlation of their lists, list_rho@<k>.
     """
 
     name: str

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from clir_core.workspace.layout import LOCK
-from clir_core.workspace.locks import locked
+from clir_core.workspace.locks import locked_folder
 from clir_core.workspace.storage import explained
 
 READABLE = 0o644
@@ -82,7 +81,7 @@ def write_together(folder: Path, names: Sequence[str], write: Callable[[Path], o
     to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LOCK), tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
+    with locked_folder(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
         new = Path(scratch)
         write(new)
         _sync_all(new)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import DOCUMENTS, ENGLISH, QRELS, QUERIES, Corpus
 from clir_core.measure.pieces import measure_ranks
 from clir_core.rank.batches import batches, check_fits
@@ -78,7 +79,7 @@ def main() -> None:
         rows = pl.scan_parquet(place / "ranks.parquet").select(pl.len()).collect().item()
         size = sum(path.stat().st_size for path in place.iterdir()) / 2**30
         say(f"ranked: {rows:,} ranks, {size:.2f} GiB of files")
-        frame = pl.DataFrame(pl.from_arrow(made.queries))
+        frame = pl.DataFrame(pl.from_arrow(made.queries)).join(cluster_queries(made, "passage"), on="query_id")
         found = measure_ranks(place, frame, CUTOFFS, place / "queries.parquet")
         say(f"measured: {len(found.metrics):,} figures")
 

@@ -11,7 +11,6 @@ import pytest
 
 from clir_core.errors import AlignError, StoreError
 from clir_core.workspace.atomic import sweep, write_file, write_folder, write_text, write_together
-from clir_core.workspace.layout import LOCK
 
 Write = Callable[[Path, str], None]
 
@@ -32,7 +31,7 @@ ways = pytest.mark.parametrize("write", WAYS.values(), ids=WAYS.keys())
 
 def content(path: Path) -> list[str]:
     files = [path] if path.is_file() else sorted(path.rglob("*"))
-    return [file.read_text() for file in files if file.is_file() and file.name != LOCK]
+    return [file.read_text() for file in files if file.is_file()]
 
 
 @ways
@@ -77,7 +76,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(
     path = tmp_path / "one"
     write(path, "x")
     (move,) = [at for at, (what, _) in enumerate(done) if what == "move"]
-    wanted = [file.stat().st_ino for file in [path, *path.rglob("*")] if file.is_file() and file.name != LOCK]
+    wanted = [file.stat().st_ino for file in [path, *path.rglob("*")] if file.is_file()]
     assert {("sync", inode) for inode in wanted} <= set(done[:move])
     assert done[move + 1 :] == [("sync", (tmp_path if write is not WAYS["together"] else path).stat().st_ino)]
 
