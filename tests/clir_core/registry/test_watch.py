@@ -90,6 +90,7 @@ def test_yamls_merging_still_works(path: Path) -> None:
         ("languages: [de, ar]", "languages: de", ("audit.languages: ", "not 'de'")),
         ("languages: [de, ar]", "model: bundled:x", ("audit: ", "model", "leave it out")),
         ("languages: [de, ar]", "workspace: /x", ("audit: ", "workspace", "leave it out")),
+        ("languages: [de, ar]", "cluster: ''", ("audit.cluster: ", "at least 1 character", "not ''")),
         ("languages: [de, ar]", "resamples: 5", ("audit.resamples: ", "100", "not 5")),
         ("margin: 0.02", "margin: 2", ("gate.margin: ", "not 2")),
         ("margin: 0.02", "marign: 0.02", ("gate.marign: there is no such field (0.02)",)),
