@@ -54,6 +54,7 @@ def audit_vectors(
     Raises VectorsError that names a vector that is missing, superfluous, not finite or of another length.
     """
     asked = corpus_of(corpus, languages)
+    cluster_queries(asked, cluster)  # what is wrong with it is said before any vector is looked at
     document_ids, query_ids = ids_of(corpus, asked)
     return audit_arrays(
         asked,

@@ -21,6 +21,7 @@ def test_a_command_is_where_the_list_says_and_does_something(name: str) -> None:
     [
         (("audit", "--languages", "klingon"), "'klingon' is not a BCP-47 code"),
         (("audit", "--corpus", "demo#tset"), "did you mean 'demo#test'?"),
+        (("audit", "--cluster", "article"), "cluster 'article': the queries of corpus demo have no such column"),
         (("embed", "--model", "/nowhere"), "/nowhere: no such directory"),
         (("embed", "--corpus", "beir:/nowhere"), "/nowhere does not exist"),
         (("align", "--gate.metric", "pull"), "pull cannot be the primary metric"),

@@ -91,6 +91,7 @@ def test_yamls_merging_still_works(path: Path) -> None:
         ("languages: [de, ar]", "model: bundled:x", ("audit: ", "model", "leave it out")),
         ("languages: [de, ar]", "workspace: /x", ("audit: ", "workspace", "leave it out")),
         ("languages: [de, ar]", "min_retrieval: 5", ("audit.min_retrieval: ", "1", "not 5")),
+        ("languages: [de, ar]", "cluster: ''", ("audit.cluster: ", "at least 1 character", "not ''")),
         ("margin: 0.02", "margin: 2", ("gate.margin: ", "not 2")),
         ("margin: 0.02", "marign: 0.02", ("gate.marign: there is no such field (0.02)",)),
         ("name: e5\n", "name: e 5\n", ("families.0.name: ", "not 'e 5'")),

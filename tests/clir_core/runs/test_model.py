@@ -13,7 +13,7 @@ from torch import nn
 
 from clir_core import audit_model, audit_vectors, load_audit
 from clir_core.audit.spec import AuditSpec
-from clir_core.errors import ModelError
+from clir_core.errors import ModelError, SpecError
 from clir_core.runs.audit import audit
 from clir_core.runs.here import Here
 from clir_core.runs.runner import Runner
@@ -84,6 +84,11 @@ def test_any_object_that_encodes_is_audited() -> None:
 def test_an_object_that_encodes_nothing_is_refused() -> None:
     with pytest.raises(ModelError, match="dict: has neither encode_query"):
         audit_model({}, "demo")
+
+
+def test_a_unit_that_the_corpus_lacks_is_refused_before_anything_is_encoded() -> None:
+    with pytest.raises(SpecError, match="cluster 'article': the queries of corpus demo have no such column"):
+        audit_model({}, "demo", cluster="article")
 
 
 def test_a_similarity_that_no_audit_knows_is_refused(tiny_model: Path) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from clir_core.audit.spec import AuditSpec
-from clir_core.errors import NightlyError
+from clir_core.errors import NightlyError, SpecError
 from clir_core.registry.facts import Audited, Found
 from clir_core.registry.facts_file import NAME, FactsFile
 from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import Family, WatchList
-from clir_core.runs.nightly import BASELINE, check_night, find_due, judge, judged_before, register
+from clir_core.runs.nightly import BASELINE, check_night, find_due, judge, judged_before, read_night, register
 
 ASKED = "q" * 64
 FAMILY = {"name": "e5", "sources": [{"kind": "aligned"}]}
@@ -83,6 +83,16 @@ def test_a_night_with_failures_lists_them_in_the_end() -> None:
     with pytest.raises(NightlyError, match=r"2 of the night's checks failed, the other 1 audits are done") as error:
         check_night(NightlySummary(judged=judged, known=1, waiting=(), problems=()))
     assert str(error.value).splitlines()[1:] == ["  - n0: no space", "  - n2: no space"]
+
+
+def test_a_night_whose_clusters_the_corpus_lacks_is_refused(tmp_path: Path) -> None:
+    watch = tmp_path / "watch.yaml"
+    text = "version: 1\naudit: {cluster: UNIT}\nfamilies: [{name: e5, sources: [{kind: aligned}]}]\n"
+    watch.write_text(text.replace("UNIT", "topic"), "utf-8")
+    assert read_night(NightlySpec(watch=watch, workspace=tmp_path))[0].audit.cluster == "topic"
+    watch.write_text(text.replace("UNIT", "article"), "utf-8")
+    with pytest.raises(SpecError, match="cluster 'article': the queries of corpus demo have no such column"):
+        read_night(NightlySpec(watch=watch, workspace=tmp_path))
 
 
 def test_a_night_reads_every_fact_once(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

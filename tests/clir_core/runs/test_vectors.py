@@ -10,7 +10,7 @@ import pytest
 
 from clir_core import Audit, audit_vectors, read_corpus
 from clir_core.corpus.tables import Corpus
-from clir_core.errors import CorpusError, VectorsError
+from clir_core.errors import CorpusError, SpecError, VectorsError
 
 DIM = 16
 
@@ -101,6 +101,21 @@ def test_a_corpus_of_frames_is_the_corpus_of_the_reference(
         ("qrels", corpus.qrels.to_pylist()),
     )}  # fmt: skip
     assert audit_vectors(pandas, **given, name="random").metrics.equals(audit.metrics)
+
+
+def test_a_column_of_frames_is_what_queries_are_clustered_by(
+    audit: Audit, corpus: Corpus, given: dict[str, np.ndarray]
+) -> None:
+    queries = pl.DataFrame(pl.from_arrow(corpus.queries)).with_columns(
+        cluster=pl.col("group_id").str.len_bytes(), id=pl.lit(1), lean=pl.lit(0.5)
+    )
+    frames = {"documents": corpus.documents, "queries": queries, "qrels": corpus.qrels}
+    again = audit_vectors(frames, **given, name="random", cluster="cluster")
+    assert again.result.spec.cluster == "cluster"
+    assert again.metrics["value"].equals(audit.metrics["value"]) and again.queries.equals(audit.queries)
+    # not a vector is looked at for a unit that is not there
+    with pytest.raises(SpecError, match=r"have topic, cluster, id; write one of query, passage, topic, cluster, id$"):
+        audit_vectors(frames, documents={}, queries={}, name="random", cluster="lean")
 
 
 def test_frames_that_are_no_corpus_are_refused(given: dict[str, np.ndarray]) -> None:
