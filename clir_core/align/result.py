@@ -64,6 +64,7 @@ class AlignResult(Spec):
     spec: AlignSpec
     verdict: tuple[str, ...] = Field(description="First what was gained and what it cost, in one sentence")
     decision: Decision
+    foresight: str = Field("", description="What the evaluation corpus can decide, known before the training")
     differences: tuple[Difference, ...] = Field(description="After minus before, paired per query")
     trained: Trained
     contamination: Contamination

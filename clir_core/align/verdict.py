@@ -6,8 +6,9 @@ from statistics import fmean
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
+from clir_core.measure.evidence import LEVEL
 from clir_core.measure.figures import number, signed
-from clir_core.measure.gate import LEVEL, Decision, direction
+from clir_core.measure.gate import Decision, direction
 from clir_core.measure.gate_spec import GateSpec
 from clir_core.scenarios import scenario_named
 from clir_core.scenarios.mono import NAME as MONO

@@ -68,7 +68,9 @@ class Comparison:
         weight_Q = np.concatenate(weights) * len(at) / len(pools)
         sampled = self._sampled[at]
         largest = _spans([self._names[m]], self._units, sampled)
-        return clustered_means(self._difference_RM[at, m : m + 1], _clusters(sampled), -largest, largest, weight_Q)
+        # pools may ask the same in several languages: where nothing says so, the queries in one place count as one
+        cluster_Q = _clusters(sampled, np.concatenate([np.arange(len(one)) for one in rows]))
+        return clustered_means(self._difference_RM[at, m : m + 1], cluster_Q, -largest, largest, weight_Q)
 
 
 def compare_audits(before: Path, after: Path) -> Comparison:
@@ -101,7 +103,7 @@ def compare(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str
     """
     before, after = _paired(with_share(before), after)
     names = _shared(before, after, metrics)
-    sampled = _sampled(before, after)
+    sampled = _sampled(before, after, {name: metrics[name] for name in names})
     values = [table.select(names).cast(pl.Float64).fill_null(np.nan).to_numpy() for table in (before, after)]
     known_RM = ~np.isnan(values[0]) & ~np.isnan(values[1])
     before_RM, after_RM = (np.where(known_RM, values_RM, np.nan) for values_RM in values)
@@ -112,7 +114,9 @@ def compare(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str
     for scenario, query_lang, lang, share, row in pools.iter_rows():
         rows = of_pools[scenario, query_lang, lang] = np.array(row)
         largest_M = _spans(names, metrics, sampled[rows])
-        means = clustered_means(difference_RM[rows], _clusters(sampled[rows]), -largest_M, largest_M)
+        means = clustered_means(
+            difference_RM[rows], _clusters(sampled[rows], np.arange(len(rows))), -largest_M, largest_M
+        )
         figures = (before_RM, after_RM), means, *means.interval(), means.p(0.0)
         pool = {"scenario": scenario, "share": share, "query_lang": query_lang, "lang": lang}
         found += (pool | figure for figure in _figures(names, metrics, rows, *figures))
@@ -160,17 +164,20 @@ def _shared(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str
     return [name for name in metrics if name in before.columns]
 
 
-def _sampled(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """The columns SAMPLED of either audit's rows; null where neither has them."""
+def _sampled(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str]) -> pl.DataFrame:
+    """The columns SAMPLED of either audit's rows. Where neither has them, no cluster, and the largest rank seen."""
     known = next((table for table in (after, before) if set(SAMPLED) <= set(table.columns)), None)
-    if known is None:
-        return before.select(pl.lit(None, kind).alias(name) for name, kind in SAMPLED.items())
-    return known.select(SAMPLED)
+    if known is not None:
+        return known.select(*SAMPLED)
+    ranks = [name for name, unit in metrics.items() if unit in ("rank", "ranks")]
+    seen = [table[name].cast(pl.Float64) for table in (before, after) for name in ranks]
+    size = pl.max_horizontal(pl.lit(1.0), *seen).ceil().cast(pl.Int32)
+    return before.with_columns(cluster=pl.lit(None, pl.Int32), pool_size=size).select(*SAMPLED)
 
 
-def _clusters(sampled: pl.DataFrame) -> np.ndarray:
+def _clusters(sampled: pl.DataFrame, unknown_Q: np.ndarray) -> np.ndarray:
     cluster = sampled["cluster"]
-    return np.arange(len(sampled)) if cluster.null_count() else cluster.to_numpy()
+    return unknown_Q if cluster.null_count() else cluster.to_numpy()
 
 
 def _spans(names: Sequence[str], metrics: Mapping[str, str], sampled: pl.DataFrame) -> np.ndarray:

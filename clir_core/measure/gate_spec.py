@@ -13,9 +13,13 @@ Outcome = Literal["measured", "improved", "unchanged", "regressed", "failed"]
 
 
 class GateSpec(Spec):
-    """What a checkpoint must win, and what it may lose, to be promoted."""
+    """What a checkpoint must win on average, and what it may lose, to be promoted."""
 
     metric: str = Field("complete@10", description="What has to improve beyond chance, such as complete@10 or mrr")
     scenario: ScenarioName = Field("multi", description="The pools that it is measured in")
-    languages: tuple[str, ...] = Field((), description="Languages that have to improve; empty means all audited ones")
-    margin: Share = Field(0.01, description="What mono acc@1 and ndcg@10 may lose in any language, English included")
+    languages: tuple[str, ...] = Field(
+        (), description="Languages whose average has to improve, and none may be shown to lose; empty means all audited"
+    )
+    margin: Share = Field(
+        0.01, description="What mono acc@1 and ndcg@10 may lose: more is excluded on average, and shown in no language"
+    )

@@ -25,6 +25,18 @@ class Tail:
     sd_M: np.ndarray
     skew_M: np.ndarray
 
+    @staticmethod
+    def of(
+        mean_M: np.ndarray, square_M: np.ndarray, cube_M: np.ndarray, total_M: np.ndarray, unit_M: np.ndarray
+    ) -> "Tail":
+        """From sums of squared and of cubed errors about the mean, all weights, and what one observation weighs."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            observed_M = total_M / unit_M
+            sd_M = np.sqrt(square_M * observed_M / (observed_M + 1)) / total_M
+            third_M = 2 * cube_M * observed_M**2 / ((observed_M + 1) * (observed_M + 2)) / total_M**3
+            skew_M = np.where(sd_M > 0, third_M / sd_M**3, 0.0)
+        return Tail(mean_M, sd_M, skew_M)
+
     def quantile(self, q: float) -> np.ndarray:
         """The value below which the mean lies with probability q, [M]."""
         shape_M, right_M = self._shape()
@@ -54,6 +66,8 @@ class Means:
     clusters_M: np.ndarray
     least_M: np.ndarray
     most_M: np.ndarray
+    unit_M: np.ndarray  # how many queries one independent observation stands for
+    square_M: np.ndarray  # what the mean's variance would be over one query, with what clusters add to it
     down: Tail
     up: Tail
 
@@ -94,9 +108,8 @@ def clustered_means(
     clusters = _Clusters.of(values_QM, cluster_Q, np.ones(len(values_QM)) if weight_Q is None else weight_Q)
     n_columns = values_QM.shape[1]
     least, most = (np.broadcast_to(np.asarray(bound, np.float64), n_columns) for bound in (least_M, most_M))
-    return Means(
-        clusters.mean_M, clusters.n_M, clusters.known_M, least, most, _tail(clusters, least), _tail(clusters, most)
-    )
+    known = (clusters.mean_M, clusters.n_M, clusters.known_M, least, most, clusters.unit_M, clusters.square())
+    return Means(*known, down=_tail(clusters, least), up=_tail(clusters, most))
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,16 @@ class _Clusters:
     n_M: np.ndarray
     known_M: np.ndarray
     unit_M: np.ndarray
+
+    def free(self) -> np.ndarray:
+        """What squared errors of clusters grow by, as the mean was fitted to the same, [M]."""
+        return self.known_M / np.maximum(1, self.known_M - 1)
+
+    def square(self) -> np.ndarray:
+        """Squared errors of the clusters, a query, [M]."""
+        error_CM = self.sum_CM - self.mean_M * self.weight_CM
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.free() * (error_CM**2).sum(axis=0) / self.weight_CM.sum(axis=0)
 
     @staticmethod
     def of(values_QM: np.ndarray, cluster_Q: np.ndarray, weight_Q: np.ndarray) -> "_Clusters":
@@ -136,24 +159,22 @@ def _unit(error_CM: np.ndarray, alone_M: np.ndarray, size_M: np.ndarray) -> np.n
     varies_M = (fourth_M > 0) & (alone_M > 0)
     effect_M = np.divide(square_M, alone_M, out=size_M.copy(), where=varies_M)
     telling_M = np.divide(square_M**2, fourth_M, out=np.zeros_like(size_M), where=varies_M)
-    effect_M = np.clip(effect_M, 1, np.maximum(1, size_M))
+    return careful_unit(telling_M, np.clip(effect_M, 1, np.maximum(1, size_M)), size_M)
+
+
+def careful_unit(telling_M: np.ndarray, effect_M: np.ndarray, size_M: np.ndarray) -> np.ndarray:
+    """Between the design effect that so many telling clusters show and the whole cluster, [M]."""
     return (telling_M * effect_M + _DOUBT * size_M) / (telling_M + _DOUBT)
 
 
 def _tail(clusters: _Clusters, bound_M: np.ndarray) -> Tail:
     """The Dirichlet-weighted mean of the clusters and of one more observation at the bound, by three moments."""
-    unit_M, known_M = clusters.unit_M, clusters.known_M
+    unit_M = clusters.unit_M
     with np.errstate(invalid="ignore", divide="ignore"):
         total_M = clusters.weight_CM.sum(axis=0) + unit_M
         mean_M = (clusters.sum_CM.sum(axis=0) + unit_M * bound_M) / total_M
         error_CM = clusters.sum_CM - mean_M * clusters.weight_CM
         unseen_M = unit_M * (bound_M - mean_M)
-        # the mean was fitted to the same clusters
-        free_M = known_M / np.maximum(1, known_M - 1)
-        observed_M = total_M / unit_M
-        square_M = free_M * (error_CM**2).sum(axis=0) + unseen_M**2
-        cube_M = free_M**1.5 * (error_CM**3).sum(axis=0) + unseen_M**3
-        sd_M = np.sqrt(square_M * observed_M / (observed_M + 1)) / total_M
-        third_M = 2 * cube_M * observed_M**2 / ((observed_M + 1) * (observed_M + 2)) / total_M**3
-        skew_M = np.where(sd_M > 0, third_M / sd_M**3, 0.0)
-    return Tail(mean_M, sd_M, skew_M)
+        square_M = clusters.free() * (error_CM**2).sum(axis=0) + unseen_M**2
+        cube_M = clusters.free() ** 1.5 * (error_CM**3).sum(axis=0) + unseen_M**3
+    return Tail.of(mean_M, square_M, cube_M, total_M, unit_M)

@@ -32,14 +32,14 @@ def compare_checkpoints(spec: CompareSpec) -> Compared:
     before = registry.find(spec.before) if spec.before else _predecessor(registry, after)
     old, new = _asked_both(before, after)
     assert old.out and new.out
-    differences = compare_audits(old.out, new.out)
+    comparison = compare_audits(old.out, new.out)
     return Compared(
         before=before.name,
         after=after.name,
         corpus=new.corpus,
         audits=(old.out, new.out),
-        outcome=outcome(differences, spec.gate),
-        decision=decide(differences, spec.gate),
+        outcome=outcome(comparison, spec.gate),
+        decision=decide(comparison, spec.gate),
     )
 
 

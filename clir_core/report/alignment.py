@@ -125,7 +125,7 @@ def _provenance(result: AlignResult, before: AuditResult, after: AuditResult) ->
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))),
         ("timings", ", ".join(f"{step} {seconds(taken)}" for step, taken in result.timings.items()) or "none"),
         ("seed", f"{spec.seed}, of sampling, order, dropout and the audits"),
-        ("statistics", f"{after.spec.resamples:,} resamples an interval; paired randomisation test, corrected by Holm "
+        ("statistics", "95 % intervals of paired differences, over groups of questions, and their p, corrected by Holm "
                        "over the languages of a metric and query side"),
         ("finished", result.finished.isoformat(timespec="seconds")),
     ]  # fmt: skip

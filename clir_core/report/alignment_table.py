@@ -5,15 +5,17 @@ from clir_core.audit.figure import by_key
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
+from clir_core.measure.evidence import LEVEL
 from clir_core.measure.figures import NONE, number
-from clir_core.measure.gate import LEVEL
 from clir_core.measure.gate_spec import GateSpec
 from clir_core.measure.metrics import metric_better
 from clir_core.scenarios import mono, scenario_named
 from clir_core.scenarios.column import Column, of_own
 from clir_core.scenarios.metric import ACC_AT_1
 
-NOTE = "Before → after. * Beyond chance (paired randomisation, p < 0.05 after Holm's correction over the languages)"
+NOTE = (
+    "Before → after. * Beyond chance (paired, by groups of questions, p < 0.05 after Holm's correction over languages)"
+)
 Row = tuple[str, ...]
 
 

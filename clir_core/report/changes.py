@@ -10,8 +10,8 @@ from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
+from clir_core.measure.evidence import LEVEL
 from clir_core.measure.figures import NONE, cutoff, interval, number
-from clir_core.measure.gate import LEVEL
 from clir_core.measure.metrics import metric_better
 from clir_core.report.table import Cell
 from clir_core.scenarios import mono, multi, scenario_named

@@ -20,6 +20,7 @@ from clir_core.audit.spec import AuditSpec
 from clir_core.measure import gate
 from clir_core.measure.compare import Difference, compare_audits
 from clir_core.measure.gate import Decision
+from clir_core.measure.power import foresight
 from clir_core.model.checkpoint import Checkpoint, resolve
 from clir_core.registry.facts import Decided, Entry
 from clir_core.report import alignment_outputs as outputs
@@ -66,14 +67,14 @@ def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by
     name = name_of(base, run)
     out = runner.step("check output", lambda: output_directory(spec, name, run))
     before = runner.timed("audit before", lambda: audit("before", audit_spec(spec, spec.base)))
-    runner.step("check gate", lambda: gate.check_measured(spec.gate, outputs.read_audit(before).metrics))
+    foreseen = runner.step("check gate", lambda: foresee(spec, before), str)
     trained = runner.once("train", lambda: train(spec, base, triples, run, workers, runner), retries=2)
     made = runner.step("keep checkpoint", lambda: keep(spec, trained, name))
     after = runner.timed("audit after", lambda: audit("after", audit_spec(spec, made.ref)))
     differences, decision = runner.step(
         "compare and decide", lambda: compare(spec, before, after), lambda found: found[1].status
     )
-    found = result(spec, base, shared, trained, made, differences, decision, runner.timings, out)
+    found = result(spec, base, shared, trained, made, differences, decision, foreseen, runner.timings, out)
     runner.step(
         "report",
         lambda: outputs.write_outputs(found, base, triples, (before, after, made.path), out),
@@ -122,6 +123,13 @@ def output_directory(spec: AlignSpec, name: str, run: Path) -> Path:
     return out
 
 
+def foresee(spec: AlignSpec, before: Path) -> str:
+    """What the evaluation corpus can decide, in a sentence. SpecError where the gate asks for more."""
+    measured = outputs.read_audit(before).metrics
+    gate.check_measured(spec.gate, measured)
+    return foresight(measured, spec.gate.margin)
+
+
 def train(
     spec: AlignSpec, base: Checkpoint, triples: pa.Table, run: Path, workers: Trainers, runner: Runner
 ) -> tuple[Trained, bool]:
@@ -148,8 +156,8 @@ def keep(spec: AlignSpec, trained: Trained, name: str) -> Checkpoint:
 
 def compare(spec: AlignSpec, before: Path, after: Path) -> tuple[tuple[Difference, ...], Decision]:
     """Both audits paired per query, and what the gate says to it."""
-    differences = compare_audits(before, after)
-    return differences, gate.decide(differences, spec.gate)
+    comparison = compare_audits(before, after)
+    return comparison.differences, gate.decide(comparison, spec.gate)
 
 
 def result(
@@ -160,6 +168,7 @@ def result(
     made: Checkpoint,
     differences: Sequence[Difference],
     decision: Decision,
+    foreseen: str,
     timings: dict[str, float],
     out: Path,
 ) -> AlignResult:
@@ -169,6 +178,7 @@ def result(
         spec=spec,
         verdict=verdict(differences, spec.gate, trained.languages, decision),
         decision=decision,
+        foresight=foreseen,
         differences=tuple(differences),
         trained=trained.model_copy(update={"checkpoint": out / layout.CHECKPOINT}),
         contamination=shared,

@@ -118,9 +118,9 @@ def _against_baseline(registry: Registry, watch: WatchList, due: Due, measured: 
     if not base or not before or not before.out or not measured.out:
         reason = f"Its baseline {base.name} has no audit to compare with." if base else ""
         return measured.model_copy(update={"reason": reason, "by": by})
-    differences = compare_audits(before.out, measured.out)
-    outcome = gate.outcome(differences, watch.gate)
-    decided = gate.decide(differences, watch.gate).reason
+    comparison = compare_audits(before.out, measured.out)
+    outcome = gate.outcome(comparison, watch.gate)
+    decided = gate.decide(comparison, watch.gate).reason
     reason = "Nothing is better or worse beyond chance." if outcome == "unchanged" else decided
     changes = {"outcome": outcome, "baseline": base.checkpoint, "reason": f"Against {base.name}: {reason}", "by": by}
     return Audited(**(measured.model_dump(exclude={"at"}) | changes))
