@@ -81,8 +81,9 @@ def ours(values_QR: np.ndarray, design: Design, least: float, most: float) -> In
 
 
 def by_query(sums: Sums) -> Interval:
-    """The percentile bootstrap over queries, of a rate: its resampled means are a binomial's, with any number of them."""
-    return tuple(stats.binom.ppf(q, sums.n_R, sums.mean_R) / sums.n_R for q in (OUTSIDE, 1 - OUTSIDE))  # type: ignore[return-value]
+    """The percentile bootstrap over queries, of a rate, with any number of resamples: their means are a binomial's."""
+    low_R, high_R = (stats.binom.ppf(q, sums.n_R, sums.mean_R) / sums.n_R for q in (OUTSIDE, 1 - OUTSIDE))
+    return low_R, high_R
 
 
 def wilson(mean_R: np.ndarray, n_R: np.ndarray) -> Interval:
