@@ -248,7 +248,8 @@ def _golds(documents: pl.DataFrame, qrels: pl.DataFrame) -> pl.DataFrame:
 def _number_queries(queries: pl.DataFrame, golds: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
     # groups are numbered in the order of their ids
     first_gold = golds.group_by("query_id").agg(first_gold=pl.col("group").min())
-    found = queries.select("query_id", "lang").filter(pl.col("lang").is_in(languages)).join(first_gold, on="query_id")
+    asked = queries.select("query_id", "group_id", "lang").filter(pl.col("lang").is_in(languages))
+    found = asked.join(first_gold, on="query_id")
     return found.sort("lang", "first_gold", "query_id").select(
         "query_id", "group_id", "lang", query=pl.int_range(pl.len(), dtype=pl.Int32).over("lang")
     )
