@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from clir_core.audit.data_facts import Cuts, DataFacts
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
@@ -39,6 +40,7 @@ class Embedded(Spec):
     fit: TableRead | None = Field(None, description="The documents that a correction is fitted on")
     encoded: int
     reused: int
+    cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
 
 
 class Measured(Spec):
@@ -85,6 +87,7 @@ class AuditResult(Spec):
     pools: tuple[PoolInfo, ...]
     metrics: tuple[MetricRow, ...]
     skipped: tuple[Skipped, ...]
+    facts: DataFacts | None = Field(None, description="Of the corpus and its pools; null in older results")
 
 
 class AuditSummary(Spec):
