@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import Field
 
 from clir_core.audit.claim import Claim
+from clir_core.audit.data_facts import Cuts, DataFacts
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
@@ -44,6 +45,7 @@ class Embedded(Spec):
     fit: TableRead | None = Field(None, description="The documents that a correction is fitted on")
     encoded: int
     reused: int
+    cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
 
 
 class Measured(Spec):
@@ -94,6 +96,7 @@ class AuditResult(Spec):
     pools: tuple[PoolInfo, ...]
     metrics: tuple[MetricRow, ...]
     skipped: tuple[Skipped, ...]
+    facts: DataFacts | None = Field(None, description="Of the corpus and its pools; null in older results")
 
 
 class AuditSummary(Spec):

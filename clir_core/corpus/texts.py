@@ -4,19 +4,29 @@ import hashlib
 
 import polars as pl
 
-from clir_core.corpus.tables import QUERIES, Corpus
+from clir_core.corpus.tables import Corpus
 
 
 def document_texts(corpus: Corpus) -> pl.DataFrame:
-    """id, group_id, lang, text_hash, text of every document; a title goes before the text, as BEIR and mteb do."""
-    documents = pl.DataFrame(pl.from_arrow(corpus.documents)).rename({"doc_id": "id"})
-    titled = pl.concat_str(pl.col("title").fill_null(""), pl.lit(" "), pl.col("text")).str.strip_chars()
-    return _hashed(documents.with_columns(text=titled))
+    """id, group_id, lang, text_hash, text of every document."""
+    return _hashed(documents_of(corpus))
 
 
 def query_texts(corpus: Corpus) -> pl.DataFrame:
     """id, group_id, lang, text_hash, text of every query."""
-    return _hashed(pl.DataFrame(pl.from_arrow(corpus.queries.select(QUERIES.names))).rename({"query_id": "id"}))
+    return _hashed(queries_of(corpus))
+
+
+def documents_of(corpus: Corpus) -> pl.DataFrame:
+    """id, group_id, lang, text of every document; a title goes before the text, as BEIR and mteb do."""
+    documents = pl.DataFrame(pl.from_arrow(corpus.documents)).rename({"doc_id": "id"})
+    titled = pl.concat_str(pl.col("title").fill_null(""), pl.lit(" "), pl.col("text")).str.strip_chars()
+    return documents.select("id", "group_id", "lang", text=titled)
+
+
+def queries_of(corpus: Corpus) -> pl.DataFrame:
+    """id, group_id, lang, text of every query."""
+    return pl.DataFrame(pl.from_arrow(corpus.queries)).select("group_id", "lang", "text", id="query_id")
 
 
 def by_length(texts: pl.DataFrame) -> pl.DataFrame:

@@ -41,7 +41,7 @@ class EncoderActor:
     def encode(self, texts: pa.Table, kind: str) -> pa.Table:
         """Rows of the vector table for texts (id, group_id, lang, text_hash, text)."""
         frame = pl.DataFrame(pl.from_arrow(texts))
-        return rows(frame, self._encoder.encode(frame["text"].to_list(), kind))
+        return rows(frame, *self._encoder.encode_telling_cuts(frame["text"].to_list(), kind))
 
 
 class EncoderPool:

@@ -52,9 +52,19 @@ class Encoder:
 
         Raises ModelError where the model gives NaN or infinity, naming the first such text.
         """
+        return self.encode_telling_cuts(texts, kind, progress)[0]
+
+    def encode_telling_cuts(
+        self, texts: Sequence[str], kind: str, progress: Done | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `encode`, and with it bool [texts]: which of them are longer, prompt and all, than the model reads.
+
+        Where the model puts a chat's frame around a text, one that just fits without it is cut and not told.
+        """
         vectors = np.empty((len(texts), self.dim), np.float32)
+        lengths, is_cut = self._measured(texts, kind)
         with torch.inference_mode():
-            for batch, features in self._prepared(texts, kind):
+            for batch, features in self._prepared(texts, kind, lengths):
                 vectors[batch] = self._embed(features, kind)
                 if progress:
                     progress(len(batch))
@@ -65,14 +75,16 @@ class Encoder:
                 f"{self._name}: {int((~finite).sum())} of {len(texts)} vectors hold NaN or infinity, the "
                 f"first for {first[:60]!r}; the checkpoint is damaged or overflows in {dtype}"
             )
-        return vectors
+        return vectors, is_cut
 
-    def _prepared(self, texts: Sequence[str], kind: str) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    def _prepared(
+        self, texts: Sequence[str], kind: str, lengths: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
         """Batches with their model inputs; one batch is tokenised ahead in a thread."""
         prompt = self._prompts[kind]
         with ThreadPoolExecutor(1) as ahead:
             waiting = None
-            for batch in token_batches(self._lengths(texts, prompt), self._batch_tokens):
+            for batch in token_batches(lengths, self._batch_tokens):
                 # task: a Router sends queries and documents through different layers
                 chosen = [texts[i] for i in batch]
                 job = ahead.submit(self._model.preprocess, chosen, prompt=prompt or None, task=kind)
@@ -82,14 +94,24 @@ class Encoder:
             if waiting:
                 yield waiting[0], waiting[1].result()
 
-    def _lengths(self, texts: Sequence[str], prompt: str) -> np.ndarray:
+    def _measured(self, texts: Sequence[str], kind: str) -> tuple[np.ndarray, np.ndarray]:
+        """Lengths in tokens as the model reads them, int64 [texts], and which texts go on beyond, bool [texts]."""
         tokenizer = self._model.tokenizer
-        if not isinstance(tokenizer, PreTrainedTokenizerBase):  # static word vectors: no padding, any order will do
-            return np.fromiter(map(len, texts), np.int64, len(texts))
-        if not texts:
-            return np.empty(0, np.int64)
-        tokens = tokenizer([prompt + text for text in texts], truncation=True, max_length=self._model.max_seq_length)
-        return np.fromiter(map(len, tokens["input_ids"]), np.int64, len(texts))
+        # static word vectors: no padding, so any order will do, and no longest text
+        if not isinstance(tokenizer, PreTrainedTokenizerBase) or not texts:
+            return np.fromiter(map(len, texts), np.int64, len(texts)), np.zeros(len(texts), bool)
+        prompted = [self._prompts[kind] + text for text in texts]
+        # some checkpoints read less of a query than of a document
+        longest = getattr(self._model[0], f"{kind}_length", None) or self._model.max_seq_length
+        tokens = tokenizer(prompted, truncation=True, max_length=longest)
+        lengths = np.fromiter(map(len, tokens["input_ids"]), np.int64, len(texts))
+        if tokens.encodings:
+            return lengths, np.fromiter((bool(one.overflowing) for one in tokens.encodings), bool, len(texts))
+        # a tokenizer written in Python does not say what it left out
+        is_cut = np.zeros(len(texts), bool)
+        for at in np.flatnonzero(lengths == longest):
+            is_cut[at] = len(tokenizer(prompted[at], verbose=False)["input_ids"]) > lengths[at]
+        return lengths, is_cut
 
     def _embed(self, features: dict[str, Any], kind: str) -> np.ndarray:
         device = self._model.device

@@ -16,20 +16,25 @@ import pyarrow as pa
 from clir_core.errors import StoreError
 from clir_core.workspace.storage import explained
 
+# null where it is not known
+IS_CUT = pa.field("is_cut", pa.bool_())
+
 
 def schema(dim: int) -> pa.Schema:
-    """Rows of a table of `dim`-dimensional vectors."""
+    """Rows of a table of `dim`-dimensional vectors. `is_cut`: the checkpoint does not read the text to its end."""
     names = ("id", "group_id", "lang", "text_hash")
     fields = [pa.field(name, pa.string(), nullable=False) for name in names]
-    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float32(), dim), nullable=False)])
+    return pa.schema([*fields, pa.field("vector", pa.list_(pa.float32(), dim), nullable=False), IS_CUT])
 
 
-def rows(ids: pl.DataFrame, vectors_NH: np.ndarray) -> pa.Table:
-    """A shard for `append`: ids has id, group_id, lang, text_hash."""
+def rows(ids: pl.DataFrame, vectors_NH: np.ndarray, is_cut_N: np.ndarray | None = None) -> pa.Table:
+    """A shard for `append`: ids has id, group_id, lang, text_hash; is_cut_N is bool, where it is known."""
     dim = vectors_NH.shape[1]
     flat = pa.array(np.ascontiguousarray(vectors_NH, np.float32).reshape(-1))
     table = ids.select("id", "group_id", "lang", "text_hash").to_arrow()
-    return table.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, dim)).cast(schema(dim))
+    table = table.append_column("vector", pa.FixedSizeListArray.from_arrays(flat, dim))
+    is_cut = pa.nulls(len(table), pa.bool_()) if is_cut_N is None else pa.array(is_cut_N, pa.bool_())
+    return table.append_column(IS_CUT, is_cut).cast(schema(dim))
 
 
 class VectorTable:
@@ -54,6 +59,7 @@ class VectorTable:
                 f"{uri}, table {name}: holds vectors of {table.dim} dimensions, the model gives {dim}; the table "
                 "belongs to another model: delete it, or choose another workspace"
             )
+        table._tell_cuts()
         return table
 
     @staticmethod
@@ -100,12 +106,13 @@ class VectorTable:
 
     def find(self, wanted: pl.DataFrame) -> pl.DataFrame:
         """`wanted` (id, text_hash, ...) with `row_id`: where the text's vector lies, null where it is missing."""
-        with explained(self.uri):
-            found = self._table.search().with_row_id(True).select(["id", "text_hash"]).to_arrow()
-        known = pl.DataFrame(pl.from_arrow(found)).rename({"_rowid": "row_id"})
-        # written twice by two runs at once: the first row serves
-        known = known.sort("row_id").unique(["id", "text_hash"], keep="first", maintain_order=True)
-        return wanted.join(known, on=["id", "text_hash"], how="left", maintain_order="left")
+        return self._join(wanted)
+
+    def cuts(self, wanted: pl.DataFrame) -> pl.DataFrame:
+        """`wanted` (id, text_hash, ...) with `is_cut`; null where the text is missing, or it is not known of it."""
+        if IS_CUT.name not in self._table.schema.names:
+            return wanted.with_columns(pl.lit(None, pl.Boolean).alias(IS_CUT.name))
+        return self._join(wanted, IS_CUT.name).drop("row_id")
 
     def vectors(self, row_ids: np.ndarray) -> np.ndarray:
         """The vectors of these rows, in this order, float32 [rows, dim]. StoreError where a row is gone."""
@@ -121,6 +128,21 @@ class VectorTable:
         at = np.argsort(found["_rowid"].to_numpy())
         vectors_NH = found["vector"].combine_chunks().flatten().to_numpy().reshape(-1, self.dim)
         return vectors_NH[at[np.searchsorted(wanted, row_ids)]]
+
+    def _join(self, wanted: pl.DataFrame, *more: str) -> pl.DataFrame:
+        """`wanted` with `row_id` and more columns of the text's row."""
+        with explained(self.uri):
+            found = self._table.search().with_row_id(True).select(["id", "text_hash", *more]).to_arrow()
+        known = pl.DataFrame(pl.from_arrow(found)).rename({"_rowid": "row_id"})
+        # written twice by two runs at once: the first row serves
+        known = known.sort("row_id").unique(["id", "text_hash"], keep="first", maintain_order=True)
+        return wanted.join(known, on=["id", "text_hash"], how="left", maintain_order="left")
+
+    def _tell_cuts(self) -> None:
+        """Give an older table the column: its rows stay where they are, and hold nulls."""
+        if IS_CUT.name not in self._table.schema.names:
+            with explained(self.uri):
+                self._table.add_columns(pa.schema([IS_CUT]))
 
 
 def table_name(parts: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.measure.figures import cutoff, interval, number
 from clir_core.report.charts import dose_response
+from clir_core.report.data_facts import data_section
 from clir_core.report.heatmap import heat_map
 from clir_core.report.table import summary
 from clir_core.report.worst import worst_queries
@@ -42,6 +43,7 @@ def render_report(
         heat_groups=_groups(heat.columns),
         chart=dose_response(result),
         worst=worst_queries(ranks, topk, corpus),
+        data=data_section(result.facts),
         tabled=[scenario for scenario in every_scenario() if scenario.columns(cutoff(result))],
         dose_scenario=share.NAME,
         worst_scenario=multi.NAME,

@@ -10,6 +10,8 @@ import polars as pl
 
 from clir_core.audit.claims import claims
 from clir_core.audit.corrections import fit_reference, read_fit_corpus
+from clir_core.audit.data_counts import count_facts
+from clir_core.audit.data_facts import Cuts
 from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance, TableRead
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
@@ -178,13 +180,14 @@ def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> 
 
 
 class Made(NamedTuple):
-    """What made the figures: identity of the vectors, digest of the checkpoint and stored tables, if any."""
+    """What made the figures: identity of the vectors, digest of the checkpoint, stored tables, if any, cut texts."""
 
     model: str
     checkpoint: str = ""
     documents: TableRead | None = None
     queries: TableRead | None = None
     fitted: Fitted | None = None
+    cut: Cuts = Cuts()
 
 
 def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedded: Embedded) -> Made:
@@ -194,7 +197,7 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
         fitted = Fitted(
             corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit
         )
-    return Made(checkpoint.vectors, checkpoint.digest, embedded.documents, embedded.queries, fitted)
+    return Made(checkpoint.vectors, checkpoint.digest, embedded.documents, embedded.queries, fitted, embedded.cut)
 
 
 def result(
@@ -234,6 +237,7 @@ def result(
         pools=ranked.pools,
         metrics=measured.metrics,
         skipped=(*corpus.skipped, *ranked.skipped),
+        facts=count_facts(corpus, ranked.pools, max(spec.cutoffs), made.cut),
     )
 
 

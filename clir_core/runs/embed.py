@@ -14,6 +14,8 @@ import polars as pl
 import pyarrow as pa
 
 from clir_core.audit.corrections import fit_reference
+from clir_core.audit.data_counts import cut_by_language
+from clir_core.audit.data_facts import Cuts
 from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
@@ -58,7 +60,7 @@ def embed_corpus(
     Of `fit`, the corpus that a correction is fitted on, the documents are needed alone.
     """
     uri = _uri(spec)
-    reads, encoded, total = [], 0, 0
+    reads, cuts, encoded, total = [], [], 0, 0
     with ExitStack() as stack:
         pool: Encoders | None = None
         for part, kind, texts, name in _tables(corpus, checkpoint, spec, fit):
@@ -76,9 +78,15 @@ def embed_corpus(
             # what was encoded anew, after somebody deleted rows, is in the newest version only
             version = VectorTable(uri, name).tag(tag, move=added > 0)
             reads.append(TableRead(uri=uri, table=name, version=version, tag=tag))
+            cuts.append(cut_by_language(VectorTable(uri, name, version).cuts(texts)))
     documents, queries, *fitted = reads
     return Embedded(
-        documents=documents, queries=queries, fit=next(iter(fitted), None), encoded=encoded, reused=total - encoded
+        documents=documents,
+        queries=queries,
+        fit=next(iter(fitted), None),
+        encoded=encoded,
+        reused=total - encoded,
+        cut=Cuts(documents=cuts[0], queries=cuts[1]),
     )
 
 

@@ -76,7 +76,7 @@ class _Encoder:
         from clir_core.rank.store import rows
 
         for block in blocks:
-            yield rows(block, self._encoder.encode(block["text"].to_list(), kind))
+            yield rows(block, *self._encoder.encode_telling_cuts(block["text"].to_list(), kind))
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 
+from clir_core.audit.data_counts import cut_by_language
+from clir_core.audit.data_facts import Cuts
 from clir_core.audit.spec import BLOCK_TEXTS, DEFAULT_CLUSTER
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.texts import document_texts, in_blocks, query_texts
@@ -44,20 +46,27 @@ def audit_model(
     """
     asked = corpus_of(corpus, languages)
     cluster_queries(asked, cluster)  # what is wrong with it is said before anything is encoded
-    documents_DH, queries_QH, similarity = _vectors(model, document_texts(asked), query_texts(asked))
+    encoded = _encoded(model, document_texts(asked), query_texts(asked))
     spec = spec_of(name or _name(model), corpus, asked, languages, scenarios, cutoffs, seed, cluster)
     return audit_arrays(
         asked,
-        checked("documents", documents_DH, asked.documents["doc_id"], similarity),
-        checked("queries", queries_QH, asked.queries["query_id"], similarity),
+        checked("documents", encoded.documents_DH, asked.documents["doc_id"], encoded.similarity),
+        checked("queries", encoded.queries_QH, asked.queries["query_id"], encoded.similarity),
         spec,
+        encoded.cut,
     )
 
 
-def _vectors(
-    model: Any, documents: pl.DataFrame, queries: pl.DataFrame
-) -> tuple[np.ndarray, np.ndarray, Literal["cosine", "dot"]]:
-    """Vectors of documents and of queries in their order, and how they are compared."""
+class _Encoded(NamedTuple):
+    """Vectors of documents and of queries in their order, how they are compared, and what was cut."""
+
+    documents_DH: np.ndarray
+    queries_QH: np.ndarray
+    similarity: Literal["cosine", "dot"] = "cosine"
+    cut: Cuts = Cuts()
+
+
+def _encoded(model: Any, documents: pl.DataFrame, queries: pl.DataFrame) -> _Encoded:
     if "sentence_transformers" in sys.modules:
         from sentence_transformers import SentenceTransformer
 
@@ -70,16 +79,12 @@ def _vectors(
             f"{type(model).__name__}: has neither encode_query and encode_document nor encode; give an object that "
             "has, or give the vectors themselves to audit_vectors"
         )
-    return (
-        np.asarray(encode_document(documents["text"].to_list())),
-        np.asarray(encode_query(queries["text"].to_list())),
-        "cosine",
+    return _Encoded(
+        np.asarray(encode_document(documents["text"].to_list())), np.asarray(encode_query(queries["text"].to_list()))
     )
 
 
-def _of_sentence_transformer(
-    model: "SentenceTransformer", documents: pl.DataFrame, queries: pl.DataFrame
-) -> tuple[np.ndarray, np.ndarray, Literal["cosine", "dot"]]:
+def _of_sentence_transformer(model: "SentenceTransformer", documents: pl.DataFrame, queries: pl.DataFrame) -> _Encoded:
     """In the batches of `clir audit`, so to the same bits."""
     from clir_core.model.encoder import Encoder
 
@@ -91,16 +96,19 @@ def _of_sentence_transformer(
     prompts = {"query": own.get("query", ""), "document": document}
     with _encoding(model):
         encoder = Encoder(model, prompts, similarity == "cosine", _name(model), truncate_dim=model.truncate_dim)
-        vectors = [_in_order(encoder, texts, kind) for texts, kind in ((documents, "document"), (queries, "query"))]
-    return vectors[0], vectors[1], "dot" if similarity == "dot" else "cosine"
+        documents_DH, cut_documents = _in_order(encoder, documents, "document")
+        queries_QH, cut_queries = _in_order(encoder, queries, "query")
+    cut = Cuts(documents=cut_documents, queries=cut_queries)
+    return _Encoded(documents_DH, queries_QH, "dot" if similarity == "dot" else "cosine", cut)
 
 
-def _in_order(encoder: "Encoder", texts: pl.DataFrame, kind: str) -> np.ndarray:
-    """Vectors of texts in their order, encoded in the blocks that a stored table is filled in."""
-    found_NH = np.empty((len(texts), encoder.dim), np.float32)
+def _in_order(encoder: "Encoder", texts: pl.DataFrame, kind: str) -> tuple[np.ndarray, dict[str, int]]:
+    """Vectors of texts in their order, encoded in the blocks that a stored table is filled in; how many were cut."""
+    found_NH, is_cut_N = np.empty((len(texts), encoder.dim), np.float32), np.empty(len(texts), bool)
     for block in in_blocks(texts.with_row_index("row"), BLOCK_TEXTS):
-        found_NH[block["row"].to_numpy()] = encoder.encode(block["text"].to_list(), kind)
-    return found_NH
+        at = block["row"].to_numpy()
+        found_NH[at], is_cut_N[at] = encoder.encode_telling_cuts(block["text"].to_list(), kind)
+    return found_NH, cut_by_language(texts.with_columns(is_cut=is_cut_N))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from clir_core.audit.data_facts import Cuts
 from clir_core.audit.spec import DEFAULT_CLUSTER, AuditSpec
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import Corpus
@@ -86,8 +87,13 @@ def spec_of(
     )
 
 
-def audit_arrays(corpus: Corpus, documents_DH: np.ndarray, queries_QH: np.ndarray, spec: AuditSpec) -> Audit:
-    """Audit float32 vectors whose rows are those of the corpus's tables. VectorsError where their lengths differ."""
+def audit_arrays(
+    corpus: Corpus, documents_DH: np.ndarray, queries_QH: np.ndarray, spec: AuditSpec, cut: Cuts | None = None
+) -> Audit:
+    """Audit float32 vectors whose rows are those of the corpus's tables. VectorsError where their lengths differ.
+
+    `cut` says what the model did not read to its end, if that is known.
+    """
     if documents_DH.shape[1] != queries_QH.shape[1]:
         sizes = f"documents have {documents_DH.shape[1]} dimensions and queries {queries_QH.shape[1]}"
         raise VectorsError(f"{sizes}; give both of one model")
@@ -106,7 +112,7 @@ def audit_arrays(corpus: Corpus, documents_DH: np.ndarray, queries_QH: np.ndarra
     count = in_threads(read, os.cpu_count() or 1)
     ranked = rank_plan(plan, asked, read, count, directory, lambda done, total: None)
     measured, _ = measure(spec, directory, directory, corpus, clusters)
-    made = Made(model=_fingerprint(documents_DH, queries_QH))
+    made = Made(model=_fingerprint(documents_DH, queries_QH), cut=cut or Cuts())
     return Audit(result(spec, corpus, spec.model, ranked, measured, made, {}), directory, corpus, folder)
 
 
