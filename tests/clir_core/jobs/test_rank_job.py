@@ -16,7 +16,7 @@ import pytest
 from clir_core.audit.corrections import Correction, fit_correction
 from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
-from clir_core.corpus.tables import QUERIES, Corpus
+from clir_core.corpus.tables import Corpus
 from clir_core.errors import StoreError
 from clir_core.jobs.cluster import n_cpus
 from clir_core.jobs.rank import in_tasks
@@ -187,7 +187,7 @@ def test_a_query_that_no_pool_can_be_asked_is_listed(
     ray_cluster: None, corpus: Corpus, embedded: Embedded, tmp_path: Path
 ) -> None:
     stray = {"query_id": "fr/stray", "group_id": "stray", "lang": "fr", "text": "Pourquoi ?"}
-    queries = pa.concat_tables([corpus.queries, pa.Table.from_pylist([stray], schema=QUERIES)])
+    queries = pa.concat_tables([corpus.queries, pa.Table.from_pylist([stray], schema=corpus.queries.schema)])
     ranked = ranked_in(tmp_path, replace(corpus, queries=queries), embedded, ("mono",))
     assert [(one.what, one.count, one.examples) for one in ranked.skipped] == [("queries", 1, ("fr/stray",))]
     assert {pool.scenario for pool in ranked.pools} == {"mono"}
