@@ -16,7 +16,6 @@ CORRECTION_LABELS = {"centring": "centring", "shift": "SHIFT", "lir": "LIR"}
 FULL_SHIFT = 1.0
 BLOCK_TEXTS = 512
 DEFAULT_CLUSTER = "passage"
-_CHANGES_NO_FIGURE = {"runtime", "workspace", "out"}
 
 
 class RuntimeSpec(Spec):
@@ -125,18 +124,13 @@ class EmbedSpec(_Places, _Texts):
 
     def identity(self) -> str:
         """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
-        return sha256_of(self.model_dump(mode="json", exclude=_CHANGES_NO_FIGURE))
+        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
 
 
 class AuditSpec(EmbedSpec, _Measures):
     """What to audit, on what, and how deep. Its fingerprint names the result."""
 
     out: Path | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
-
-    def identity(self) -> str:
-        """As an EmbedSpec's. Audits of before could not be asked for clusters, and are those of the default."""
-        left_out = _CHANGES_NO_FIGURE | ({"cluster"} if self.cluster == DEFAULT_CLUSTER else set())
-        return sha256_of(self.model_dump(mode="json", exclude=left_out))
 
     def corrected(self, model: str) -> str:
         """What a model is called in this audit's result: its name, and the correction."""
