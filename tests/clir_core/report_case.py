@@ -59,8 +59,8 @@ def result(
         verdict=("The model favours nobody.", "German queries: fine."),
         provenance=Provenance(
             versions={"polars": "2.1.0"}, git_commit=None, model_fingerprint="ab" * 32, corpus_fingerprint="cd" * 32,
-            documents_table=read, queries_table=read, ties=13, near_ties=238, timings={"embed": 2.5, "rank": 0.0},
-            finished=datetime(2026, 3, 4, 15, 9, tzinfo=UTC),
+            documents_table=read, queries_table=read, ties=13, near_ties=238, gold_ties=46,
+            timings={"embed": 2.5, "rank": 0.0}, finished=datetime(2026, 3, 4, 15, 9, tzinfo=UTC),
         ),
         pools=(
             PoolInfo(

@@ -84,6 +84,16 @@ def test_a_finished_audit_is_found_until_something_of_it_is_gone(
     assert finished(spec) == out
 
 
+def test_ranks_that_break_ties_otherwise_are_not_taken_up(
+    first: tuple[Finished, Runner], spec: AuditSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of a workspace that an earlier version of the library left."""
+    monkeypatch.setattr("clir_core.runs.audit.TIE_RULE", "English first")
+    assert finished(spec) is None
+    with pytest.raises(AssertionError, match="nothing is left to embed"):
+        audit(spec, Nobody(), Runner())
+
+
 def test_another_place_gets_the_same_figures_without_computing(
     first: tuple[Finished, Runner], spec: AuditSpec, tmp_path: Path
 ) -> None:
