@@ -272,3 +272,33 @@ def test_batches_hold_every_text_once_and_keep_to_the_budget(lengths: list[int],
     # and full: the next text would not have fitted
     for batch, tokens in zip(batches[:-1], longest, strict=False):
         assert (len(batch) + 1) * max(1, tokens) > budget
+
+
+# texts that are longer than the model reads
+
+
+def test_a_text_is_cut_where_it_has_more_tokens_than_the_model_reads(tiny_model: Path) -> None:
+    """The tiny model reads bytes: 20 of them are two marks, the prompt, and what is left for the text."""
+    for kind, prompt in (("query", "query: "), ("document", "passage: ")):
+        left = 20 - 2 - len(prompt)
+        texts = ["x" * (left + 1), "", "x" * left, "é" * left, "x" * 500]
+        vectors, is_cut = encoder(tiny_model, max_tokens=20).encode_telling_cuts(texts, kind)
+        assert is_cut.tolist() == [True, False, False, True, True]
+        np.testing.assert_array_equal(vectors, encoder(tiny_model, max_tokens=20).encode(texts, kind))
+
+
+def test_nothing_is_cut_by_a_model_that_reads_on(tiny_model: Path, changed: Path) -> None:
+    assert encoder(tiny_model).encode_telling_cuts([], "query")[1].tolist() == []
+    tokenizer = AutoTokenizer.from_pretrained(changed)
+    words = StaticEmbedding(tokenizer.backend_tokenizer, embedding_dim=16)
+    static = Encoder(SentenceTransformer(modules=[words], device="cpu"), {"query": "", "document": ""}, True, "static")
+    assert static.encode_telling_cuts(["x" * 5000, "y"], "query")[1].tolist() == [False, False]
+
+
+def test_a_tokenizer_that_does_not_tell_is_asked_again(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import BatchEncoding
+
+    monkeypatch.setattr(BatchEncoding, "encodings", None)
+    left = 20 - 2 - len("query: ")
+    texts = ["x" * (left + 1), "x" * left, "x"]
+    assert encoder(tiny_model, max_tokens=20).encode_telling_cuts(texts, "query")[1].tolist() == [True, False, False]

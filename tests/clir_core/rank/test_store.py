@@ -242,3 +242,30 @@ def test_a_file_that_may_not_grow_is_as_good_as_a_full_disk(uri: str) -> None:
     assert message.startswith(f"{uri}: no space left;")
     assert missing == "1"
     assert VectorTable(uri, "t").find(texts(0, 501))["row_id"].null_count() == 1
+
+
+# texts that were cut
+
+
+def test_what_is_known_of_cut_texts_comes_back(table: VectorTable, uri: str) -> None:
+    table.append(rows(texts(0, 4), vectors_of(0, 4), np.array([True, False, False, True])))
+    put(table, 4, 6)  # of these it is not known
+    found = VectorTable(uri, "t").cuts(texts(0, 7)[::-1])
+    assert found["is_cut"].to_list() == [None, None, None, True, False, False, True]
+    assert found.drop("is_cut").equals(texts(0, 7)[::-1])
+
+
+def test_a_table_without_the_column_is_read_and_written_on(uri: str) -> None:
+    older = rows(texts(0, 3), vectors_of(0, 3)).drop_columns("is_cut")
+    lancedb.connect(uri).create_table("t", older)
+    before = VectorTable(uri, "t")
+    assert before.cuts(texts(0, 3))["is_cut"].to_list() == [None] * 3
+    version, places = before.version, before.find(texts(0, 3))["row_id"].to_list()
+    table = VectorTable.create(uri, "t", DIM)
+    table.append(rows(texts(3, 5), vectors_of(3, 5), np.array([True, False])))
+    again = VectorTable(uri, "t")
+    assert again.cuts(texts(0, 5))["is_cut"].to_list() == [None, None, None, True, False]
+    found = again.find(texts(0, 5))["row_id"]
+    assert found[:3].to_list() == places
+    np.testing.assert_array_equal(again.vectors(found.to_numpy()), vectors_of(0, 5))
+    assert VectorTable(uri, "t", version).cuts(texts(0, 5))["is_cut"].null_count() == 5

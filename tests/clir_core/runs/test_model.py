@@ -17,6 +17,7 @@ from clir_core.errors import ModelError, SpecError
 from clir_core.runs.audit import audit
 from clir_core.runs.here import Here
 from clir_core.runs.runner import Runner
+from clir_core.sources import read_corpus
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,17 @@ def test_the_model_is_afterwards_as_it_was(model: SentenceTransformer) -> None:
     finally:
         model.default_prompt_name = None
         model.eval()
+
+
+def test_what_a_model_in_memory_cuts_is_counted(tiny_model: Path) -> None:
+    short = SentenceTransformer(str(tiny_model), device="cpu")
+    short.max_seq_length = 64
+    facts = audit_model(short, "demo", languages=("de",), scenarios=("mono",), resamples=100).result.facts
+    queries = read_corpus("demo", ("de",)).queries.to_pylist()
+    # bytes, the prompt and two marks
+    longer = [row["lang"] for row in queries if len(f"query: {row['text']}".encode()) + 2 > 64]
+    assert facts is not None
+    assert {row.lang: row.cut_queries for row in facts.languages} == {lang: longer.count(lang) for lang in ("en", "de")}
 
 
 class Hashed:

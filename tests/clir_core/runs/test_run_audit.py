@@ -13,11 +13,13 @@ from clir_core import load_audit, read_corpus
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.errors import CorpusError, ModelError, SpecError
+from clir_core.model.checkpoint import EncodingSpec
 from clir_core.registry.registry import Registry
 from clir_core.runs.audit import Finished, audit, embed_only, measures_directory
 from clir_core.runs.here import Here
 from clir_core.runs.kept import finished
 from clir_core.runs.runner import Runner
+from clir_core.sources import read_corpus
 from clir_core.workspace import layout, memory
 
 STEPS = ["read corpus", "resolve model", "embed corpus", "rank golds", "compute metrics", "report", "register audit"]
@@ -156,3 +158,20 @@ def test_nothing_heavy_is_imported_where_all_is_kept(first: tuple[Finished, Runn
         [sys.executable, "-c", code, spec.model_dump_json()], capture_output=True, text=True, timeout=60
     )
     assert done.stdout.splitlines() == [str(first[0].out), "[]"], done.stderr
+
+
+def test_the_result_says_what_was_cut_and_says_it_again(spec: AuditSpec, tiny_model: Path, tmp_path: Path) -> None:
+    """By the tokenizer's own count; where 64 tokens are read, some of the questions are longer."""
+    from transformers import AutoTokenizer
+
+    tokenizer, queries = AutoTokenizer.from_pretrained(tiny_model), read_corpus("demo", ("de",)).queries.to_pylist()
+    longer = [row["lang"] for row in queries if len(tokenizer(f"query: {row['text']}")["input_ids"]) > 64]
+    asked = spec.model_copy(
+        update={"encoding": EncodingSpec(max_tokens=64), "scenarios": ("mono",), "workspace": tmp_path}
+    )
+    facts = audit(asked, Here(), Runner()).result.facts
+    assert facts is not None and 0 < len(longer) < len(queries)
+    assert {row.lang: row.cut_queries for row in facts.languages} == {lang: longer.count(lang) for lang in ("en", "de")}
+    # vectors that are there already, ranked for another cutoff
+    again = audit(asked.model_copy(update={"cutoffs": (3,)}), Here(), Runner()).result.facts
+    assert again is not None and again.languages == facts.languages

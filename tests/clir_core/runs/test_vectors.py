@@ -167,3 +167,9 @@ def test_queries_and_documents_of_other_sizes_are_refused(given: dict[str, np.nd
         audit_vectors(
             "demo", languages=("de",), documents=given["documents"], queries=given["queries"][:, :8], name="x"
         )
+
+
+def test_what_a_model_that_is_not_here_cut_is_not_known(audit: Audit) -> None:
+    facts = audit.result.facts
+    assert facts is not None and [(row.lang, row.documents) for row in facts.languages] == [("en", 72), ("de", 72)]
+    assert all(row.cut_documents is None and row.cut_queries is None for row in facts.languages)
