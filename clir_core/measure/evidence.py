@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from clir_core.audit.holm import holm
+from clir_core.corpus.tables import english_first
 from clir_core.measure.compare import Comparison, Difference
 from clir_core.measure.interval import Means
 from clir_core.measure.power import MOST, questions_needed
@@ -90,7 +91,7 @@ def _average(comparison: Comparison, rows: Sequence[Difference]) -> tuple[Averag
     average = Average(
         scenario=rows[0].scenario,
         metric=rows[0].metric,
-        languages=tuple(dict.fromkeys(str(row.lang) for row in rows)),
+        languages=english_first(str(row.lang) for row in rows),
         difference=float(means.mean_M[0]),
         low=float(low),
         high=float(high),

@@ -27,8 +27,8 @@ def _losses(lost: Sequence[Difference], gate: GateSpec) -> Iterator[str]:
     if costs:
         yield f"monolingual retrieval loses more than {gate.margin:.3f}, beyond chance: {_listed(costs, _mono_change)}"
     if worse:
-        margin = f", by more than {gate.margin:.3f}" if worse[0].unit == "rate" else ""
-        yield f"{_name(gate)} gets worse{margin}, beyond chance, for {_listed(worse, _change)}"
+        margin = f" by more than {gate.margin:.3f}," if worse[0].unit == "rate" else ""
+        yield f"{_name(gate)} gets worse{margin} beyond chance, for {_listed(worse, _change)}"
 
 
 def _gain(found: Evidence, gate: GateSpec) -> str:
