@@ -22,6 +22,10 @@ INCLINATIONS: tuple[ClaimName, ...] = (
     "other_language_inclination",
 )
 Lean = Literal["en", "x"]
+# net share of the queries from which on an inclination is called clear, and severe
+CLEAR, SEVERE = 0.15, 0.4
+# fewer clusters are said, and decide nothing against an inclination
+FEW_CLUSTERS = 20
 
 
 class Side(Spec):

@@ -7,11 +7,12 @@ A claim needs p < 0.05 after Holm over both query sides of all languages, and a 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from clir_core.audit.claim import Claim, ClaimName, Lean, Side
+from clir_core.audit.claim import CLEAR, FEW_CLUSTERS, Claim, ClaimName, Lean, Side
 from clir_core.audit.figure import by_key
 from clir_core.audit.holm import holm
 from clir_core.audit.result import MetricRow
 from clir_core.audit.spec import AuditSpec
+from clir_core.audit.verdict import percent
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH
 from clir_core.scenarios.distractor import NAME as DISTRACTOR
@@ -21,8 +22,8 @@ from clir_core.scenarios.multi import NAME as MULTI
 from clir_core.scenarios.pool_info import PoolInfo
 
 LEVEL = 0.05
-# fewer clusters are said, and decide nothing against an inclination
-FEW_CLUSTERS = 20
+# in smaller pools there is hardly anything that could outrank
+SMALL_POOL = 20
 # who wins from X's queries, from English ones
 CLAIMS: Mapping[tuple[Lean | None, Lean | None], ClaimName] = {
     ("en", "en"): "english_inclination",
@@ -57,10 +58,11 @@ def claims(
     sides: dict[str, list[Side]] = {lang: [] for lang in able}
     for side, p in zip(measured, corrected, strict=True):
         sides[side.lang].append(_side(figures, side, p, spec))
+    sizes = {(pool.scenario, pool.query_lang, pool.lang): sum(pool.sizes.values()) for pool in pools}
     found = [
-        _claim(lang, sides[lang], spec)
+        _claim(lang, sides[lang], sizes, spec)
         if lang in sides
-        else Claim(language=lang, claim="cannot_retrieve", reason=unable.get(lang) or unable[ENGLISH])
+        else (unable.get(lang) or unable[ENGLISH]).model_copy(update={"language": lang})
         for lang in languages
     ]
     return tuple(sorted(found, key=_order))
@@ -71,8 +73,8 @@ def _order(claim: Claim) -> tuple[int, float, str]:
     return rank, -abs(claim.size or 0), claim.language
 
 
-def _unable(figures: Figures, pools: Sequence[PoolInfo], lang: str, spec: AuditSpec) -> str | None:
-    """Why a language counts as not retrieved, beyond what guessing finds in so small a pool."""
+def _unable(figures: Figures, pools: Sequence[PoolInfo], lang: str, spec: AuditSpec) -> Claim | None:
+    """What is claimed of a language that is not retrieved beyond what guessing finds in so small a pool."""
     row = figures.get((MONO, lang, lang, "acc@1"))
     if row is None:
         return None
@@ -80,9 +82,15 @@ def _unable(figures: Figures, pools: Sequence[PoolInfo], lang: str, spec: AuditS
     guessed = 1 / max(size, 1)
     if guessed >= 1 or (row.value - guessed) / (1 - guessed) >= spec.min_retrieval:
         return None
-    return (
-        f"{language_name(lang)} queries find the relevant {language_name(lang)} document first for only "
-        f"{row.value:.3f} of them, with nothing but {language_name(lang)} in the pool"
+    few = (row.clusters or 0) < FEW_CLUSTERS
+    name, found = language_name(lang), f"only {percent(row.value)}" if row.value else "none"
+    why = f"{name} queries find the relevant {name} document first for {found} of them, with only {name} in the pool"
+    return Claim(
+        language=lang,
+        claim="cannot_say" if few else "cannot_retrieve",
+        n=row.n,
+        clusters=row.clusters or 0,
+        reason=f"{_too_few(row.clusters or 0)}; {why}" if few else why,
     )
 
 
@@ -119,14 +127,17 @@ def _side(figures: Figures, side: _Measured, p: float, spec: AuditSpec) -> Side:
     )
 
 
-def _claim(lang: str, sides: Sequence[Side], spec: AuditSpec) -> Claim:
+def _claim(
+    lang: str, sides: Sequence[Side], sizes: Mapping[tuple[str, str, str | None], int], spec: AuditSpec
+) -> Claim:
     if not sides:
         why = f"no query was ranked among English and {language_name(lang)} documents"
         return Claim(language=lang, claim="cannot_say", reason=why)
     leans = {side.query_lang: side.lean for side in sides}
     name = CLAIMS.get((leans.get(lang), leans.get(ENGLISH)))
     telling = max((side for side in sides if side.lean or not name), key=lambda side: abs(side.size))
-    reason = "" if name else _doubt(sides, spec)
+    smallest = min(sizes.get((side.scenario, side.query_lang, lang), SMALL_POOL) for side in sides)
+    reason = "" if name else _doubt(sides, smallest, spec)
     return Claim(
         language=lang,
         claim=name or ("cannot_say" if reason else "none_found"),
@@ -136,13 +147,27 @@ def _claim(lang: str, sides: Sequence[Side], spec: AuditSpec) -> Claim:
     )
 
 
-def _doubt(sides: Sequence[Side], spec: AuditSpec) -> str:
+def _doubt(sides: Sequence[Side], pool_size: int, spec: AuditSpec) -> str:
     """Why silence says nothing, empty where it does: what matters is excluded, or there was enough to see it in."""
-    if all(-spec.min_inclination < side.low and side.high < spec.min_inclination for side in sides):
+    if pool_size < SMALL_POOL:
+        return f"a pool of {pool_size} documents is too small to show one"
+    reach = max(max(_against_english(side), side.high) for side in sides)
+    if reach < spec.min_inclination:
         return ""
     fewest = min(side.clusters for side in sides)
     if fewest < FEW_CLUSTERS:
-        return f"{fewest} independent {'query is' if fewest == 1 else 'groups of queries are'} too few"
+        return _too_few(fewest)
+    if reach >= max(CLEAR, spec.min_inclination):
+        return f"too few queries to exclude a net {percent(reach)}"
     if all(side.size == 0 and not (side.english_first or side.x_first) for side in sides):
         return "nothing outranks a relevant document, and there are too few queries to exclude that it would"
     return ""
+
+
+def _against_english(side: Side) -> float:
+    """How far X could win; where only X's own documents are relevant, its others bury none in English."""
+    return 0.0 if side.scenario == DISTRACTOR else -side.low
+
+
+def _too_few(clusters: int) -> str:
+    return f"{clusters} {'cluster of queries is' if clusters == 1 else 'clusters of queries are'} too few"

@@ -5,13 +5,12 @@ Every sentence comes from a claim; nothing is decided here. Pages, terminals, ca
 
 from collections.abc import Sequence
 
-from clir_core.audit.claim import INCLINATIONS, Claim, ClaimName, Side
+from clir_core.audit.claim import CLEAR, FEW_CLUSTERS, INCLINATIONS, SEVERE, Claim, ClaimName, Side
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH
 
-# net share of the queries from which on an inclination is called so
-CLEAR, SEVERE = 0.15, 0.4
 _SHOWN = 4
+_DIGITS = 6
 TITLES: dict[ClaimName, str] = {
     "english_inclination": "English inclination",
     "own_language_inclination": "own-language inclination",
@@ -52,9 +51,21 @@ def headline(claims: Sequence[Claim], model: str) -> str:
 def _inclined(claims: Sequence[Claim]) -> str:
     kinds = [[one for one in claims if one.claim == name] for name in INCLINATIONS]
     kinds = sorted(filter(None, kinds), key=lambda kind: -abs(kind[0].size or 0))
-    said = [f"{severity(kind[0])} {title(kind[0])} in {_names([one.language for one in kind])}" for kind in kinds]
     worst = f"worst in {language_name(claims[0].language)}, where " if len(claims) > 1 else ""
-    return f"{', '.join(said)}: {worst}{_suffers(claims[0])}"
+    return f"{', '.join(map(_of_kind, kinds))}: {worst}{_suffers(claims[0])}"
+
+
+def _of_kind(claims: Sequence[Claim]) -> str:
+    """'severe English inclination in Thai, slight in German and French': no language is called worse than it is."""
+    found: dict[str, list[str]] = {}
+    for claim in claims:
+        found.setdefault(severity(claim), []).append(claim.language)
+    (worst, langs), *rest = found.items()
+    if claims[0].claim == "x_inclination":
+        said, by = f"{worst} inclination to {_names(langs)} over English", "to"
+    else:
+        said, by = f"{worst} {TITLES[claims[0].claim]} in {_names(langs)}", "in"
+    return ", ".join([said, *(f"{word} {by} {_names(langs)}" for word, langs in rest)])
 
 
 def title(claim: Claim) -> str:
@@ -97,11 +108,12 @@ def _net(side: Side) -> str:
 
 def _of_side(side: Side, lang: str) -> str:
     name, asked = language_name(lang), f"{language_name(side.query_lang)} queries"
-    few = f" in only {side.clusters} groups" if 0 < side.clusters < 20 else ""
-    toward = "English" if side.size >= 0 else name
+    toward = f" toward {'English' if side.size > 0 else name}" if side.size else ""
+    # a query's own language may win where only its documents are relevant
+    harmless = f", which buries nothing: only {name} is relevant there" if _is_own(side) else ""
     net = (
-        f"{asked}: net {percent(abs(side.size))} toward {toward} ({signed(side.low)} to {signed(side.high)}, "
-        f"{side.n:,} queries{few})"
+        f"{asked}: net {percent(abs(side.size))}{toward} ({signed(side.low)} to {signed(side.high)}, "
+        f"{_counted(side)}){harmless}"
     )
     if side.english_first is None or side.x_first is None:
         return f"{net}."
@@ -109,6 +121,18 @@ def _of_side(side: Side, lang: str) -> str:
         f"{net}; an unrelated English document comes first for {percent(side.english_first)}, an unrelated {name} one "
         f"for {percent(side.x_first)}."
     )
+
+
+def _is_own(side: Side) -> bool:
+    return side.scenario == "distractor" and side.high < 0
+
+
+def _counted(side: Side) -> str:
+    """'72 queries', and where they were sampled together, or are few, in how many clusters."""
+    queries = "1 query" if side.n == 1 else f"{side.n:,} queries"
+    clusters = "1 cluster" if side.clusters == 1 else f"{side.clusters:,} clusters"
+    few = "only " if side.clusters < FEW_CLUSTERS else ""
+    return f"{queries} in {few}{clusters}" if side.clusters and (few or side.clusters < side.n) else queries
 
 
 def _names(languages: Sequence[str]) -> str:
@@ -120,9 +144,12 @@ def _names(languages: Sequence[str]) -> str:
 
 def percent(rate: float) -> str:
     """A share as sentences say it: no 0 % or 100 % that is not one."""
-    return f"{100 * rate:.0f} %" if 0.01 <= rate <= 0.99 or rate in (0.0, 1.0) else f"{100 * rate:.1f} %"
+    digits = 0 if 0.01 <= rate <= 0.99 or rate in (0.0, 1.0) else 1
+    while float(text := f"{100 * rate:.{digits}f}") in (0, 100) and rate not in (0.0, 1.0) and digits < _DIGITS:
+        digits += 1
+    return f"{text} %"
 
 
 def signed(share: float) -> str:
     """A share with its sign."""
-    return f"{'−' if share < 0 else '+'}{percent(abs(share))}"
+    return f"{'−' if share < 0 else '+' if share else ''}{percent(abs(share))}"
