@@ -52,7 +52,7 @@ def headline(claims: Sequence[Claim], model: str) -> str:
 def _inclined(claims: Sequence[Claim]) -> str:
     kinds = [[one for one in claims if one.claim == name] for name in INCLINATIONS]
     kinds = sorted(filter(None, kinds), key=lambda kind: -abs(kind[0].size or 0))
-    said = [f"{severity(kind[0])} {title(kind[0])} in {_names([one.language for one in kind])}" for kind in kinds]
+    said = [f"{named(kind[0])} in {_names([one.language for one in kind])}" for kind in kinds]
     worst = f"worst in {language_name(claims[0].language)}, where " if len(claims) > 1 else ""
     return f"{', '.join(said)}: {worst}{_suffers(claims[0])}"
 
@@ -62,6 +62,11 @@ def title(claim: Claim) -> str:
     if claim.claim == "x_inclination":
         return f"{language_name(claim.language)} inclination"
     return TITLES[claim.claim]
+
+
+def named(claim: Claim) -> str:
+    """A claim in a word or two, with how badly: 'severe English inclination', 'cannot say'."""
+    return f"{severity(claim)} {title(claim)}".strip()
 
 
 def severity(claim: Claim) -> str:
@@ -77,8 +82,7 @@ def sentence(claim: Claim) -> str:
     name = language_name(claim.language)
     if claim.claim == "cannot_retrieve":
         return f"{name}: cannot retrieve. {claim.reason}; nothing is said of preference."
-    lead = f"{name}: {severity(claim)} {title(claim)}" if claim.is_inclination else f"{name}: {title(claim)}"
-    lead = f"{lead}, {claim.reason}" if claim.reason else lead
+    lead = f"{name}: {named(claim)}{', ' if claim.reason else ''}{claim.reason}"
     return " ".join([f"{lead}.", *(_of_side(side, claim.language) for side in claim.sides)])
 
 
