@@ -59,6 +59,11 @@ class Claim(Spec):
     sides: tuple[Side, ...] = ()
 
     @property
+    def telling(self) -> Side | None:
+        """The side that an inclination rests on most."""
+        return max((side for side in self.sides if side.lean), key=lambda side: abs(side.size), default=None)
+
+    @property
     def is_inclination(self) -> bool:
         """Whether it names a winner."""
         return self.claim in INCLINATIONS

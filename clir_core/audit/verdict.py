@@ -75,6 +75,11 @@ def title(claim: Claim) -> str:
     return TITLES[claim.claim]
 
 
+def named(claim: Claim) -> str:
+    """A claim in a word or two, with how badly: 'severe English inclination', 'cannot say'."""
+    return f"{severity(claim)} {title(claim)}".strip()
+
+
 def severity(claim: Claim) -> str:
     """How badly, in a word; empty where nobody wins."""
     size = abs(claim.size or 0)
@@ -88,8 +93,7 @@ def sentence(claim: Claim) -> str:
     name = language_name(claim.language)
     if claim.claim == "cannot_retrieve":
         return f"{name}: cannot retrieve. {claim.reason}; nothing is said of preference."
-    lead = f"{name}: {severity(claim)} {title(claim)}" if claim.is_inclination else f"{name}: {title(claim)}"
-    lead = f"{lead}, {claim.reason}" if claim.reason else lead
+    lead = f"{name}: {named(claim)}{', ' if claim.reason else ''}{claim.reason}"
     return " ".join([f"{lead}.", *(_of_side(side, claim.language) for side in claim.sides)])
 
 

@@ -4,6 +4,7 @@ Texts of the corpus are untrusted: they reach the page through Jinja's autoescap
 """
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +32,7 @@ def render_alignment(result: AlignResult, before: AuditResult, after: AuditResul
     tables = changes(result, before, after)
     trained = {lang for lang in before.languages if is_trained(result, lang)}
     doses, dose_note = dose_changes(before, after)
+    first, rest = sentences(result.decision.reason)
     page = environment()
     page.globals.update(signed=signed, p_value=p_value, status_sign=STATUS)
     return page.get_template("alignment.html.j2").render(
@@ -41,8 +43,11 @@ def render_alignment(result: AlignResult, before: AuditResult, after: AuditResul
         evaluation=short_name(result.spec.evaluation),
         languages=languages(result, before),
         trained=trained,
+        first_reason=first,
+        other_reasons=rest,
         # the decision stands by itself, with the same reason
-        sentences=[sentence for sentence in result.verdict[1:] if result.decision.reason not in sentence],
+        told=[sentence for sentence in result.verdict if result.decision.reason not in sentence],
+        audits=[(when, audit.verdict[0]) for when, audit in (("before", before), ("after", after)) if audit.verdict],
         tables=tables,
         dumbbells=dumbbells(tables, trained, result.spec.gate.margin),
         doses=doses,
@@ -64,6 +69,12 @@ def render_alignment(result: AlignResult, before: AuditResult, after: AuditResul
 def command(spec: AlignSpec) -> str:
     """The command line that asks for the same again: all that is not a default."""
     return shlex.join(["clir", "align", *_flags(spec, "")])
+
+
+def sentences(reason: str) -> tuple[str, str]:
+    """A decision's first sentence, which the page opens with, and the others."""
+    first, *rest = re.split(r"(?<=\.)\s+(?=[^\W\d_])", reason, maxsplit=1)
+    return first, "".join(rest)
 
 
 def duration(taken: float) -> str:

@@ -65,8 +65,9 @@ def write_outputs(result: AlignResult, base: Checkpoint, triples: pa.Table, copi
     another run's.
     """
     check_free(out, result.spec, result.trained.name)
-    report = render_alignment(result, *map(read_audit, copied[:2]))
-    card = model_card(result, base)
+    before, after = map(read_audit, copied[:2])
+    report = render_alignment(result, before, after)
+    card = model_card(result, base, before, after)
     write_text(copied[-1] / "README.md", card)
 
     def write(new: Path) -> None:

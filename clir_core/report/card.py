@@ -11,6 +11,7 @@ from langcodes import Language
 
 from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
+from clir_core.audit.result import AuditResult
 from clir_core.corpus.tables import ENGLISH
 from clir_core.model.checkpoint import BUNDLED, Checkpoint
 from clir_core.report.alignment import command
@@ -23,11 +24,12 @@ _SHOWN = 10
 _DATA_LICENCES = {"demo": "CC0 1.0", "xquad": "CC BY-SA 4.0"}
 
 
-def model_card(result: AlignResult, base: Checkpoint) -> str:
-    """README.md of the checkpoint, front matter and text."""
+def model_card(result: AlignResult, base: Checkpoint, before: AuditResult, after: AuditResult) -> str:
+    """README.md of the checkpoint, front matter and text; `before` and `after` are the audits that the result names."""
     facts = _facts(base)
     sections = {
         "How to load it": _use(base),
+        "Inclination": _inclination(before, after),
         "Before and after": _figures(result),
         "Training": "\n".join(f"- {line}" for line in _training(result, base)),
         "Licence": _licence(result, facts),
@@ -110,6 +112,12 @@ def _figures(result: AlignResult) -> str:
         "language; a `multi` pool holds every passage in English and in X.\n\n"
         f"{as_markdown(result)}\n{told}"
     )
+
+
+def _inclination(before: AuditResult, after: AuditResult) -> str:
+    """The headlines of both audits; an audit of English alone has none."""
+    said = [(when, audit.verdict[0]) for when, audit in (("Before", before), ("After", after)) if audit.verdict]
+    return "\n".join(f"- {when}: {headline}" for when, headline in said) or "Not measured: English has no company here."
 
 
 def _training(result: AlignResult, base: Checkpoint) -> Iterator[str]:

@@ -123,4 +123,4 @@ def _own(scenario: str, metric: str) -> Column:
 
 
 def _cell(row: MetricRow | None) -> Cell:
-    return Cell(number(row.metric, row.value), interval(row), row.n) if row else Cell(NONE)
+    return Cell(number(row.metric, row.value), interval(row)) if row else Cell(NONE)

@@ -1,9 +1,11 @@
 """The heat map: languages against metrics, where the stronger colour is the worse figure.
 
-Colour says one thing: grey-violet is lost quality, orange leans to English, blue leans to the query's own language.
+Colour says one thing: violet is lost quality, orange that English wins, blue that the other language X does, whatever
+the query's language; as in the picture of the claims.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,12 +21,13 @@ HALF_SPAN = 0.5  # differences of this size get the full colour: the pools hold 
 
 @dataclass(frozen=True)
 class HeatCell:
-    """A figure, its hue, and how strong the hue is in percent."""
+    """A figure, its hue, how strong the hue is in percent; `fewer` is its n where its neighbours have more."""
 
     text: str
     title: str
     hue: Hue
     strength: int
+    fewer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,21 +50,24 @@ def heat_map(result: AuditResult) -> HeatMap:
     wanted = columns(cutoff(result))
     found = {lang: [figures.get(column.key(lang)) for column in wanted] for lang in result.languages}
     kept = [at for at in range(len(wanted)) if any(row[at] is not None for row in found.values())]
-    rows = tuple(
-        (lang, tuple(heat_cell(wanted[at], row[at]) for at in kept))
-        for lang, row in found.items()
-        if any(row[at] is not None for at in kept)
-    )
-    return HeatMap(tuple(wanted[at] for at in kept), rows)
+    rows = [(lang, _cells([wanted[at] for at in kept], [row[at] for at in kept])) for lang, row in found.items()]
+    return HeatMap(tuple(wanted[at] for at in kept), tuple((lang, cells) for lang, cells in rows if cells))
 
 
-def heat_cell(column: Column, row: MetricRow | None) -> HeatCell:
-    """The colour of one figure."""
+def _cells(columns: Sequence[Column], row: Sequence[MetricRow | None]) -> tuple[HeatCell, ...]:
+    """A language's cells; empty where it has no figure."""
+    most = max((figure.n for figure in row if figure), default=0)
+    return tuple(heat_cell(*pair, most) for pair in zip(columns, row, strict=True)) if most else ()
+
+
+def heat_cell(column: Column, row: MetricRow | None, most: int = 0) -> HeatCell:
+    """The colour of one figure; `most` is how many queries its neighbours have."""
     if row is None or not math.isfinite(row.value):
         return HeatCell(NONE, "", "none", 0)
     hue, strength = _colour(column, row.value)
     title = f"95 % interval {interval(row)}, n = {row.n:,}"
-    return HeatCell(number(row.metric, row.value), title, hue, round(100 * min(1.0, strength)))
+    fewer = row.n if row.n < most else None
+    return HeatCell(number(row.metric, row.value), title, hue, round(100 * min(1.0, strength)), fewer)
 
 
 def _colour(column: Column, value: float) -> tuple[Hue, float]:
@@ -72,6 +78,6 @@ def _colour(column: Column, value: float) -> tuple[Hue, float]:
     if column.better is None:
         return "none", 0
     lean = (value - float(column.better)) / HALF_SPAN
-    # lpr counts for the query's language: with X queries a high one leans away from English
+    # lpr counts for the query's language: with X queries a high one is X's win
     to_english = lean if column.better == "0" or column.query == "en" else -lean
     return ("english" if to_english > 0 else "other"), abs(lean)

@@ -12,15 +12,18 @@ import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from clir_core.audit.claim import Claim
 from clir_core.audit.result import AuditResult
+from clir_core.audit.verdict import named
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.measure.figures import cutoff, interval, number
 from clir_core.report.charts import dose_response
 from clir_core.report.data_facts import data_section
 from clir_core.report.heatmap import heat_map
+from clir_core.report.inclination import inclination
 from clir_core.report.table import summary
-from clir_core.report.worst import worst_queries
+from clir_core.report.worst import failure, worst_queries
 from clir_core.scenarios import every_scenario, multi, share
 from clir_core.scenarios.column import Column
 
@@ -37,6 +40,10 @@ def render_report(
         css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
         model=result.spec.corrected(short_name(result.spec.model)),
         corpus_name=short_name(result.spec.corpus),
+        named_claim=named,
+        extent=_extent(result.claims),
+        picture=inclination(result),
+        failure=failure(result.claims, ranks, topk, corpus),
         summary=table,
         summary_groups=_groups(table.columns),
         heat=heat,
@@ -71,6 +78,14 @@ def absent(result: AuditResult, scenarios: Sequence[str]) -> list[str]:
     elif empty:
         reasons.append(f"No query could be ranked in {', '.join(empty)}; the reasons are under “What was skipped”.")
     return reasons
+
+
+def _extent(claims: Sequence[Claim]) -> str:
+    """In how many of the languages the worst claim is made; empty where there is one language."""
+    if len(claims) < 2:
+        return ""
+    alike = sum(claim.claim == claims[0].claim for claim in claims)
+    return f"in {'all' if alike == len(claims) else f'{alike} of'} {len(claims)} languages"
 
 
 def breakable(metric: str) -> Markup:

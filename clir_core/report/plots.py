@@ -10,6 +10,7 @@ from clir_core.audit.result import AuditResult
 from clir_core.corpus.lang import language_name
 from clir_core.report.charts import COLOURS, INK, PAPER, QUIET, RULE, STYLE, draw_dose_response
 from clir_core.report.heatmap import HeatCell, HeatMap, heat_map
+from clir_core.report.inclination import draw_inclination
 
 # the page's colours in daylight
 LINES = ("#0a68a8", "#b25000", "#00735a", "#a02c6a", "#6a51a3", "#806000", "#b2182b", "#4d5661")
@@ -27,6 +28,12 @@ _PARTS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor
 def dose_response_figure(result: AuditResult) -> Figure | None:
     """The dose-response curve; None where no language has one."""
     drawn = draw_dose_response(result)
+    return printed(drawn) if drawn else None
+
+
+def inclination_figure(result: AuditResult) -> Figure | None:
+    """Who wins in every language; None where nothing is claimed of any."""
+    drawn = draw_inclination(result)
     return printed(drawn) if drawn else None
 
 
@@ -73,7 +80,8 @@ def _cells(axes: Any, heat: HeatMap) -> None:
     for row, (_, cells) in enumerate(heat.rows):
         for at, cell in enumerate(cells):
             axes.add_patch(matplotlib.patches.Rectangle((at, row), 1, 1, facecolor=_mixed(cell), edgecolor="#ffffff"))
-            axes.text(at + 0.5, row + 0.5, cell.text, ha="center", va="center", fontsize=8)
+            text = cell.text if cell.fewer is None else f"{cell.text}\nn {cell.fewer:,}"
+            axes.text(at + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8)
 
 
 def _mixed(cell: HeatCell) -> tuple[float, float, float]:

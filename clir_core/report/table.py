@@ -1,7 +1,7 @@
 """The main table: one row a language, a handful of figures with their intervals, for the page and for plain text."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clir_core.audit.figure import by_key
@@ -16,11 +16,16 @@ GAP = 2
 
 @dataclass(frozen=True)
 class Cell:
-    """One figure as it is printed. Empty interval where there is no figure."""
+    """One figure as it is printed. Empty interval where there is no figure; `fewer` is its n where others have more."""
 
     value: str
     interval: str = ""
-    n: int = 0
+    fewer: int | None = None
+
+    @property
+    def sure(self) -> str:
+        """The interval, and the n that must stand beside it."""
+        return ", ".join(filter(None, (self.interval, f"n {self.fewer:,}" if self.fewer is not None else "")))
 
 
 def columns(k: int) -> tuple[Column, ...]:
@@ -40,8 +45,8 @@ def summary(result: AuditResult) -> Summary:
     """The main table of a result."""
     figures = by_key(result.metrics)
     filled = [c for c in columns(cutoff(result)) if any(c.key(lang) in figures for lang in result.languages)]
-    rows = ((lang, tuple(_cell(figures.get(column.key(lang))) for column in filled)) for lang in result.languages)
-    return Summary(tuple(filled), tuple(rows))
+    found = {lang: [figures.get(column.key(lang)) for column in filled] for lang in result.languages}
+    return Summary(tuple(filled), tuple((lang, _cells(row)) for lang, row in found.items()))
 
 
 def summary_rows(result: AuditResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -49,7 +54,7 @@ def summary_rows(result: AuditResult) -> tuple[tuple[str, ...], list[tuple[str, 
     table = summary(result)
     head = ("language", *(f"{column.group}: {column.metric}" for column in table.columns))
     rows = [
-        (_label(lang), *(f"{cell.value} ({cell.interval})" if cell.interval else cell.value for cell in cells))
+        (_label(lang), *(f"{cell.value} ({cell.sure})" if cell.sure else cell.value for cell in cells))
         for lang, cells in table.rows
     ]
     return head, rows
@@ -63,7 +68,7 @@ def as_markdown(result: AuditResult) -> str:
 
 
 def as_text(result: AuditResult, width: int = 120) -> str:
-    """The main table for a terminal, the intervals below their values.
+    """The main table for a terminal, intervals and n below their values.
 
     Where it is wider than the terminal it goes on below, with the languages again.
     """
@@ -72,7 +77,7 @@ def as_text(result: AuditResult, width: int = 120) -> str:
     stacks = []
     for at, column in enumerate(table.columns):
         cells = [row[at] for _, row in table.rows]
-        stacks.append([column.group, column.metric, *(part for cell in cells for part in (cell.value, cell.interval))])
+        stacks.append([column.group, column.metric, *(part for cell in cells for part in (cell.value, cell.sure))])
     return "\n".join(_block(languages, block) for block in _fitting(stacks, width - _wide(languages)))
 
 
@@ -98,10 +103,16 @@ def _wide(stack: list[str]) -> int:
     return max(len(cell) for cell in stack)
 
 
-def _cell(row: MetricRow | None) -> Cell:
+def _cells(rows: Sequence[MetricRow | None]) -> tuple[Cell, ...]:
+    """A language's figures: what is of fewer of its queries than the others says of how many."""
+    most = max((row.n for row in rows if row), default=0)
+    return tuple(_cell(row, most) for row in rows)
+
+
+def _cell(row: MetricRow | None, most: int) -> Cell:
     if row is None or not math.isfinite(row.value):
         return Cell(NONE)
-    return Cell(number(row.metric, row.value), interval(row), row.n)
+    return Cell(number(row.metric, row.value), interval(row), row.n if row.n < most else None)
 
 
 def _label(lang: str) -> str:

@@ -1,19 +1,22 @@
-"""The worst queries of the multi pools: where a gold ended up far down, and what was ranked above it."""
+"""The worst queries: where a gold ended up far down, and what was ranked above it; and the one that shows a claim."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import langcodes
 import polars as pl
 
+from clir_core.audit.claim import Claim
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, QUERIES, Corpus
 from clir_core.scenarios.multi import NAME as MULTI
 
 RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Mand", "Samr"})
+UNRELATED = "unrelated"
 SNIPPET, QUERY = 180, 400  # characters shown of a document and of a query
 KEY = ("lang", "query_lang", "query_id")
+Rows = pl.DataFrame | pl.LazyFrame
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class WorstQuery:
-    """A query of a multi pool, its golds and its top documents. `english` is its English version, if it is another."""
+    """A query, its golds and the top documents of its pool. `english` is its English version, if it is another."""
 
     lang: str
     query: Passage
@@ -55,6 +58,16 @@ class WorstQuery:
     pool_size: int
     golds: tuple[GoldRank, ...]
     hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One query, its gold that comes last, and the first unrelated document above it, of the language that wins."""
+
+    query: WorstQuery
+    gold: GoldRank
+    above: Hit | None
+    claimed: bool
 
 
 def direction(lang: str) -> str:
@@ -68,15 +81,42 @@ def snippet(text: str, length: int = SNIPPET) -> str:
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
-def worst_queries(
-    ranks: pl.DataFrame | pl.LazyFrame, topk: pl.DataFrame | pl.LazyFrame, corpus: Corpus, n: int = 10
-) -> tuple[WorstQuery, ...]:
-    """The n worst, each language in turn; queries whose golds are all on top are never among them."""
-    multi = ranks.lazy().filter(pl.col("scenario") == MULTI)
-    chosen = pick(multi.select(*KEY, "rank", "pool_size", "n_golds").collect(), n)
+def worst_queries(ranks: Rows, topk: Rows, corpus: Corpus, n: int = 10) -> tuple[WorstQuery, ...]:
+    """The n worst of multi, each language in turn; queries whose golds are all on top are never among them."""
+    golds, top = (rows.lazy().filter(pl.col("scenario") == MULTI) for rows in (ranks, topk))
+    return _described(golds, top, corpus, n)
+
+
+def failure(claims: Sequence[Claim], ranks: Rows, topk: Rows, corpus: Corpus) -> Failure | None:
+    """The worst query of what is claimed first, from its telling side; None where none failed, or nothing is claimed.
+
+    Where a language wins, one that has an unrelated document of it above the gold is preferred.
+    """
+    if not claims:
+        return None
+    lang, side = claims[0].language, claims[0].telling
+    asked = [pl.col("scenario") == (side.scenario if side else MULTI), pl.col("lang") == lang]
+    asked += [pl.col("query_lang") == side.query_lang] if side else []
+    winners = (ENGLISH if side.lean == "en" else lang,) if side else (ENGLISH, lang)
+    golds, top = (rows.lazy().filter(*asked) for rows in (ranks, topk))
+    wrong = top.filter(pl.col("relation") == UNRELATED, pl.col("doc_lang").is_in(winners))
+    last = golds.group_by(KEY).agg(pl.col("rank").max().alias("last"))
+    shows = wrong.join(last, on=KEY).filter(pl.col("position") < pl.col("last"))
+    found = _described(golds.join(shows, on=KEY, how="semi"), top, corpus, 1) or _described(golds, top, corpus, 1)
+    if not found:
+        return None
+    gold, unrelated = found[0].golds[-1], [hit for hit in found[0].hits if hit.relation == UNRELATED]
+    above = [hit for hit in unrelated if hit.position < gold.rank]
+    above.sort(key=lambda hit: hit.passage.lang not in winners)
+    return Failure(found[0], gold, next(iter(above), None), claimed=side is not None)
+
+
+def _described(ranks: pl.LazyFrame, topk: pl.LazyFrame, corpus: Corpus, n: int) -> tuple[WorstQuery, ...]:
+    """The n worst of one scenario's rows."""
+    chosen = pick(ranks.select(*KEY, "rank", "pool_size", "n_golds").collect(), n)
     keys = chosen.lazy().select(KEY)
-    golds = multi.join(keys, on=KEY, how="semi").collect().sort("rank")
-    hits = topk.lazy().filter(pl.col("scenario") == MULTI).join(keys, on=KEY, how="semi").collect().sort("position")
+    golds = ranks.join(keys, on=KEY, how="semi").collect().sort("rank")
+    hits = topk.join(keys, on=KEY, how="semi").collect().sort("position")
     texts = _texts(corpus.documents, "doc_id", [*golds["doc_id"], *hits["doc_id"]])
     queries = _queries(corpus, chosen["query_id"])
     return tuple(_worst(row, _of(golds, row), _of(hits, row), texts, queries) for row in chosen.to_dicts())

@@ -74,6 +74,18 @@ class Audit:
             raise SpecError(f"{self.result.name}: no dose-response curve without the scenario share; audit with it")
         return figure
 
+    def plot_inclination(self) -> "Figure":
+        """What is claimed: a row a language, worst first, who wins from both query sides, as a matplotlib figure.
+
+        Raises SpecError where nothing is claimed of any language.
+        """
+        from clir_core.report.plots import inclination_figure
+
+        figure = inclination_figure(self.result)
+        if figure is None:
+            raise SpecError(f"{self.result.name}: claims nothing of any language; audit again, with one beside English")
+        return figure
+
     def plot_heat_map(self) -> "Figure":
         """Languages against metrics, the stronger colour the worse figure, as a matplotlib figure."""
         from clir_core.report.plots import heat_map_figure

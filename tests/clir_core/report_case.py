@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pyarrow as pa
 
+from clir_core.audit.claim import Claim, ClaimName, Side
 from clir_core.audit.result import AuditResult, MetricRow, Provenance, TableRead
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus, Skipped
@@ -46,6 +47,23 @@ def metrics(langs: tuple[str, ...] = LANGS) -> list[MetricRow]:
             *(metric(f"share({p / 10:.1f})", lang, lang, "acc@1", 0.9 - p / 50) for p in range(10)),
         ]
     return rows
+
+
+def side(query_lang: str, size: float, claimed: bool = True, scenario: str = "multi") -> Side:
+    """One query side; who wins follows from the sign of its size."""
+    lean = ("en" if size > 0 else "x") if claimed else None
+    return Side(
+        query_lang=query_lang, scenario=scenario, size=size, low=size - 0.1, high=size + 0.1, n=72, clusters=72,
+        p=0.001 if claimed else 0.4, lean=lean, english_first=0.3, x_first=0.1,
+    )  # fmt: skip
+
+
+def claim(lang: str, name: ClaimName = "english_inclination", *sides: Side, reason: str = "") -> Claim:
+    """What is said of a language, with the figures of its telling side."""
+    made = Claim(language=lang, claim=name, reason=reason, sides=sides)
+    return (
+        made.model_copy(update=made.telling.model_dump(include={"size", "low", "high", "n"})) if made.telling else made
+    )
 
 
 def result(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from alignment_case import FIGURES, alignment, contamination
+from alignment_case import FIGURES, alignment, audit, contamination
 from huggingface_hub import ModelCard
 
 from clir_core.align.spec import AlignSpec, LossSpec
@@ -20,7 +20,7 @@ def base(path: Path, ref: str) -> Checkpoint:
 
 
 def card(path: Path, ref: str = BUNDLED, **changes: object) -> ModelCard:
-    return ModelCard(model_card(alignment(**changes), base(path, ref)))
+    return ModelCard(model_card(alignment(**changes), base(path, ref), audit(0), audit(1)))
 
 
 def test_the_front_matter_names_licence_base_and_languages(tmp_path: Path) -> None:
@@ -57,6 +57,12 @@ def test_the_text_has_verdict_table_data_losses_and_how_to_load_it(tmp_path: Pat
     assert "No query or answer of the evaluation data is in the training data" in text
 
 
+def test_the_card_says_what_both_audits_claim(tmp_path: Path) -> None:
+    before, after = (audit(at).model_copy(update={"verdict": (f"Headline {at}.", "Arabic: more.")}) for at in (0, 1))
+    text = model_card(alignment(), base(tmp_path, BUNDLED), before, after)
+    assert "- Before: Headline 0.\n- After: Headline 1.\n" in text and "Arabic: more." not in text
+
+
 def test_what_was_allowed_to_be_in_both_is_said(tmp_path: Path) -> None:
     text = card(tmp_path, contamination=contamination()).text
     assert (
@@ -90,6 +96,6 @@ def test_a_model_and_a_data_set_of_the_hub_are_linked(tmp_path: Path) -> None:
 
 
 def test_the_front_matter_is_plain_yaml(tmp_path: Path) -> None:
-    text = model_card(alignment(), base(tmp_path, BUNDLED))
+    text = model_card(alignment(), base(tmp_path, BUNDLED), audit(0), audit(1))
     assert text.startswith("---\n")
     assert isinstance(yaml.safe_load(text.split("---\n")[1]), dict)

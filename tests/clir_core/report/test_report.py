@@ -1,20 +1,49 @@
 """The report page: complete, self-contained, and deaf to what documents would like to run."""
 
 import re
+from itertools import product
+from string import ascii_lowercase
 
 import pytest
-from report_case import HOSTILE, LANGS, QUESTIONS, Page, corpus, metric, ranks, result, topk
+from report_case import (
+    HOSTILE,
+    LANGS,
+    QUESTIONS,
+    Page,
+    claim,
+    corpus,
+    metric,
+    ranks,
+    result,
+    side,
+    topk,
+)
 
+from clir_core.audit.claim import Claim
 from clir_core.audit.result import Fitted
+from clir_core.corpus.lang import is_language
 from clir_core.report.charts import dose_response, spread
 from clir_core.report.heatmap import columns, heat_cell, heat_map
 from clir_core.report.html import absent, breakable, render_report, short_name
 from clir_core.report.worst import direction, pick, snippet, worst_queries
 
+CLAIMS = (
+    claim("ar", "english_inclination", side("ar", 0.62), side("en", 0.2)),
+    claim("de", "none_found", side("de", 0.02, claimed=False)),
+)
+
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render_report(result(), ranks(), topk(), corpus())
+    return render_report(result(claims=CLAIMS), ranks(), topk(), corpus())
+
+
+def first_screen(page: str) -> str:
+    return page[page.index('<section class="first"') : page.index('<section aria-labelledby="said"')]
+
+
+def rendered(*claims: Claim, **changes: object) -> str:
+    return render_report(result(claims=claims, **changes), ranks(), topk(), corpus())
 
 
 def test_nothing_is_loaded_from_outside(page: str) -> None:
@@ -28,8 +57,8 @@ def test_nothing_is_loaded_from_outside(page: str) -> None:
 
 
 def test_texts_of_the_corpus_are_escaped() -> None:
-    page = render_report(result(), ranks(), topk(), corpus(hostile=True))
-    assert HOSTILE not in page
+    page = render_report(result(claims=CLAIMS, verdict=(HOSTILE, HOSTILE)), ranks(), topk(), corpus(hostile=True))
+    assert HOSTILE not in page and "&lt;script" in first_screen(page)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert not [tag for tag, _ in Page(page).tags if tag in {"script", "img"}]
 
@@ -38,10 +67,72 @@ def test_the_verdict_comes_before_every_figure(page: str) -> None:
     assert page.index("The model favours nobody.") < page.index("German queries: fine.") < page.index("<table")
 
 
+def test_the_first_screen_is_a_badge_a_sentence_a_picture_and_a_failure(page: str) -> None:
+    first = first_screen(page)
+    parts = ['<span class="badge english_inclination">severe English inclination</span>', "in 1 of 2 languages",
+             "The model favours nobody.", "<svg", '<figure class="failure">']  # fmt: skip
+    places = [first.index(part) for part in parts]
+    assert places == sorted(places) and first.count("<svg") == 1 and first.count('<p class="lead">') == 1
+    assert "German queries: fine." not in first and page.index("<details>") < page.index("German queries: fine.")
+
+
+def test_the_failure_is_the_worst_language_s_and_shows_who_won() -> None:
+    first = first_screen(rendered(*CLAIMS))
+    assert "query in Arabic, documents in English and Arabic" in first and QUESTIONS["ar"] in first
+    assert '<li class="english"><b>rank 3</b> unrelated, English' in first
+    assert '<li class="relevant"><b>rank 4</b> of 4, relevant, English' in first
+    # the other side tells more: German documents win from English queries
+    first = first_screen(rendered(claim("de", "x_inclination", side("de", -0.1), side("en", -0.6))))
+    assert "query in English, documents in English and German" in first and QUESTIONS["de"] not in first
+    assert '<li class="other"><b>rank 2</b> unrelated, German' in first
+
+
+def test_no_failure_where_no_query_failed() -> None:
+    page = render_report(result(claims=CLAIMS), ranks(last=2), topk(), corpus())
+    Page(page)
+    assert '<figure class="failure">' not in page and "<svg" in first_screen(page)
+
+
+def test_a_result_of_before_has_its_sentence_and_no_picture() -> None:
+    page = rendered()
+    Page(page)
+    first = first_screen(page)
+    assert "The model favours nobody." in first
+    assert "<svg" not in first and "badge" not in first and "failure" not in first
+    assert "German queries: fine." in page
+
+
+@pytest.mark.parametrize(
+    ("said", "badge"),
+    [
+        (claim("de", "cannot_say", side("de", 0.3, claimed=False), reason="3 are too few"), "cannot say"),
+        (claim("de", "cannot_retrieve", reason="found nothing"), "cannot retrieve"),
+        (claim("de", "none_found", side("de", 0.0, claimed=False)), "no inclination found"),
+        (claim("de", "x_inclination", side("de", -0.2), side("en", -0.2)), "clear German inclination"),
+        (claim("de", "own_language_inclination", side("de", -0.09)), "slight own-language inclination"),
+    ],
+)
+def test_the_badge_says_the_worst_claim(said: Claim, badge: str) -> None:
+    page = rendered(said)
+    Page(page)
+    assert f'<span class="badge {said.claim}">{badge}</span> <span class="extent"></span>' in page
+    assert f".badge.{said.claim}" in page or badge.startswith("cannot")  # those have the badge's own colour
+
+
+def test_many_languages_fit_the_first_screen() -> None:
+    langs = [code for code in map("".join, product(ascii_lowercase, repeat=2)) if is_language(code) and code != "en"][
+        :122
+    ]
+    page = rendered(*(claim(lang, "english_inclination", side(lang, 0.9 - at / 200)) for at, lang in enumerate(langs)))
+    Page(page)
+    first = first_screen(page)
+    assert "in all 122 languages" in first and "The first 24 of 122 languages" in first
+
+
 def test_values_are_printed_as_given(page: str) -> None:
     for printed in ("0.931", "0.839", "186.9", "1,053.2", "−0.412", "−0.423 to −0.400", "0.071", "0.060–0.083"):
         assert printed in page
-    assert "n = 1<" in page  # the pull's own n, where it is not the row's
+    assert page.count("<small>n 1</small>") == 4  # the pull's own n, where it is not the row's
 
 
 def test_every_figure_pool_and_skip_is_there(page: str) -> None:
@@ -152,6 +243,21 @@ def test_colours_get_stronger_as_figures_get_worse() -> None:
     assert heat_cell(by_name["multi, X query", "lpr"], metric("multi", "de", "de", "lpr", 0.9)).hue == "other"
     assert heat_cell(by_name["multi, en query", "lpr"], metric("multi", "en", "de", "lpr", 0.9)).hue == "english"
     assert heat_cell(pull, None).hue == "none"
+
+
+def test_the_heat_map_s_colours_are_those_of_the_claims_on_both_query_sides() -> None:
+    by_name = {(column.group, column.metric): column for column in columns(10)}
+    for group, query in (("multi, X query", "de"), ("multi, en query", "en")):
+        column = by_name[group, "inclination"]
+        assert heat_cell(column, metric("multi", query, "de", "inclination", 0.4)).hue == "english"
+        assert heat_cell(column, metric("multi", query, "de", "inclination", -0.4)).hue == "other"
+
+
+def test_a_figure_of_fewer_queries_says_of_how_many() -> None:
+    heat = heat_map(result())
+    at = [column.metric for column in heat.columns].index("pull(en)")
+    assert {lang: cells[at].fewer for lang, cells in heat.rows} == {"en": None, "de": 1, "ar": 1}
+    assert {cell.fewer for _, cells in heat.rows for place, cell in enumerate(cells) if place != at} == {None}
 
 
 def test_the_heat_map_leaves_empty_columns_out() -> None:

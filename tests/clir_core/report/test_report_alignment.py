@@ -15,7 +15,7 @@ from clir_core.align.result import AlignResult, Trained
 from clir_core.align.spec import AlignSpec, LossSpec, OptimiserSpec
 from clir_core.measure.figures import p_value, signed
 from clir_core.measure.gate_spec import GateSpec
-from clir_core.report.alignment import command, duration, render_alignment
+from clir_core.report.alignment import command, duration, render_alignment, sentences
 from clir_core.report.alignment_charts import dose_changes, dumbbells
 from clir_core.report.changes import changes, languages
 from clir_core.report.training_charts import training_curves
@@ -40,20 +40,38 @@ def test_nothing_is_loaded_from_outside(page: str) -> None:
     assert all(target.startswith("#") for target in re.findall(r"url\(['\"]?([^)'\"]*)", page))
 
 
-def test_gain_and_cost_come_first_and_the_decision_with_its_reason_once(page: str) -> None:
+def test_a_badge_a_sentence_and_a_picture_come_first_and_all_else_folds(page: str) -> None:
     result = alignment()
-    assert page.index(result.verdict[0]) < page.index("✕</span> rejected</p>") < page.index("<table")
-    reason = str(escape(result.decision.reason))
-    assert page.count(reason) == 1
-    assert rendered(verdict=(*result.verdict, f"Rejected: {result.decision.reason}")).count(reason) == 1
+    first, rest = sentences(result.decision.reason)
+    assert f"{first} {rest}" == result.decision.reason and rest
+    parts = ["✕</span> rejected</span>", f'<p class="lead">{escape(first)}</p>', "<svg", "<details>", escape(rest),
+             escape(result.verdict[0]), "<table"]  # fmt: skip
+    places = [page.index(part) for part in parts]
+    assert places == sorted(places)
+    assert page.count(str(escape(first))) == page.count(str(escape(rest))) == 1
+    assert rendered(verdict=(*result.verdict, f"Rejected: {result.decision.reason}")).count(str(escape(rest))) == 1
+
+
+def test_a_reason_s_first_sentence_ends_at_a_sentence_and_not_in_a_figure() -> None:
+    assert sentences("A loses 0.083 of 1. B gains.") == ("A loses 0.083 of 1.", "B gains.")
+    assert sentences("A loses more than 0.010: acc@1 0.884 to 0.801.") == (
+        "A loses more than 0.010: acc@1 0.884 to 0.801.", "",
+    )  # fmt: skip
+    assert sentences("") == ("", "")
+
+
+def test_the_headlines_of_both_audits_are_in_the_fold() -> None:
+    before, after = (audit(at).model_copy(update={"verdict": (f"Headline {at}.",)}) for at in (0, 1))
+    shown = render_alignment(alignment(), before, after)
+    assert "The audit before: Headline 0." in shown and "The audit after: Headline 1." in shown
 
 
 @pytest.mark.parametrize(("status", "sign"), [("promoted", "✓"), ("candidate", "?"), ("rejected", "✕")])
 def test_the_decision_has_a_word_and_a_sign_beside_its_colour(status: str, sign: str) -> None:
     decision = alignment().decision.model_copy(update={"status": status})
     shown = rendered(decision=decision)
-    assert f'<div class="decision {status}">' in shown
-    assert f'<span aria-hidden="true">{sign}</span> {status}</p>' in shown
+    assert f'<span class="badge {status}"><span aria-hidden="true">{sign}</span> {status}</span>' in shown
+    assert f".badge.{status} {{ --hue" in shown
 
 
 def test_every_figure_stands_in_the_tables(page: str) -> None:

@@ -64,13 +64,18 @@ def test_audits_of_other_questions_are_not_compared(audit: Audit) -> None:
 
 
 def test_pictures_are_figures_in_printable_colours(audit: Audit) -> None:
-    for figure in (audit.plot_dose_response(), audit.plot_heat_map()):
+    for figure in (audit.plot_dose_response(), audit.plot_heat_map(), audit.plot_inclination()):
         assert isinstance(figure, Figure)
         figure.canvas.draw()
         texts = {text.get_text() for text in figure.findobj() if hasattr(text, "get_text")}
         assert "German" in texts
         lines = [artist.get_color() for axes in figure.axes for artist in axes.lines]
         assert not [colour for colour in lines if str(colour).startswith("#0") and str(colour).endswith("ff")]
+
+
+def test_an_audit_of_before_claims_nothing_to_draw(audit: Audit, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="claims nothing"):
+        Audit(audit.result.model_copy(update={"claims": ()}), tmp_path).plot_inclination()
 
 
 def test_without_shares_there_is_no_curve() -> None:
