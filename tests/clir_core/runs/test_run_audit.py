@@ -19,7 +19,6 @@ from clir_core.runs.audit import Finished, audit, embed_only, measures_directory
 from clir_core.runs.here import Here
 from clir_core.runs.kept import finished
 from clir_core.runs.runner import Runner
-from clir_core.sources import read_corpus
 from clir_core.workspace import layout, memory
 
 STEPS = ["read corpus", "resolve model", "embed corpus", "rank golds", "compute metrics", "report", "register audit"]
