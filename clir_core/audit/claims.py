@@ -135,7 +135,7 @@ def _claim(
         return Claim(language=lang, claim="cannot_say", reason=why)
     leans = {side.query_lang: side.lean for side in sides}
     name = CLAIMS.get((leans.get(lang), leans.get(ENGLISH)))
-    telling = max((side for side in sides if side.lean or not name), key=lambda side: abs(side.size))
+    telling = _telling(name, lang, sides)
     smallest = min(sizes.get((side.scenario, side.query_lang, lang), SMALL_POOL) for side in sides)
     reason = "" if name else _doubt(sides, smallest, spec)
     return Claim(
@@ -145,6 +145,15 @@ def _claim(
         reason=reason,
         sides=tuple(sides),
     )
+
+
+def _telling(name: ClaimName | None, lang: str, sides: Sequence[Side]) -> Side:
+    """The side that says how badly: where a language wins from both, the one of the queries that lose by it."""
+    losers = {"english_inclination": lang, "x_inclination": ENGLISH}
+    wanted = [
+        side for side in sides if name is None or (side.lean and side.query_lang == losers.get(name, side.query_lang))
+    ]
+    return max(wanted, key=lambda side: abs(side.size))
 
 
 def _doubt(sides: Sequence[Side], pool_size: int, spec: AuditSpec) -> str:
