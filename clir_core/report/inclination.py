@@ -29,9 +29,9 @@ HUES: Mapping[ClaimName, str] = {
     "cannot_retrieve": QUIET,
 }
 # as narrow as a telephone: there its letters have their own size
-_WIDTH, _PITCH, _TALL = 4.7, (0.175, 0.29), 4.2  # inches: of all, of a row at least and at most, of all rows
+_WIDTH, _PITCH, _TALL = 4.7, (0.16, 0.29), 4.2  # inches: of all, of a row at least and at most, of all rows
 _TEXT, _SMALL = 9.5, 8.5
-_LONGEST_NAME = 22
+_LONGEST_NAME = 18
 _QUERIES = {"x": ("o", 5.6, -0.17), "en": ("D", 4.7, 0.17)}  # marker, its size, where in the row
 
 
@@ -81,16 +81,17 @@ def _frame(axes: Axes, shown: Sequence[Claim]) -> None:
     axes.axvline(0, color=INK, linewidth=1)
     axes.set_xlabel("net share of the queries, with 95 % intervals", fontsize=_SMALL, color=QUIET)
     other = language_name(shown[0].language) if len(shown) == 1 else "other language"
-    _above(axes, -1, f"← {_short(other)} wins", "x")
-    _above(axes, 1, "English wins →", "en")
+    _above(axes, f"← {_short(other)} wins", "x")
+    _above(axes, "English wins →", "en")
     _words(axes, shown)
 
 
-def _above(axes: Axes, end: int, text: str, winner: Lean) -> None:
-    """What an end of the axis means, in its colour, from that end inwards."""
+def _above(axes: Axes, text: str, winner: Lean) -> None:
+    """What a side of the axis means, in its colour, from the middle outwards."""
+    way = -1 if winner == "x" else 1
     axes.annotate(
-        text, (end, 1), xytext=(0, 5), xycoords=("data", "axes fraction"), textcoords="offset points",
-        color=WINNERS[winner], ha="left" if end < 0 else "right", weight="bold",
+        text, (0, 1), xytext=(8 * way, 5), xycoords=("data", "axes fraction"), textcoords="offset points",
+        color=WINNERS[winner], ha="right" if way < 0 else "left", weight="bold",
     )  # fmt: skip
 
 

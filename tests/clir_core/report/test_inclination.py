@@ -49,13 +49,13 @@ def test_marks_stand_at_their_sizes_in_the_colour_of_who_wins() -> None:
         assert same_color(line.get_color(), PAPER if one.lean is None else expected)
 
 
-def test_the_ends_of_the_axis_say_who_wins_in_the_same_colours() -> None:
+def test_the_sides_of_the_axis_say_who_wins_in_the_same_colours() -> None:
     figure = draw_inclination(result(claims=CLAIMS))
     assert figure is not None
     ends = {
-        text.get_text(): (text.xy[0], text.get_color()) for text in figure.axes[0].texts if "wins" in text.get_text()
+        text.get_text(): (text.get_ha(), text.get_color()) for text in figure.axes[0].texts if "wins" in text.get_text()
     }
-    assert ends == {"← other language wins": (-1, WINNERS["x"]), "English wins →": (1, WINNERS["en"])}
+    assert ends == {"← other language wins": ("right", WINNERS["x"]), "English wins →": ("left", WINNERS["en"])}
 
 
 def test_the_page_s_colours_are_orange_for_english_and_blue_for_the_other() -> None:
