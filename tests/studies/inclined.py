@@ -2,7 +2,7 @@
 
 Universal Sentence Encoder multilingual v3 (`use`; Apache-2.0) comes with the extra `inclined`. It cuts no text, has no
 prompts, and knows 16 languages: of XQuAD's ar, de, es, ru, th, tr and zh, but not el, hi, ro and vi. OUT/use and OUT/e5
-get what `clir audit` writes; OUT/vectors keeps vectors, so that another audit of the same texts encodes nothing.
+get what `clir audit` writes; OUT/vectors keeps vectors after every block: no text is encoded twice.
     python tests/studies/inclined.py [--corpus xquad:DIR] [--languages ar,de] [--models use,e5] --out OUT
 """
 
@@ -20,6 +20,7 @@ from clir_core import Audit, audit_vectors, read_corpus
 from clir_core.audit.spec import BLOCK_TEXTS
 from clir_core.corpus.texts import document_texts, in_blocks, query_texts
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec, resolve
+from clir_core.workspace.atomic import new_file
 
 XQUAD = Path(os.environ.get("CLIR_XQUAD", Path(__file__).parents[3] / "shared/data/xquad"))
 NAMES = {"use": "universal-sentence-encoder-multilingual-3", "e5": BUNDLED.removeprefix("bundled:")}
@@ -52,12 +53,12 @@ def vectors(texts: pl.DataFrame, kind: Kind, encode: Encode, kept: Path) -> np.n
         stored = np.load(kept)
         known = dict(zip(stored["text_hash"].tolist(), stored["vectors"], strict=True))
     lacking = texts.unique("text_hash").filter(~pl.col("text_hash").is_in(list(known)))
+    kept.parent.mkdir(parents=True, exist_ok=True)
     for block in in_blocks(lacking, BLOCK_TEXTS):
         known |= zip(block["text_hash"], encode(block["text"].to_list(), kind), strict=True)
+        with new_file(kept) as file:
+            np.savez(file, text_hash=np.array(list(known)), vectors=np.stack(list(known.values())))
         print(f"{kept.stem}: {len(known)} texts", flush=True)
-    if len(lacking):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, text_hash=np.array(list(known)), vectors=np.stack(list(known.values())))
     return np.stack([known[text_hash] for text_hash in texts["text_hash"]])
 
 
