@@ -25,7 +25,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: audit align up down status finetune env test test-slow test-ui test-postgres check bench ui lock clean help
+.PHONY: audit align up down status finetune env test test-slow test-ui inclined test-postgres check bench ui lock clean help
 
 audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
 	@$(BIN)/clir audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
@@ -62,6 +62,10 @@ test-slow: $(READY)  ## the tests that take minutes
 test-ui: $(READY)  ## the UI in a headless Chromium, which has to be on the PATH; PICTURES names a folder for what was seen
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[ui]'
 	CLIR_UI_PICTURES='$(PICTURES)' $(BIN)/pytest -m slow tests/deployments/test_ui.py
+
+inclined: $(READY)  ## audit a real checkpoint that leans to English, and the bundled one, on CORPUS in LANGS; results in OUT
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[inclined]'
+	$(BIN)/python tests/studies/inclined.py --corpus '$(CORPUS)' --languages '$(LANGS)' --out '$(or $(OUT),.clir/inclined)'
 
 test-postgres: $(READY)  ## the service's tests against a PostgreSQL server, which apt-get install postgresql provides
 	CLIR_TEST_POSTGRES=1 $(BIN)/pytest tests/deployments
