@@ -1,190 +1,148 @@
-"""The verdict's sentences, from figures written by hand: what a reader of the report is told."""
+"""Sentences of hand-made claims: each says what the claim says, with its figures, and no more."""
 
 import pytest
 
-from clir_core.audit.result import MetricRow
-from clir_core.audit.verdict import verdict
+from clir_core.audit.claim import Claim, ClaimName, Lean, Side
+from clir_core.audit.verdict import headline, percent, sentence, severity, signed, verdict
 
 
-def figure(scenario: str, query_lang: str, lang: str, metric: str, value: float, spread: float = 0.02) -> MetricRow:
-    return MetricRow(
-        scenario=scenario,
-        query_lang=query_lang,
-        lang=lang,
-        metric=metric,
-        value=value,
-        low=value - spread,
-        high=value + spread,
-        n=100,
-        unit="rate",
-    )
+def side(size: float = 0.31, query_lang: str = "de", lean: Lean | None = "en", **more: object) -> Side:
+    plain = {"scenario": "multi", "low": size - 0.06, "high": size + 0.06, "n": 1190, "clusters": 240, "p": 1e-5}
+    return Side.model_validate(plain | {"query_lang": query_lang, "size": size, "lean": lean} | more)
 
 
-def both(lang: str, query_lang: str, complete: float, worst: float, pull: float | None) -> list[MetricRow]:
-    """The figures of `multi` for one language and direction; the pull on the version in the other language."""
-    rows = [
-        figure("multi", query_lang, lang, "complete@10", complete),
-        figure("multi", query_lang, lang, "max_at_r", worst),
-    ]
-    name = "pull(x)" if query_lang == "en" else "pull(en)"
-    return rows if pull is None else [*rows, figure("multi", query_lang, lang, name, pull)]
+def claim(language: str = "de", name: ClaimName = "english_inclination", size: float = 0.31, **more: object) -> Claim:
+    lean: Lean = "en" if size > 0 else "x"
+    given = {"language": language, "claim": name, "size": size, "sides": (side(size, language, lean),)} | more
+    return Claim.model_validate(given)
 
 
-def distractor(lang: str, rate: float, pull: float | None, spread: float = 0.02) -> list[MetricRow]:
-    rows = [figure("distractor", lang, lang, "inclination_rate", rate)]
-    return rows if pull is None else [*rows, figure("distractor", lang, lang, "pull(x)", pull, spread)]
-
-
-def sentences(*rows: MetricRow, languages: tuple[str, ...] = ("de",)) -> tuple[str, ...]:
-    return verdict(rows, "m", languages, 10)
-
-
-# the answer
+def none(language: str, name: ClaimName = "none_found", reason: str = "") -> Claim:
+    return Claim(language=language, claim=name, reason=reason)
 
 
 @pytest.mark.parametrize(
-    ("pull", "spread", "answer"),
+    ("size", "word"),
+    [(0.05, "slight"), (0.149, "slight"), (0.15, "clear"), (-0.39, "clear"), (0.4, "severe"), (-1.0, "severe")],
+)
+def test_how_badly_is_a_word(size: float, word: str) -> None:
+    assert severity(claim(size=size)) == word
+    assert severity(none("de")) == ""
+
+
+def test_the_headline_says_what_where_and_how_badly() -> None:
+    assert headline([claim()], "m") == (
+        "m: clear English inclination in German: a net 31 % of the German queries (25 % to 37 %) put more unrelated "
+        "English documents above a relevant one than chance would."
+    )
+
+
+def test_the_headline_names_the_worst_and_no_language_worse_than_it_is() -> None:
+    found = [claim("th", size=0.6), claim("de", size=0.2), claim("fr", size=0.06)]
+    assert headline(found, "m").startswith(
+        "m: severe English inclination in Thai, clear in German, slight in French: worst in Thai, where a net 60 % of "
+        "the Thai queries (54 % to 66 %) put"
+    )
+
+
+def test_several_kinds_come_worst_first() -> None:
+    found = [
+        claim("th", "x_inclination", -0.5),
+        claim("de", "own_language_inclination", -0.45),
+        claim("fr", "x_inclination", -0.2),
+        claim("zh", "other_language_inclination", 0.1),
+    ]
+    assert headline(found, "m").startswith(
+        "m: severe inclination to Thai over English, clear to French, severe own-language inclination in German, "
+        "slight other-language inclination in Chinese: worst in Thai, where a net 50 % of the Thai queries (44 % to 56 %) put "
+        "more unrelated Thai documents above"
+    )
+
+
+def test_the_headline_is_of_the_side_that_loses_most() -> None:
+    sides = (side(0.1, "de", None), side(0.3, "en", "en"), side(-0.9, "de", None))
+    assert ": a net 30 % of the English queries (24 % to 36 %) put more" in headline([claim(sides=sides)], "m")
+
+
+def test_the_headline_says_what_was_not_found_and_not_retrieved() -> None:
+    rest = [none("hi", "cannot_retrieve", "x"), none("th", "cannot_say", "y"), none("fr")]
+    assert headline(rest, "m") == (
+        "m: it cannot retrieve in Hindi; too little to say of Thai; no inclination found in French."
+    )
+    assert headline([claim(), *rest], "m").endswith(
+        "than chance would; it cannot retrieve in Hindi; too little to say of Thai; none found in French."
+    )
+    assert headline([], "m") == "m: it was not asked about inclination."
+
+
+def test_languages_are_listed_and_many_are_counted() -> None:
+    assert headline([none("de"), none("fr")], "m") == "m: no inclination found in German and French."
+    langs = ("de", "fr", "hi", "th", "zh", "ar")
+    assert headline([none(lang) for lang in langs[:4]], "m").endswith("in German, French, Hindi and Thai.")
+    assert headline([none(lang) for lang in langs], "m").endswith("in 6 languages (German, French, Hindi, Thai, ...).")
+
+
+def test_a_sentence_has_both_sides_with_their_figures() -> None:
+    sides = (side(english_first=0.214, x_first=0.004), side(-0.02, "en", None, n=1))
+    assert sentence(claim(sides=sides)) == (
+        "German: clear English inclination. German queries: net 31 % toward English (+25 % to +37 %, 1,190 queries in "
+        "240 clusters); an unrelated English document comes first for 21 %, an unrelated German one for 0.4 %. English "
+        "queries: net 2 % toward German (−8 % to +4 %, 1 query)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "clusters", "counted"),
     [
-        (0.5, 0.1, "m favours English over German."),
-        (0.13, 0.02, "m favours English over German."),
-        # within a tenth of even, or not clearly beyond
-        (0.05, 0.01, "m favours neither English nor the query's language."),
-        (0.5, 0.45, "m favours neither English nor the query's language."),
-        (-0.5, 0.1, "m favours neither English nor the query's language."),
+        (1190, 240, "1,190 queries in 240 clusters)"),
+        (72, 72, "72 queries)"),
+        (72, 0, "72 queries)"),
+        (18, 6, "18 queries in only 6 clusters)"),
+        (6, 6, "6 queries in only 6 clusters)"),
+        (5, 1, "5 queries in only 1 cluster)"),
+        (1, 1, "1 query in only 1 cluster)"),
     ],
 )
-def test_english_is_favoured_where_its_documents_clearly_stand_before_the_gold(
-    pull: float, spread: float, answer: str
-) -> None:
-    assert sentences(*both("de", "de", 1, 2, 0.0), *distractor("de", 0.4, pull, spread))[0] == answer
+def test_queries_are_counted_and_few_clusters_said(n: int, clusters: int, counted: str) -> None:
+    assert counted in sentence(claim(sides=(side(n=n, clusters=clusters),)))
+
+
+def test_nothing_leans_nowhere() -> None:
+    quiet = side(0.0, lean=None)
+    assert "German queries: net 0 % (−6 % to +6 %, " in sentence(none("de").model_copy(update={"sides": (quiet,)}))
+
+
+def test_an_x_that_wins_where_nothing_else_is_relevant_is_explained() -> None:
+    own = side(-0.6, lean=None, scenario="distractor")
+    found = sentence(none("de").model_copy(update={"sides": (own,)}))
+    assert "net 60 % toward German (−66 % to −54 %, 1,190 queries in 240 clusters), which buries nothing: only" in found
+
+
+def test_sentences_without_a_winner_say_why() -> None:
+    assert sentence(none("th", "cannot_say", "3 clusters of queries are too few")) == (
+        "Thai: cannot say, 3 clusters of queries are too few."
+    )
+    assert sentence(none("hi", "cannot_retrieve", "It finds none")) == (
+        "Hindi: cannot retrieve. It finds none; nothing is said of preference."
+    )
+    assert sentence(claim("th", "x_inclination", -0.2)).startswith("Thai: clear Thai inclination. Thai queries: net")
+
+
+def test_the_verdict_is_the_headline_and_a_sentence_a_language() -> None:
+    found = [claim("th"), none("de")]
+    assert verdict(found, "m") == (headline(found, "m"), sentence(found[0]), sentence(found[1]))
 
 
 @pytest.mark.parametrize(
-    ("pull", "answer"),
+    ("rate", "text"),
     [
-        (-0.5, "m favours the query's own language over English in German."),
-        (-0.11, "m favours neither English nor the query's language."),
-        (0.5, "m favours neither English nor the query's language."),
-        (None, "m favours neither English nor the query's language."),
+        (0.0, "0 %"), (1.0, "100 %"), (0.5, "50 %"), (0.012, "1 %"), (0.0051, "0.5 %"), (0.996, "99.6 %"),
+        (0.0004, "0.04 %"), (0.00001, "0.001 %"), (0.9999, "99.99 %"), (1 / 1190, "0.1 %"),
     ],
-)
-def test_the_own_language_is_favoured_where_it_clearly_stands_before_the_english_gold(
-    pull: float | None, answer: str
-) -> None:
-    assert sentences(*both("de", "de", 0.4, 30, pull))[0] == answer
+)  # fmt: skip
+def test_no_share_is_said_to_be_none_or_all_that_is_not(rate: float, text: str) -> None:
+    assert percent(rate) == text
 
 
-def test_a_model_can_favour_english_here_and_the_own_language_there() -> None:
-    rows = [
-        *both("de", "de", 1, 2, 0.0),
-        *distractor("de", 0.4, 0.4),
-        *both("hi", "hi", 0.4, 30, -0.4),
-        *distractor("hi", 0.4, 0.4),
-        *both("zh", "zh", 0.4, 30, -0.4),
-        *distractor("zh", 0.0, None),
-        *both("ar", "ar", 0.4, 30, -0.4),
-        *distractor("ar", 0.0, 0.0),
-    ]
-    answer = sentences(*rows, languages=("de", "hi", "zh", "ar"))[0]
-    assert answer == (
-        "m favours English over German and Hindi and favours the query's own language over English in "
-        "Hindi, Chinese and Arabic."
-    )
-
-
-def test_where_nothing_outranks_a_gold_nobody_is_favoured() -> None:
-    """A pull is a mean over the queries where something outranks: a perfect model has none."""
-    neither = "m favours neither English nor the query's language."
-    assert sentences(*both("de", "de", 1, 2, None), *distractor("de", 0, None))[0] == neither
-    assert sentences(*distractor("de", 0, None))[0] == neither
-
-
-def test_an_audit_without_the_scenarios_says_that_they_were_not_asked() -> None:
-    not_asked = ("m was not asked about inclination.",)
-    assert sentences() == sentences(languages=()) == not_asked
-    assert sentences(figure("mono", "de", "de", "max_at_r", 3), figure("nway", "de", "de", "max_at_r", 3)) == not_asked
-    # figures of a language that is not asked for, or of another cut-off
-    assert sentences(*distractor("hi", 0.4, 0.9)) == not_asked
-
-
-# every language
-
-
-@pytest.mark.parametrize(
-    ("complete", "word"),
-    [
-        (0.0, "is buried by"),
-        (0.49, "is buried by"),
-        (0.5, "often falls behind"),
-        (0.79, "often falls behind"),
-        (0.8, "can fall behind"),
-        (0.94, "can fall behind"),
-    ],
-)
-def test_how_far_behind_the_other_version_falls(complete: float, word: str) -> None:
-    found = f"both versions are among the first 10 for {complete:.0%} of the queries".replace("%", " %")
-    behind = f"{found}, the later one at rank 1,234.5 on average."
-    assert sentences(*both("de", "de", complete, 1234.5, -0.5))[1:] == (
-        f"German queries: the English version {word} German documents; {behind}",
-    )
-    assert sentences(*both("de", "en", complete, 1234.5, 0.5))[1:] == (
-        f"English queries beside German: the German version {word} English documents; {behind}",
-    )
-
-
-@pytest.mark.parametrize(
-    ("complete", "pull"), [(0.95, -0.5), (1.0, -0.5), (0.3, None), (0.3, -0.11), (0.3, 0.0), (0.3, 0.5)]
-)
-def test_nobody_is_blamed_where_both_are_found_or_both_languages_outrank(complete: float, pull: float | None) -> None:
-    """A low rank by itself may be a weak model's, whose errors are of every language."""
-    shown = f"{complete:.0%}".replace("%", " %")
-    assert sentences(*both("de", "de", complete, 3.0, pull))[1:] == (
-        f"German queries: both versions are among the first 10 for {shown} of the queries, the later one at rank 3.0 "
-        "on average.",
-    )
-
-
-@pytest.mark.parametrize(
-    ("rate", "shown", "low", "high"),
-    [
-        (0.35, "35 %", "33 %", "37 %"),
-        (0.026, "3 %", "0.6 %", "5 %"),
-        (0.976, "98 %", "96 %", "99.6 %"),
-    ],
-)
-def test_the_rate_of_strangers_before_the_gold_comes_with_its_interval(
-    rate: float, shown: str, low: str, high: str
-) -> None:
-    assert sentences(*distractor("hi", rate, 0.4), languages=("hi",))[1:] == (
-        f"Hindi queries: an unrelated English document outranks the relevant Hindi one for {shown} of the queries "
-        f"({low} to {high}).",
-    )
-
-
-def test_nought_and_all_are_said_plainly() -> None:
-    rows = [figure("distractor", "de", "de", "inclination_rate", 0.0, 0.0)]
-    assert sentences(*rows)[1].endswith("for 0 % of the queries (0 % to 0 %).")
-    rows = [figure("distractor", "de", "de", "inclination_rate", 1.0, 0.0)]
-    assert sentences(*rows)[1].endswith("for 100 % of the queries (100 % to 100 %).")
-
-
-def test_languages_come_in_the_order_asked_for_own_queries_first() -> None:
-    rows = [
-        row
-        for lang in ("de", "hi")
-        for row in (*distractor(lang, 0.4, 0.4), *both(lang, "en", 0.9, 3, 0.4), *both(lang, lang, 0.9, 3, -0.4))
-    ]
-    starts = [sentence.partition(":")[0] for sentence in sentences(*rows, languages=("hi", "de"))[1:]]
-    assert starts == [
-        *("Hindi queries", "English queries beside Hindi", "Hindi queries"),
-        *("German queries", "English queries beside German", "German queries"),
-    ]
-
-
-def test_a_missing_figure_costs_its_own_sentence_only() -> None:
-    rows = [*both("de", "de", 0.9, 3, -0.4), *both("de", "en", 0.9, 3, 0.4), *distractor("de", 0.4, 0.4)]
-    whole = sentences(*rows)
-    assert len(whole) == 4
-    for left_out, gone in (("complete@10", (1, 2)), ("max_at_r", (1, 2)), ("inclination_rate", (3,))):
-        rest = sentences(*(row for row in rows if row.metric != left_out))
-        assert rest == tuple(sentence for i, sentence in enumerate(whole) if i not in gone)
+def test_a_sign_is_that_of_the_share() -> None:
+    assert [signed(share) for share in (-0.25, 0.25, 0.0, -0.001)] == ["−25 %", "+25 %", "0 %", "−0.1 %"]
