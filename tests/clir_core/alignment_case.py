@@ -10,8 +10,10 @@ from clir_core.align.contamination import Contamination, Finding
 from clir_core.align.result import AlignResult, Evaluated, Progressed, Trained
 from clir_core.align.spec import AlignSpec
 from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.corpus.tables import english_first
 from clir_core.measure.compare import Difference
-from clir_core.measure.gate import decide
+from clir_core.measure.evidence import Average
+from clir_core.measure.gate import MONO, Decision
 from clir_core.measure.gate_spec import GateSpec
 
 TRAINED = ("zh", "ar", "de", "hi", "th")
@@ -92,6 +94,31 @@ def differences() -> tuple[Difference, ...]:
     return tuple(found)
 
 
+def decision() -> Decision:
+    """Arabic lost too much; languages that were not trained are no business of the gate's but there."""
+    primary = [row for row in differences() if row.metric == "complete@10" and row.lang in TRAINED]
+    mono = [row for row in differences() if row.scenario == "mono" and row.metric in MONO]
+    lost = [row for row in mono if row.lang == "ar"]
+
+    def average(rows: list[Difference]) -> Average:
+        mean = sum(row.difference for row in rows) / len(rows)
+        return Average(
+            scenario=rows[0].scenario, metric=rows[0].metric, languages=english_first(str(row.lang) for row in rows),
+            difference=mean, low=mean - 0.01, high=mean + 0.01, p=2e-5, n=N, clusters=240,
+        )  # fmt: skip
+
+    gain, costs = average(primary), tuple(average([row for row in mono if row.metric == name]) for name in MONO)
+    return Decision(
+        status="rejected",
+        reason=(
+            "Monolingual retrieval loses more than 0.010, beyond chance: acc@1 in Arabic 0.884 to 0.801 (-0.083, "
+            "interval -0.095 to -0.071, 1,190 questions in 240 groups). Complete@10 in multi improves beyond chance on "
+            f"average over Chinese, Arabic, German, Hindi and Thai, both query sides: {gain.difference:+.3f}."
+        ),
+        primary=tuple(primary), mono=tuple(mono), lost=tuple(lost), gained=tuple(primary), gain=gain, cost=costs,
+    )  # fmt: skip
+
+
 def training(steps: int = 88) -> Trained:
     progressed = tuple(
         Progressed(
@@ -151,7 +178,8 @@ def alignment(**changes: object) -> AlignResult:
             "Languages that were not trained gain as well: Russian +0.397, Vietnamese +0.331; Greek does not.",
             "English monolingual acc@1 falls from 0.947 to 0.941.",
         ),
-        decision=decide(differences(), gate),
+        decision=decision(),
+        foresight="1,190 questions in 240 groups, 9 languages: a mean monolingual loss of 0.010 can be excluded.",
         differences=differences(), trained=training(), contamination=Contamination(found=(), pool_only=()),
         base_digest="de" * 32, base_fingerprint="ab" * 32, digest="5f" * 32, model_fingerprint="9c" * 32,
         audit_before=Path("/data/.clir/audits/base"), audit_after=Path("/data/.clir/audits/aligned"),

@@ -71,7 +71,7 @@ def test_the_last_one_is_held_against_the_one_before_it(history: History) -> Non
 def test_a_parent_comes_before_a_neighbour(history: History) -> None:
     parent = history.add("one", 0.5)
     history.add("two", 0.9)
-    history.add("three", 0.6, parent=parent)
+    history.add("three", 0.95, parent=parent)
     assert history.compared() == ("one", "three", "improved")
 
 

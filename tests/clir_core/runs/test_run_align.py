@@ -33,11 +33,18 @@ def spec(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> AlignSpe
     )
 
 
-def test_it_trains_proves_and_registers_without_prefect_or_ray(spec: AlignSpec) -> None:
+def test_it_trains_proves_and_registers_without_prefect_or_ray(
+    spec: AlignSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     runner = Runner()
     done = run.align(spec, Here(), runner, audit_here, by="me")
     assert {file.name for file in done.out.iterdir()} == set(layout.ALIGNMENT_FILES)
     assert read_alignment(done.out) == done.result and len(done.result.trained.steps) == 2
+    # said before the training: what so few questions cannot decide
+    assert "2 languages: a mean monolingual loss of 0.010 cannot be excluded" in done.result.foresight
+    said = caplog.messages.index(done.result.foresight)
+    assert not any("weights after step" in message for message in caplog.messages[:said])
     assert done.news and done.news.status == done.result.decision.status
     entry = Registry(spec.workspace).get(done.result.digest)
     assert entry and entry.found.parent == done.result.base_digest
