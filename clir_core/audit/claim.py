@@ -60,8 +60,8 @@ class Claim(Spec):
 
     @property
     def telling(self) -> Side | None:
-        """The side that an inclination rests on most."""
-        return max((side for side in self.sides if side.lean), key=lambda side: abs(side.size), default=None)
+        """The side whose figures are the claim's, where somebody wins."""
+        return next((one for one in self.sides if one.lean and one.size == self.size), None)
 
     @property
     def is_inclination(self) -> bool:

@@ -99,7 +99,8 @@ def sentence(claim: Claim) -> str:
 
 def _suffers(claim: Claim) -> str:
     """'a net 31 % of the Thai queries (25 % to 37 %) put more unrelated English documents above ...'."""
-    side = next(side for side in claim.sides if (side.size, side.n) == (claim.size, claim.n))
+    side = claim.telling
+    assert side, claim
     winner = language_name(ENGLISH if side.lean == "en" else claim.language)
     return f"{_net(side)} put more unrelated {winner} documents above a relevant one than chance would"
 

@@ -51,7 +51,7 @@ def test_a_place_without_an_audit_is_named(tmp_path: Path) -> None:
 def test_two_audits_differ_by_what_their_directories_say(audit: Audit, saved: Path, tmp_path: Path) -> None:
     other = audited(1)
     found = compare_audits(audit, other)
-    told = compare_directories(saved, other.save(tmp_path / "other"))
+    told = compare_directories(saved, other.save(tmp_path / "other")).differences
     assert found["difference"].to_list() == [row.difference for row in told]
     assert found["p_holm"].to_list() == [row.p_holm for row in told]
     assert found.schema["metric"] == pl.String and len(found) == len(told) > 100
