@@ -42,6 +42,10 @@ class Side(Spec):
     lean: Lean | None = Field(description="Who wins, where that is claimed")
     english_first: float | None = Field(None, description="Share with an unrelated English document first")
     x_first: float | None = Field(None, description="The same of X")
+    complete: float | None = Field(
+        None, description="Share with both versions among the first `k`, where pools are larger"
+    )
+    k: int | None = None
 
 
 class Claim(Spec):

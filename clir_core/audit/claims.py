@@ -36,6 +36,8 @@ CLAIMS: Mapping[tuple[Lean | None, Lean | None], ClaimName] = {
     ("en", "x"): "other_language_inclination",
 }
 Figures = Mapping[Key, MetricRow]
+# documents of a pool by its scenario, query language and X
+Sizes = Mapping[tuple[str, str, str | None], int]
 
 
 class _Measured(NamedTuple):
@@ -51,14 +53,14 @@ def claims(
 ) -> tuple[Claim, ...]:
     """A claim for each of these languages beside English, what is worst first."""
     figures = by_key(rows)
+    sizes = {(pool.scenario, pool.query_lang, pool.lang): sum(pool.sizes.values()) for pool in pools}
     unable = {lang: why for lang in (ENGLISH, *languages) if (why := _unable(figures, pools, lang, spec))}
     able = [lang for lang in languages if ENGLISH not in unable and lang not in unable]
     measured = [side for lang in able for side in _measured(figures, lang)]
     corrected = holm([side.row.p if side.row.p is not None else 1.0 for side in measured])
     sides: dict[str, list[Side]] = {lang: [] for lang in able}
     for side, p in zip(measured, corrected, strict=True):
-        sides[side.lang].append(_side(figures, side, p, spec))
-    sizes = {(pool.scenario, pool.query_lang, pool.lang): sum(pool.sizes.values()) for pool in pools}
+        sides[side.lang].append(_side(figures, side, p, sizes, spec))
     found = [
         _claim(lang, sides[lang], sizes, spec)
         if lang in sides
@@ -103,7 +105,7 @@ def _measured(figures: Figures, lang: str) -> list[_Measured]:
     return [_Measured(query_lang, lang, row) for query_lang, row in found if row is not None]
 
 
-def _side(figures: Figures, side: _Measured, p: float, spec: AuditSpec) -> Side:
+def _side(figures: Figures, side: _Measured, p: float, sizes: Sizes, spec: AuditSpec) -> Side:
     row = side.row
     lean: Lean | None = None
     if p < LEVEL and abs(row.value) >= spec.min_inclination:
@@ -112,6 +114,9 @@ def _side(figures: Figures, side: _Measured, p: float, spec: AuditSpec) -> Side:
         lean = None  # its relevant documents are X's own: nobody's version is buried
     first = [figures.get((row.scenario, row.query_lang, side.lang, f"unrelated_first({who})")) for who in ("en", "x")]
     english_first, x_first = (one.value if one else None for one in first)
+    place = (row.scenario, row.query_lang, side.lang)
+    k = telling_cutoff(spec.cutoffs, sizes.get(place, 0)) if row.scenario == MULTI else None
+    complete = figures.get((*place, f"complete@{k}"))
     return Side(
         query_lang=side.query_lang,
         scenario=row.scenario,
@@ -124,12 +129,18 @@ def _side(figures: Figures, side: _Measured, p: float, spec: AuditSpec) -> Side:
         lean=lean,
         english_first=english_first,
         x_first=x_first,
+        complete=complete.value if complete else None,
+        k=k if complete else None,
     )
 
 
-def _claim(
-    lang: str, sides: Sequence[Side], sizes: Mapping[tuple[str, str, str | None], int], spec: AuditSpec
-) -> Claim:
+def telling_cutoff(cutoffs: Sequence[int], pool_size: int) -> int | None:
+    """The k nearest to the usual 10 at which two versions can be found or missed; None where there is none."""
+    able = [k for k in cutoffs if 2 <= k < pool_size]
+    return min(able, key=lambda k: (abs(k - 10), -k), default=None)
+
+
+def _claim(lang: str, sides: Sequence[Side], sizes: Sizes, spec: AuditSpec) -> Claim:
     if not sides:
         why = f"no query was ranked among English and {language_name(lang)} documents"
         return Claim(language=lang, claim="cannot_say", reason=why)

@@ -120,12 +120,13 @@ def _of_side(side: Side, lang: str) -> str:
         f"{asked}: net {percent(abs(side.size))}{toward} ({signed(side.low)} to {signed(side.high)}, "
         f"{_counted(side)}){harmless}"
     )
-    if side.english_first is None or side.x_first is None:
-        return f"{net}."
-    return (
-        f"{net}; an unrelated English document comes first for {percent(side.english_first)}, an unrelated {name} one "
-        f"for {percent(side.x_first)}."
-    )
+    parts = [net]
+    if side.english_first is not None and side.x_first is not None:
+        first = f"an unrelated English document comes first for {percent(side.english_first)}"
+        parts.append(f"{first}, an unrelated {name} one for {percent(side.x_first)}")
+    if side.complete is not None:
+        parts.append(f"both versions are among the first {side.k} for {percent(side.complete)}")
+    return f"{'; '.join(parts)}."
 
 
 def _is_own(side: Side) -> bool:

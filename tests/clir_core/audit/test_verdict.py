@@ -61,7 +61,9 @@ def test_several_kinds_come_worst_first() -> None:
 
 def test_the_headline_is_of_the_side_that_the_claim_s_figures_are_of() -> None:
     sides = (side(0.1, "de", None), side(0.3, "en", "en"), side(-0.9, "de", None))
-    assert ": a net 30 % of the English queries (24 % to 36 %) put more" in headline([claim(size=0.3, sides=sides)], "m")
+    assert ": a net 30 % of the English queries (24 % to 36 %) put more" in headline(
+        [claim(size=0.3, sides=sides)], "m"
+    )
 
 
 def test_the_headline_says_what_was_not_found_and_not_retrieved() -> None:
