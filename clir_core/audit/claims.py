@@ -114,7 +114,7 @@ def _side(figures: Figures, side: _Measured, p: float, sizes: Sizes, spec: Audit
         lean = None  # its relevant documents are X's own: nobody's version is buried
     first = [figures.get((row.scenario, row.query_lang, side.lang, f"unrelated_first({who})")) for who in ("en", "x")]
     english_first, x_first = (one.value if one else None for one in first)
-    place = (row.scenario, row.query_lang, side.lang)
+    place = (row.scenario, side.query_lang, side.lang)
     k = telling_cutoff(spec.cutoffs, sizes.get(place, 0)) if row.scenario == MULTI else None
     complete = figures.get((*place, f"complete@{k}"))
     return Side(
