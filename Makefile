@@ -25,7 +25,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: audit align up down status finetune env test test-slow test-ui inclined test-postgres check bench ui lock clean help
+.PHONY: audit align up down status finetune env test test-slow test-ui inclined test-postgres check bench studies ui lock clean help
 
 audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
 	@$(BIN)/clir audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
@@ -81,6 +81,11 @@ bench: $(READY)  ## the benchmarks whose figures stand in docs/benchmarks.md; XQ
 	$(BIN)/python tests/bench/memory.py
 	$(BIN)/python tests/bench/registry.py
 	$(BIN)/python tests/bench/starts.py
+
+studies: $(READY)  ## the simulations whose tables stand in docs/statistics.md; minutes to hours
+	$(BIN)/python tests/studies/coverage.py
+	$(BIN)/python tests/studies/claims.py
+	$(BIN)/python tests/studies/gate.py
 
 ui: $(READY)  ## the Prefect UI over the runs of `make audit` and `make align`, on http://127.0.0.1:4200, behind a password
 	@test -s .clir/prefect/auth || { echo 'Nothing to show yet: run `make audit` first.'; exit 1; }

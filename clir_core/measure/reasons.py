@@ -16,8 +16,12 @@ _SHOWN = 6
 
 def reasons(found: Evidence, gate: GateSpec) -> str:
     """First what was lost, then what was gained, then what it cost on average, or what is missing to say so."""
-    sentences = [*_losses(found.lost, gate), _gain(found, gate)]
-    sentences += [] if found.lost else [_cost(found, gate)]
+    sentences = list(_losses(found.lost, gate))
+    # of a primary metric that is shown to fall, no more has to be said than where it does rise
+    if found.is_better or found.gained or all(_is_mono(row) for row in found.lost):
+        sentences.append(_gain(found, gate))
+    if not found.lost:
+        sentences.append(_cost(found, gate))
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
 
 
