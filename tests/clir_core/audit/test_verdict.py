@@ -54,16 +54,15 @@ def test_several_kinds_come_worst_first() -> None:
     ]
     assert headline(found, "m").startswith(
         "m: severe inclination to Thai over English, clear to French, severe own-language inclination in German, "
-        "slight other-language inclination in Chinese: worst in Thai, where a net 50 % of the Thai queries (44 % to 56 %) put "
-        "more unrelated Thai documents above"
+        "slight other-language inclination in Chinese: worst in Thai, where a net 50 % of the Thai queries "
+        "(44 % to 56 %) put more unrelated Thai documents above"
     )
 
 
 def test_the_headline_is_of_the_side_that_the_claim_s_figures_are_of() -> None:
     sides = (side(0.1, "de", None), side(0.3, "en", "en"), side(-0.9, "de", None))
-    assert ": a net 30 % of the English queries (24 % to 36 %) put more" in headline(
-        [claim(size=0.3, sides=sides)], "m"
-    )
+    said = headline([claim(size=0.3, sides=sides)], "m")
+    assert ": a net 30 % of the English queries (24 % to 36 %) put more" in said
 
 
 def test_the_headline_says_what_was_not_found_and_not_retrieved() -> None:
