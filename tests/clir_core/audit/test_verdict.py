@@ -54,8 +54,8 @@ def test_several_kinds_come_worst_first() -> None:
     ]
     assert headline(found, "m").startswith(
         "m: severe inclination to Thai over English, clear to French, severe own-language inclination in German, "
-        "slight other-language inclination in Chinese: worst in Thai, where a net 50 % of the Thai queries (44 % to 56 %) put "
-        "more unrelated Thai documents above"
+        "slight other-language inclination in Chinese: worst in Thai, where a net 50 % of the Thai queries (44 % to "
+        "56 %) put more unrelated Thai documents above"
     )
 
 
