@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from math import log2, sqrt
+from math import comb, log2, sqrt
 
 import pyarrow as pa
 
@@ -248,8 +248,13 @@ def _single(one: Answer, cutoffs: tuple[int, ...]) -> Values:
         values |= _of_versions(one, cutoffs)
     if one.pool.scenario == "distractor":
         values["inclination_rate"] = float(min(gold["outranking_en"] for gold in one.golds) >= 1)
+        values["inclination_rate(neutral)"] = min(any_english(gold) for gold in one.golds)
     if one.pool.scenario in ("multi", "distractor"):
         values["pull(x)"] = pull([gold for gold in one.golds if gold["gold_lang"] != "en"])
+        values["inclination"] = inclination(one.golds)
+        first = one.listed[0]
+        for name, is_lang in (("en", first["doc_lang"] == "en"), ("x", first["doc_lang"] != "en")):
+            values[f"unrelated_first({name})"] = float(first["relation"] == "unrelated" and is_lang)
     if one.pool.scenario == "multi":
         values["pull(en)"] = pull([gold for gold in one.golds if gold["gold_lang"] == "en"])
     if one.pool.scenario in ("multi", "distractor", "nway"):
@@ -297,6 +302,36 @@ def pull(golds: list[Row]) -> float | None:
     english = sum(gold["outranking_en"] for gold in golds)
     everything = sum(count for gold in golds for name, count in gold.items() if name.startswith("outranking_"))
     return english / everything - golds[0]["unrelated_en"] / golds[0]["unrelated"] if everything else None
+
+
+def errors(gold: Row) -> int:
+    """Unrelated documents above it, in any language."""
+    return sum(count for name, count in gold.items() if name.startswith("outranking_"))
+
+
+def chances(gold: Row) -> list[float]:
+    """Of so many unrelated documents drawn blindly, how likely each number of English ones is, from none on."""
+    drawn, english, everything = errors(gold), gold["unrelated_en"], gold["unrelated"]
+    return [
+        comb(english, k) * comb(everything - english, drawn - k) / comb(everything, drawn) for k in range(drawn + 1)
+    ]
+
+
+def any_english(gold: Row) -> float:
+    return 1 - chances(gold)[0]
+
+
+def lean(gold: Row) -> float:
+    """How much likelier fewer English ones would have been than more."""
+    k, likely = gold["outranking_en"], chances(gold)
+    return sum(likely[:k]) - sum(likely[k + 1 :])
+
+
+def inclination(golds: list[Row]) -> float:
+    """The lean of the version that comes later; each version's best gold."""
+    sides = [[gold for gold in golds if (gold["gold_lang"] == "en") == english] for english in (False, True)]
+    best = [min(side, key=lambda gold: gold["rank"]) for side in sides if side]
+    return lean(max(best, key=lambda gold: gold["rank"]))
 
 
 def _paired(

@@ -68,6 +68,12 @@ def measure(
     return Measured(plan, ranks, top, ranked)
 
 
+def asked(case: Case) -> pl.DataFrame:
+    """The case's queries, those of a group in a cluster of their own."""
+    queries = pl.DataFrame(pl.from_arrow(case.corpus().queries))
+    return queries.with_columns(cluster=pl.col("group_id").rank("dense").cast(pl.Int32))
+
+
 def make_case(
     docs: list[Text],
     queries: list[Text],

@@ -15,17 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import RR, R, Success, nDCG
 from polars.testing import assert_frame_equal
-from pools_case import LANGS, cases, make_case, measure, parallel
+from pools_case import LANGS, asked, cases, make_case, measure, parallel
 
 from clir_core.measure import pieces
-from clir_core.measure.metrics import QUERY, per_query, units
+from clir_core.measure.metrics import QUERY, SAMPLED, per_query, units
 from clir_core.measure.pieces import measure_ranks
 from clir_core.measure.stats import aggregate
 
 
 def table_of(case: Case, cutoffs: tuple[int, ...]) -> pl.DataFrame:
     found = measure(case)
-    return per_query(found.ranks, found.top, pl.DataFrame(pl.from_arrow(case.corpus().queries)), cutoffs)
+    return per_query(found.ranks, found.top, asked(case), cutoffs)
 
 
 def figures(case: Case, cutoffs: tuple[int, ...]) -> dict[Key, Values]:
@@ -69,23 +69,23 @@ def test_a_parallel_corpus_with_graded_golds(span: int) -> None:
 @given(cases(), st.integers(1, 60))
 @settings(max_examples=15, deadline=None, derandomize=True)
 def test_pools_taken_some_at_a_time_give_the_same_bits(case: Case, rows: int) -> None:
-    found, asked = measure(case), pl.DataFrame(pl.from_arrow(case.corpus().queries))
-    whole = per_query(found.ranks, found.top, asked, (1, 3))
+    found, queries = measure(case), asked(case)
+    whole = per_query(found.ranks, found.top, queries, (1, 3))
     with tempfile.TemporaryDirectory() as folder, patch.object(pieces, "ROWS", rows):
         place = Path(folder)
         found.ranks.write_parquet(place / "ranks.parquet", row_group_size=7)
         found.top.write_parquet(place / "topk.parquet", row_group_size=5)
-        measured = measure_ranks(place, asked, (1, 3), 50, 0, place / "queries.parquet")
+        measured = measure_ranks(place, queries, (1, 3), place / "queries.parquet")
         table = pl.read_parquet(place / "queries.parquet")
     assert_frame_equal(table, whole, check_exact=True)
     # not a number is not equal to itself
-    assert repr(measured.metrics) == repr(tuple(aggregate(whole, units((1, 3)), 50, 0)))
+    assert repr(measured.metrics) == repr(tuple(aggregate(whole, units((1, 3)))))
 
 
 def test_every_column_has_a_unit_and_every_unit_a_column() -> None:
     docs, queries = parallel(("en", "de"), 5), parallel(("en", "de"), 2, "q")
     case = make_case(docs, queries, [Qrel(query.id, 1, query.group) for query in queries])
-    assert set(table_of(case, (1, 3)).columns) == {*QUERY, "share", *units((1, 3))}
+    assert set(table_of(case, (1, 3)).columns) == {*QUERY, "share", *SAMPLED, *units((1, 3))}
 
 
 # --- against ir_measures ---------------------------------------------------------------------------------------------
@@ -172,6 +172,10 @@ def test_multi_by_hand() -> None:
             "rank_distance": 3,  # 5 - 2
             "pull(x)": -0.5,  # above de/a: de/b, so English has 0 of 1; it has 3 of the 6 unrelated
             "pull(en)": 1 / 6,  # above en/a: de/b, en/c, en/b: 2 / 3 - 3 / 6
+            # en/a comes later: of the 20 ways to draw 3 of 3 + 3, 10 have fewer than 2 English ones and 1 more
+            "inclination": 0.45,
+            "unrelated_first(en)": 0,
+            "unrelated_first(x)": 1,  # de/b
             "quadrant(right,query)": 0,
             "quadrant(right,other)": 0,
             "quadrant(wrong,query)": 1,  # de/b
@@ -211,6 +215,8 @@ def test_distractor_by_hand() -> None:
     """Its pool is the 4 German documents and the 3 English ones that do not say the same as the gold."""
     found = figures(HAND, (3,))["distractor", "de", "de", "de/q"]
     assert found["inclination_rate"] == 0  # de/b alone is above de/a
+    assert found["inclination_rate(neutral)"] == pytest.approx(0.5)  # one of the 3 English and 3 German ones
+    assert found["inclination"] == pytest.approx(-0.5)  # no English one: half of the draws have more
     assert found["pull(x)"] == -0.5  # 0 / 1 - 3 / 6
     assert found["max_at_r_norm"] == pytest.approx(64.379281, abs=5e-6)  # 100 (2.807355 - 1) / 2.807355
     assert found["english_share@3"] == pytest.approx(1 / 3 - 3 / 7)  # de/b, de/a, en/c
@@ -313,6 +319,5 @@ def test_a_ranking_that_could_ask_nothing_has_no_figures(tmp_path: Path) -> None
     assert found.ranks.is_empty()
     found.ranks.write_parquet(tmp_path / "ranks.parquet")
     found.top.write_parquet(tmp_path / "topk.parquet")
-    asked = pl.DataFrame(pl.from_arrow(case.corpus().queries))
-    assert measure_ranks(tmp_path, asked, (1,), 50, 0, tmp_path / "queries.parquet").metrics == ()
-    assert pl.read_parquet(tmp_path / "queries.parquet").equals(per_query(found.ranks, found.top, asked, (1,)))
+    assert measure_ranks(tmp_path, asked(case), (1,), tmp_path / "queries.parquet").metrics == ()
+    assert pl.read_parquet(tmp_path / "queries.parquet").equals(per_query(found.ranks, found.top, asked(case), (1,)))
