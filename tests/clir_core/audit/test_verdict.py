@@ -138,7 +138,7 @@ def test_the_verdict_is_the_headline_and_a_sentence_a_language() -> None:
     ("rate", "text"),
     [
         (0.0, "0 %"), (1.0, "100 %"), (0.5, "50 %"), (0.012, "1 %"), (0.0051, "0.5 %"), (0.996, "99.6 %"),
-        (0.0004, "0.04 %"), (0.00001, "0.001 %"), (0.9999, "99.99 %"), (1 / 1190, "0.1 %"),
+        (0.0004, "less than 0.1 %"), (0.9999, "more than 99.9 %"), (1 / 1190, "0.1 %"),
     ],
 )  # fmt: skip
 def test_no_share_is_said_to_be_none_or_all_that_is_not(rate: float, text: str) -> None:
@@ -146,4 +146,4 @@ def test_no_share_is_said_to_be_none_or_all_that_is_not(rate: float, text: str) 
 
 
 def test_a_sign_is_that_of_the_share() -> None:
-    assert [signed(share) for share in (-0.25, 0.25, 0.0, -0.001)] == ["−25 %", "+25 %", "0 %", "−0.1 %"]
+    assert [signed(share) for share in (-0.25, 0.0, -0.001, 1e-5, -1)] == ["−25 %", "0 %", "−0.1 %", "0 %", "−100 %"]
