@@ -10,7 +10,6 @@ from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH
 
 _SHOWN = 4
-_LEAST = 0.0005  # of a share that is printed with its digits
 TITLES: dict[ClaimName, str] = {
     "english_inclination": "English inclination",
     "own_language_inclination": "own-language inclination",
@@ -149,17 +148,15 @@ def _names(languages: Sequence[str]) -> str:
 
 
 def percent(rate: float) -> str:
-    """A share as sentences say it: no 0 % or 100 % that is not one, and no more digits than mean something."""
+    """A share as sentences say it: no 0 % or 100 % that is not one."""
     if rate in (0.0, 1.0) or 0.01 <= rate <= 0.99:
         return f"{100 * rate:.0f} %"
-    if rate < _LEAST:
-        return "less than 0.1 %"
-    return "more than 99.9 %" if rate > 1 - _LEAST else f"{100 * rate:.1f} %"
+    return f"{100 * min(max(rate, 0.001), 0.999):.1f} %"
 
 
 def signed(share: float) -> str:
     """The end of an interval, with its sign."""
     size = 100 * abs(share)
-    text = f"{size:.0f}" if 1 <= size <= 99 or size in (0, 100) else f"{size:.1f}"
+    text = f"{size:.0f}" if 1 <= size <= 99 or size in (0, 100) else f"{min(size, 99.9):.1f}"
     sign = "" if not float(text) else "−" if share < 0 else "+"
     return f"{sign}{text if sign else 0} %"

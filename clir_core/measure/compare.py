@@ -172,7 +172,9 @@ def _sampled(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, st
     ranks = [name for name, unit in metrics.items() if unit in ("rank", "ranks")]
     seen = [table[name].cast(pl.Float64) for table in (before, after) for name in ranks]
     size = pl.max_horizontal(pl.lit(1.0), *seen).ceil().cast(pl.Int32)
-    return before.with_columns(cluster=pl.lit(None, pl.Int32), pool_size=size).select(*SAMPLED)
+    return before.with_columns(cluster=pl.lit(None, pl.Int32), pool_size=size, english=pl.lit(None, pl.Float64)).select(
+        *SAMPLED
+    )
 
 
 def _clusters(sampled: pl.DataFrame, unknown_Q: np.ndarray) -> np.ndarray:
@@ -182,8 +184,7 @@ def _clusters(sampled: pl.DataFrame, unknown_Q: np.ndarray) -> np.ndarray:
 
 def _spans(names: Sequence[str], metrics: Mapping[str, str], sampled: pl.DataFrame) -> np.ndarray:
     """How far each metric can change at most, [M]."""
-    size = sampled["pool_size"].max()
-    least_M, most_M = ranges(names, metrics, int(size) if isinstance(size, int) else 1)
+    least_M, most_M = ranges(names, metrics, sampled)
     return most_M - least_M
 
 

@@ -17,8 +17,9 @@ from clir_core.scenarios.metric import OTHER, Better, Metric
 
 POOL = ("scenario", "query_lang", "lang")
 QUERY = (*POOL, "query_id")
-# of a row: which queries were sampled together with it, and how many documents its query was ranked against
-SAMPLED = {"cluster": pl.Int32, "pool_size": pl.Int32}
+# of a row: which queries were sampled together with it, how many documents its query was ranked against, and English's
+# share of the unrelated ones
+SAMPLED = {"cluster": pl.Int32, "pool_size": pl.Int32, "english": pl.Float64}
 
 
 def per_query(ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cutoffs: Sequence[int]) -> pl.DataFrame:
@@ -33,7 +34,10 @@ def metric_parts(
     ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cutoffs: Sequence[int]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The two parts of `per_query`: queries by themselves, and those compared to English's."""
-    ranks = with_share(ranks).with_columns(outranking=pl.sum_horizontal(pl.col(r"^outranking_.*$")))
+    ranks = with_share(ranks).with_columns(
+        outranking=pl.sum_horizontal(pl.col(r"^outranking_.*$")),
+        english=pl.when(pl.col("unrelated") > 0).then(pl.col("unrelated_en") / pl.col("unrelated")),
+    )
     ranks = ranks.join(queries.select("query_id", "cluster"), on="query_id", how="left", maintain_order="left")
     keys = dict.fromkeys(QUERY, pl.String) | {"share": pl.Float64} | SAMPLED
     empty = pl.DataFrame(schema=keys | dict.fromkeys(units(cutoffs), pl.Float64))

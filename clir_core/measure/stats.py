@@ -19,7 +19,7 @@ def aggregate(table: pl.DataFrame, units: Mapping[str, str]) -> Iterator[MetricR
     for (scenario, share, query_lang, lang), pool in with_share(table).group_by(keys, maintain_order=True):
         names = [name for name in units if name in pool.columns and pool[name].count()]
         values_QM = pool.select(names).cast(pl.Float64).fill_null(np.nan).to_numpy()
-        least_M, most_M = ranges(names, units, int(pool["pool_size"].to_numpy().max()))
+        least_M, most_M = ranges(names, units, pool)
         means = clustered_means(values_QM, pool["cluster"].to_numpy(), least_M, most_M)
         low_M, high_M = means.interval()
         neutral = [NEUTRAL.get(metric_better(name) or "") for name in names]
@@ -41,10 +41,14 @@ def aggregate(table: pl.DataFrame, units: Mapping[str, str]) -> Iterator[MetricR
             )
 
 
-def ranges(names: Sequence[str], units: Mapping[str, str], pool_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the largest value that each metric can have in pools of this size, [M]."""
-    found = np.array([_range(name, units[name], pool_size) for name in names], np.float64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+def ranges(names: Sequence[str], units: Mapping[str, str], pool: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value that each metric can have for these queries, [M]; they have metrics.SAMPLED."""
+    size, english = pool["pool_size"].drop_nulls().to_numpy(), pool["english"].drop_nulls().to_numpy()
+    largest = int(size.max(initial=1))
+    pull = (-english.max(initial=0), 1 - english.min(initial=1)) if len(english) else (-1.0, 1.0)
+    found = [pull if name.startswith("pull(") else _range(name, units[name], largest) for name in names]
+    both = np.array(found, np.float64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
 
 
 def _range(name: str, unit: str, pool_size: int) -> tuple[float, float]:

@@ -138,7 +138,7 @@ def test_the_verdict_is_the_headline_and_a_sentence_a_language() -> None:
     ("rate", "text"),
     [
         (0.0, "0 %"), (1.0, "100 %"), (0.5, "50 %"), (0.012, "1 %"), (0.0051, "0.5 %"), (0.996, "99.6 %"),
-        (0.0004, "less than 0.1 %"), (0.9999, "more than 99.9 %"), (1 / 1190, "0.1 %"),
+        (0.0004, "0.1 %"), (0.9999, "99.9 %"), (1 / 1190, "0.1 %"),
     ],
 )  # fmt: skip
 def test_no_share_is_said_to_be_none_or_all_that_is_not(rate: float, text: str) -> None:
