@@ -263,6 +263,13 @@ def test_a_scenario_that_english_is_not_asked_in_has_one_query_side() -> None:
     assert outcome(compared(risen), gate) == "regressed"
 
 
+def test_a_gate_on_monolingual_retrieval_names_a_loss_once() -> None:
+    gate = GateSpec(scenario="mono", metric="acc@1")
+    decision = decide(compared({("mono", "de", "de", "acc@1"): lost(0.1)}), gate)
+    assert (decision.status, len(decision.lost)) == ("rejected", 1)
+    assert decision.reason.count("acc@1 in German") == 1
+
+
 def test_many_figures_are_cut_short() -> None:
     langs = ("ar", "de", "el", "es", "hi", "ru", "th", "zh")
     changed = {("mono", lang, lang, "acc@1"): lost(0.2) for lang in langs}
