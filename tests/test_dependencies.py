@@ -29,7 +29,7 @@ def _canonical(name: str) -> str:
 
 def imported(folder: str) -> Iterator[tuple[str, str]]:
     """Packages of others that the files of a folder import, each with the file."""
-    own = {*CODE, *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
+    own = {*CODE, "tests", *(path.stem for path in (ROOT / "tests").rglob("*.py"))}
     for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -166,15 +166,13 @@ def _shared(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str
 
 def _sampled(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str]) -> pl.DataFrame:
     """The columns SAMPLED of either audit's rows. Where neither has them, no cluster, and the largest rank seen."""
-    known = next((table for table in (after, before) if set(SAMPLED) <= set(table.columns)), None)
-    if known is not None:
-        return known.select(*SAMPLED)
-    ranks = [name for name, unit in metrics.items() if unit in ("rank", "ranks")]
-    seen = [table[name].cast(pl.Float64) for table in (before, after) for name in ranks]
-    size = pl.max_horizontal(pl.lit(1.0), *seen).ceil().cast(pl.Int32)
-    return before.with_columns(cluster=pl.lit(None, pl.Int32), pool_size=size, english=pl.lit(None, pl.Float64)).select(
-        *SAMPLED
-    )
+    known = next((table for table in (after, before) if {"cluster", "pool_size"} <= set(table.columns)), None)
+    if known is None:
+        ranks = [name for name, unit in metrics.items() if unit in ("rank", "ranks")]
+        seen = [table[name].cast(pl.Float64) for table in (before, after) for name in ranks]
+        known = before.with_columns(pool_size=pl.max_horizontal(pl.lit(1.0), *seen).ceil())
+    lacking = [pl.lit(None).alias(name) for name in SAMPLED if name not in known.columns]
+    return known.with_columns(lacking).select(pl.col(name).cast(kind) for name, kind in SAMPLED.items())
 
 
 def _clusters(sampled: pl.DataFrame, unknown_Q: np.ndarray) -> np.ndarray:

@@ -21,6 +21,8 @@ def aggregate(table: pl.DataFrame, units: Mapping[str, str]) -> Iterator[MetricR
         values_QM = pool.select(names).cast(pl.Float64).fill_null(np.nan).to_numpy()
         least_M, most_M = ranges(names, units, pool)
         means = clustered_means(values_QM, pool["cluster"].to_numpy(), least_M, most_M)
+        # not those of `means`: sums over clusters differ in the last bit with the clusters
+        means_M = np.nanmean(values_QM, axis=0)
         low_M, high_M = means.interval()
         neutral = [NEUTRAL.get(metric_better(name) or "") for name in names]
         p_M = means.p(np.array([0.0 if one is None else one for one in neutral]))
@@ -31,7 +33,7 @@ def aggregate(table: pl.DataFrame, units: Mapping[str, str]) -> Iterator[MetricR
                 query_lang=query_lang,
                 lang=lang,
                 metric=name,
-                value=float(means.mean_M[i]),
+                value=float(means_M[i]),
                 low=float(low_M[i]),
                 high=float(high_M[i]),
                 n=int(means.n_M[i]),

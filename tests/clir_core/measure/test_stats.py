@@ -17,6 +17,7 @@ TABLE = pl.DataFrame(
         "query_id": ["a", "b", "c", "a", "b", "a"],
         "cluster": [0, 0, 1, 0, 0, 0],
         "pool_size": [10, 9, 10, 20, 20, 30],
+        "english": [0.25, 0.5, 0.25, 0.5, 0.5, 0.25],
         "mrr": [1.0, 0.5, 0.0, None, None, 0.25],
         "max_at_r": [1.0, 2.0, 9.0, None, None, 30.0],
         "pull(x)": [None, 0.5, -0.25, None, None, None],
@@ -61,7 +62,8 @@ def test_intervals_are_those_of_the_clusters_in_the_range_of_the_metric() -> Non
     assert (mrr.low, mrr.high) == pytest.approx(interval_of([1, 0.5, 0], [0, 0, 1], 0, 1))
     # the largest pool's last rank
     assert (rank.low, rank.high) == pytest.approx(interval_of([1, 2, 9], [0, 0, 1], 1, 10))
-    assert (pull.low, pull.high) == pytest.approx(interval_of([0.5, -0.25], [0, 1], -1, 1))
+    # the pools hold a quarter to a half of English
+    assert (pull.low, pull.high) == pytest.approx(interval_of([0.5, -0.25], [0, 1], -0.5, 0.75))
 
 
 def test_p_is_of_no_preference_where_a_value_says_so() -> None:
@@ -69,20 +71,23 @@ def test_p_is_of_no_preference_where_a_value_says_so() -> None:
     assert {name for name, row in found.items() if row.p is None} == {"mrr", "max_at_r"}
     lpr = clustered_means(np.ones((2, 1)), np.zeros(2), 0, 1)
     assert found["lpr"].p == pytest.approx(lpr.p(0.5)[0])  # a half prefers neither
-    pull = clustered_means(np.array([[0.5], [-0.25]]), np.arange(2), -1, 1)
+    pull = clustered_means(np.array([[0.5], [-0.25]]), np.arange(2), -0.5, 0.75)
     assert found["pull(x)"].p == pytest.approx(pull.p(0.0)[0])
 
 
 @pytest.mark.parametrize("name", units((1, 10)))
 def test_no_value_lies_outside_of_its_metric_s_range(name: str) -> None:
-    (least,), (most,) = ranges([name], units((1, 10)), 480)
-    if name.startswith("language_gap(max_at_r)"):
+    pools = pl.DataFrame({"pool_size": [480, 470], "english": [0.2, 0.3]})
+    (least,), (most,) = ranges([name], units((1, 10)), pools)
+    if name.startswith("pull"):
+        assert (least, most) == (-0.3, 0.8)
+    elif name.startswith("language_gap(max_at_r)"):
         assert (least, most) == (-480, 480)
     elif name.startswith(("language_gap(max_at_r_norm)", "max_at_r_norm")):
         assert (least, most) == ((-100, 100) if "gap" in name else (0, 100))
     elif name in ("max_at_r", "rank_distance"):
         assert (least, most) == ((1, 480) if name == "max_at_r" else (0, 479))
-    elif name.startswith(("language_gap", "pull", "inclination", "english_share", "mrc")) and "rate" not in name:
+    elif name.startswith(("language_gap", "inclination", "english_share", "mrc")) and "rate" not in name:
         assert (least, most) == (-1, 1)
     else:
         assert (least, most) == (0, 1)
@@ -90,7 +95,7 @@ def test_no_value_lies_outside_of_its_metric_s_range(name: str) -> None:
 
 def test_aggregates_of_whole_numbers_and_truths_are_means_too() -> None:
     keys = {"scenario": ["mono"] * 4, "query_lang": ["de"] * 4, "lang": ["de"] * 4, "query_id": list("abcd")}
-    sampled = {"cluster": [1, 2, 3, 4], "pool_size": [9] * 4}
+    sampled = {"cluster": [1, 2, 3, 4], "pool_size": [9] * 4, "english": [0.5] * 4}
     table = pl.DataFrame(keys | sampled | {"max_at_r": [1, 2, 4, 9], "acc@1": [True, False, False, False]})
     rows = list(aggregate(table, {"max_at_r": "rank", "acc@1": "rate"}))
     assert [(row.metric, row.value) for row in rows] == [("max_at_r", 4.0), ("acc@1", 0.25)]

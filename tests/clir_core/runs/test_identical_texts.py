@@ -34,7 +34,7 @@ def audit(
             corpus[what], vectors[what] = corpus[what][rows], vectors[what][rows]
         corpus["qrels"] = corpus["qrels"].sample(fraction=1, shuffle=True, seed=1)
     return audit_vectors(
-        corpus, **vectors, name="x", scenarios=("multi", "nway"), cutoffs=(2, 3, 10), resamples=100, languages=languages
+        corpus, **vectors, name="x", scenarios=("multi", "nway"), cutoffs=(2, 3, 10), languages=languages
     )
 
 

@@ -63,7 +63,7 @@ def test_the_model_is_afterwards_as_it_was(model: SentenceTransformer) -> None:
 def test_what_a_model_in_memory_cuts_is_counted(tiny_model: Path) -> None:
     short = SentenceTransformer(str(tiny_model), device="cpu")
     short.max_seq_length = 64
-    facts = audit_model(short, "demo", languages=("de",), scenarios=("mono",), resamples=100).result.facts
+    facts = audit_model(short, "demo", languages=("de",), scenarios=("mono",)).result.facts
     queries = read_corpus("demo", ("de",)).queries.to_pylist()
     # bytes, the prompt and two marks
     longer = [row["lang"] for row in queries if len(f"query: {row['text']}".encode()) + 2 > 64]

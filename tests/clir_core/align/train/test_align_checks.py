@@ -49,7 +49,7 @@ def test_a_side_that_the_loss_needs_is_asked_of_every_language() -> None:
 def test_the_audits_ask_for_all_languages_and_the_gates_cutoff() -> None:
     asked = audit_spec(AlignSpec(languages=("de",), seed=3, gate=GateSpec(metric="recall@5")), "m")
     assert (asked.model, asked.corpus, asked.languages, asked.seed) == ("m", "demo#test", (), 3)
-    assert asked.cutoffs == (10, 5)
+    assert asked.cutoffs == (5, 10)
     assert {"mono", "multi"} <= set(asked.scenarios)
     for metric in ("complete@10", "acc@1", "max_at_r_norm"):
         assert audit_spec(AlignSpec(gate=GateSpec(metric=metric)), "m").cutoffs == (10,)
