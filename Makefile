@@ -83,7 +83,7 @@ bench: $(READY)  ## the benchmarks whose figures stand in docs/benchmarks.md; XQ
 	$(BIN)/python tests/bench/starts.py
 
 studies: $(READY)  ## the simulations whose tables stand in docs/statistics.md; minutes to hours
-	$(BIN)/python tests/studies/coverage.py
+	$(BIN)/python tests/studies/intervals.py
 	$(BIN)/python tests/studies/claims.py
 	$(BIN)/python tests/studies/gate.py
 

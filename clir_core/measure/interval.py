@@ -3,7 +3,7 @@
 The ends of an interval are Gaffke's bounds for the mean of bounded values (2005; Learned-Miller and Thomas 2020), which
 for a rate are Clopper and Pearson's (1934). What is observed are clusters, and how much each tells is estimated from
 them, as Korn and Graubard (1998) do for rates of surveys. No resampling, no seed, no normal curve: nothing is certain
-because it was never seen to vary. docs/statistics.md says what it covers; tests/studies/coverage.py measures it.
+because it was never seen to vary. docs/statistics.md says what it covers; tests/studies/intervals.py measures it.
 """
 
 from dataclasses import dataclass

@@ -4,15 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
-from inclined import Encode, audited, first_unrelated, load_use, table, vectors
+from inclined import Encode, audited, load_use, rows, vectors
 
 from clir_core import read_corpus
 from clir_core.corpus.texts import document_texts
 
 SUPPORTED = ("ar", "de", "es", "zh")  # of the demo corpus's languages
-GROUPS = 8
 GROUPS = 8
 
 
@@ -41,16 +39,6 @@ def test_vectors_follow_their_texts_and_are_encoded_once(tmp_path: Path) -> None
     assert np.array_equal(vectors(texts.reverse(), "document", refused, kept), whole[::-1])
 
 
-def test_the_first_documents_are_counted_by_language_and_relation() -> None:
-    first = [("unrelated", "en"), ("unrelated", "en"), ("unrelated", "de"), ("gold", "de")]
-    rows = [("distractor", "de", f"q{i}", 1, *found) for i, found in enumerate(first)]
-    # neither a second place nor another pool counts
-    rows += [("distractor", "de", "q3", 2, "unrelated", "en"), ("multi", "de", "q3", 1, "unrelated", "en")]
-    columns = ["scenario", "lang", "query_id", "position", "relation", "doc_lang"]
-    found = first_unrelated(pl.DataFrame(rows, schema=columns, orient="row"))
-    assert found.to_dicts() == [{"lang": "de", "en": 0.5, "x": 0.25}]
-
-
 def test_vectors_are_finite_and_of_unit_length_and_translations_are_near(
     use: Encode, demo_part: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -71,11 +59,12 @@ def test_its_arabic_queries_meet_unrelated_english_first_its_german_ones_do_not(
 ) -> None:
     """Figures that others found with code of their own."""
     audit = audited("use", use, f"xquad:{xquad_dir}", ("ar", "de"), tmp_path)
-    first = {row["lang"]: row["en"] for row in first_unrelated(audit.top).iter_rows(named=True)}
     found = audit.metrics.filter(scenario="distractor")
     value = {(lang, metric): value for lang, metric, value in found.select("lang", "metric", "value").iter_rows()}
     for lang, rate, pull, english in (("ar", 0.350, 0.049, 0.214), ("de", 0.144, -0.229, 0.044)):
         assert value[lang, "inclination_rate"] == pytest.approx(rate, abs=0.005)
         assert value[lang, "pull(x)"] == pytest.approx(pull, abs=0.005)
-        assert first[lang] == pytest.approx(english, abs=0.005)
-    assert [line[:6] for line in table(audit)][2:] == ["| ar |", "| de |"]
+        assert value[lang, "unrelated_first(en)"] == pytest.approx(english, abs=0.005)
+    claimed = {claim.language: claim.claim for claim in audit.result.claims}
+    assert claimed == {"ar": "english_inclination", "de": "own_language_inclination"}
+    assert {row[0] for row in rows(audit)} == {"ar", "de"}

@@ -168,7 +168,7 @@ def test_a_wider_level_is_a_wider_interval() -> None:
     assert (np.diff(lows) < 0).all() and (np.diff(highs) > 0).all()
 
 
-# --- how often they hold the truth: tests/studies/coverage.py in small -----------------------------------------------
+# --- how often they hold the truth: tests/studies/intervals.py in small -----------------------------------------------
 
 
 def held(values_QR: np.ndarray, size: int, truth: float, least: float = 0, most: float = 1) -> float:

@@ -2,7 +2,7 @@
 
 Simulated rates, mean ranks and paired differences whose truth is known, over clusters of queries; beside ours the
 textbook's intervals and the bootstrap that was here first.
-    python tests/studies/coverage.py [--repetitions 4000] [rates ranks differences]
+    python tests/studies/intervals.py [--repetitions 4000] [rates ranks differences]
 """
 
 import argparse
