@@ -53,6 +53,7 @@ class Claim(Spec):
 
     language: str
     claim: ClaimName
+    asked_in: str | None = Field(None, description="Language of the queries that size to p are of")
     size: float | None = Field(None, description="Net share of all queries, + where English wins, - where X does")
     low: float | None = None
     high: float | None = None
@@ -65,7 +66,8 @@ class Claim(Spec):
     @property
     def telling(self) -> Side | None:
         """The side whose figures are the claim's, where somebody wins."""
-        return next((one for one in self.sides if one.lean and one.size == self.size), None)
+        found = (one for one in self.sides if one.lean and self.asked_in in (None, one.query_lang))
+        return next(found, None)
 
     @property
     def is_inclination(self) -> bool:

@@ -55,16 +55,19 @@ def claims(
     figures = by_key(rows)
     sizes = {(pool.scenario, pool.query_lang, pool.lang): sum(pool.sizes.values()) for pool in pools}
     unable = {lang: why for lang in (ENGLISH, *languages) if (why := _unable(figures, pools, lang, spec))}
-    able = [lang for lang in languages if ENGLISH not in unable and lang not in unable]
+    english = unable.pop(ENGLISH, None)
+    if english and english.claim == "cannot_retrieve":
+        # its documents are half of every pool
+        because = {"claim": "cannot_say", "reason": f"{english.reason}: nothing is said of preference"}
+        unable = {lang: english.model_copy(update=because) for lang in languages} | unable
+    able = [lang for lang in languages if lang not in unable]
     measured = [side for lang in able for side in _measured(figures, lang)]
     corrected = holm([side.row.p if side.row.p is not None else 1.0 for side in measured])
     sides: dict[str, list[Side]] = {lang: [] for lang in able}
     for side, p in zip(measured, corrected, strict=True):
         sides[side.lang].append(_side(figures, side, p, sizes, spec))
     found = [
-        _claim(lang, sides[lang], sizes, spec)
-        if lang in sides
-        else (unable.get(lang) or unable[ENGLISH]).model_copy(update={"language": lang})
+        _claim(lang, sides[lang], sizes, spec) if lang in sides else unable[lang].model_copy(update={"language": lang})
         for lang in languages
     ]
     return tuple(sorted(found, key=_order))
@@ -82,7 +85,7 @@ def _unable(figures: Figures, pools: Sequence[PoolInfo], lang: str, spec: AuditS
         return None
     size = next(sum(pool.sizes.values()) for pool in pools if (pool.scenario, pool.lang) == (MONO, lang))
     guessed = 1 / max(size, 1)
-    if guessed >= 1 or (row.value - guessed) / (1 - guessed) >= spec.min_retrieval:
+    if guessed >= 1 or max(0.0, (row.value - guessed) / (1 - guessed)) >= spec.min_retrieval:
         return None
     few = (row.clusters or 0) < FEW_CLUSTERS
     name, found = language_name(lang), f"only {percent(row.value)}" if row.value else "none"
@@ -99,7 +102,7 @@ def _unable(figures: Figures, pools: Sequence[PoolInfo], lang: str, spec: AuditS
 def _measured(figures: Figures, lang: str) -> list[_Measured]:
     both, own = (figures.get((name, lang, lang, "inclination")) for name in (MULTI, DISTRACTOR))
     # where few documents have a translation, only the pools that need none hold most of the queries
-    of_x = own if own and (not both or both.n < own.n) else both
+    of_x = own if own and (not both or both.n < own.n / 2) else both
     of_english = figures.get((MULTI, ENGLISH, lang, "inclination"))
     found = ((lang, of_x), (ENGLISH, of_english))
     return [_Measured(query_lang, lang, row) for query_lang, row in found if row is not None]
@@ -142,16 +145,19 @@ def telling_cutoff(cutoffs: Sequence[int], pool_size: int) -> int | None:
 
 def _claim(lang: str, sides: Sequence[Side], sizes: Sizes, spec: AuditSpec) -> Claim:
     if not sides:
+        asked = {MULTI, DISTRACTOR} & set(spec.scenarios)
         why = f"no query was ranked among English and {language_name(lang)} documents"
-        return Claim(language=lang, claim="cannot_say", reason=why)
+        reason = why if asked else f"that takes scenario {MULTI} or {DISTRACTOR}, which was not asked for"
+        return Claim(language=lang, claim="cannot_say", reason=reason)
     leans = {side.query_lang: side.lean for side in sides}
     name = CLAIMS.get((leans.get(lang), leans.get(ENGLISH)))
     telling = _telling(name, lang, sides)
     smallest = min(sizes.get((side.scenario, side.query_lang, lang), SMALL_POOL) for side in sides)
-    reason = "" if name else _doubt(sides, smallest, spec)
+    reason = _caveat(name, lang, sides) if name else _doubt(sides, smallest, spec)
     return Claim(
         language=lang,
         claim=name or ("cannot_say" if reason else "none_found"),
+        asked_in=telling.query_lang,
         **telling.model_dump(include={"size", "low", "high", "n", "clusters", "p"}),
         reason=reason,
         sides=tuple(sides),
@@ -165,6 +171,14 @@ def _telling(name: ClaimName | None, lang: str, sides: Sequence[Side]) -> Side:
         side for side in sides if name is None or (side.lean and side.query_lang == losers.get(name, side.query_lang))
     ]
     return max(wanted, key=lambda side: abs(side.size))
+
+
+def _caveat(name: ClaimName, lang: str, sides: Sequence[Side]) -> str:
+    """What one query side alone cannot tell apart."""
+    if len(sides) > 1 or name != "own_language_inclination":
+        return ""
+    asked = language_name(sides[0].query_lang)
+    return f"as far as {asked} queries alone tell it from {asked} inclination"
 
 
 def _doubt(sides: Sequence[Side], pool_size: int, spec: AuditSpec) -> str:

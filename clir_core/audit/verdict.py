@@ -32,7 +32,7 @@ def headline(claims: Sequence[Claim], model: str) -> str:
     parts = [f"{model}: {_inclined(inclined)}"] if inclined else []
     rest = [
         ("cannot_retrieve", "it cannot retrieve in"),
-        ("cannot_say", "too little to say of"),
+        ("cannot_say", "cannot say for"),
         ("none_found", "none found in"),
     ]
     for name, said in rest:
@@ -41,7 +41,7 @@ def headline(claims: Sequence[Claim], model: str) -> str:
             said = "no inclination found in" if name == "none_found" and not inclined else said
             parts.append(f"{said} {_names(langs)}")
     if not claims:
-        parts = ["it was not asked about inclination"]
+        parts = ["no language beside English to compare it with"]
     if not inclined:
         return f"{model}: {'; '.join(parts)}."
     return f"{'; '.join(parts)}."
@@ -124,7 +124,7 @@ def _of_side(side: Side, lang: str) -> str:
         first = f"an unrelated English document comes first for {percent(side.english_first)}"
         parts.append(f"{first}, an unrelated {name} one for {percent(side.x_first)}")
     if side.complete is not None:
-        parts.append(f"both versions are among the first {side.k} for {percent(side.complete)}")
+        parts.append(f"all relevant versions are among the first {side.k} for {percent(side.complete)}")
     return f"{'; '.join(parts)}."
 
 

@@ -27,6 +27,8 @@ from clir_core.workspace import layout
 from clir_core.workspace.storage import explained
 
 _SHOWN = 5
+# what audits of before do not have: all else of them is compared
+_LATER = ("inclination", "inclination_rate(neutral)", "unrelated_first(en)", "unrelated_first(x)")
 
 
 class Difference(Figure):
@@ -155,13 +157,13 @@ def _listed(rows: pl.DataFrame) -> str:
 
 
 def _shared(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str]) -> list[str]:
-    lacking = [name for name in metrics if (name in before.columns) != (name in after.columns)]
+    lacking = [name for name in metrics if (name in before.columns) != (name in after.columns) and name not in _LATER]
     if lacking:
         raise SpecError(
             f"only one of the two audits has {', '.join(lacking[:_SHOWN])}; audit both checkpoints with the same "
             "cutoffs and scenarios"
         )
-    return [name for name in metrics if name in before.columns]
+    return [name for name in metrics if name in before.columns and name in after.columns]
 
 
 def _sampled(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str]) -> pl.DataFrame:

@@ -14,6 +14,8 @@ from scipy.special import gammainc, gammaincc, gammaincinv
 LEVEL = 0.95
 # how many clusters' worth of doubt stays that one more cluster is hit as a whole: fewer cover too little at rare errors
 _DOUBT = 2.0
+# a query's own cluster is on average so many times as large as a cluster: then a few hold most of the queries
+_LOPSIDED = 2.0
 _STRAIGHT = 1e-3  # a skewness below this changes no digit, and its gamma would have millions of degrees of freedom
 
 
@@ -141,12 +143,16 @@ class _Clusters:
         known_QM = ~np.isnan(values_QM[order_Q])
         weight_QM = known_QM * weight_Q[order_Q, None]
         value_QM = np.nan_to_num(values_QM[order_Q])
-        sum_CM, weight_CM = (np.add.reduceat(part, starts_C, axis=0) for part in (weight_QM * value_QM, weight_QM))
+        parts = (weight_QM * value_QM, weight_QM, known_QM.astype(np.float64))
+        sum_CM, weight_CM, known_CM = (np.add.reduceat(part, starts_C, axis=0) for part in parts)
         n_M, clusters_M, total_M = known_QM.sum(axis=0), (weight_CM > 0).sum(axis=0), weight_CM.sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean_M = sum_CM.sum(axis=0) / total_M
             alone_M = ((weight_QM * (value_QM - mean_M)) ** 2).sum(axis=0)
-            unit_M = _unit(sum_CM - mean_M * weight_CM, alone_M, n_M / clusters_M) * total_M / n_M
+            unit_M = _unit(sum_CM - mean_M * weight_CM, alone_M, n_M / clusters_M)
+            # where one cluster is most of the sample it makes the mean, and its own error is no evidence
+            size_M = (known_CM**2).sum(axis=0) / n_M
+            unit_M = np.where(size_M > _LOPSIDED * n_M / clusters_M, size_M, unit_M) * total_M / n_M
         return _Clusters(sum_CM, weight_CM, mean_M, n_M, clusters_M, unit_M)
 
 

@@ -84,7 +84,7 @@ def _extent(claims: Sequence[Claim]) -> str:
     """In how many of the languages the worst claim is made; empty where there is one language."""
     if len(claims) < 2:
         return ""
-    alike = sum(claim.claim == claims[0].claim for claim in claims)
+    alike = sum(named(claim) == named(claims[0]) for claim in claims)
     return f"in {'all' if alike == len(claims) else f'{alike} of'} {len(claims)} languages"
 
 

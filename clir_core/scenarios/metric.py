@@ -48,8 +48,9 @@ ACC_AT_1 = Metric("acc@1", pl.col("rank").min() <= 1, "rate", "higher")
 
 
 def complete(k: int) -> Metric:
-    """Every gold is within the first k: the paper's."""
-    return Metric(f"complete@{k}", pl.col("rank").max() <= k, "rate", "higher")
+    """Every gold is within the first k: the paper's. Not defined where there are more golds than k."""
+    fits = pl.col("n_golds").first() <= k
+    return Metric(f"complete@{k}", pl.when(fits).then(pl.col("rank").max() <= k), "rate", "higher")
 
 
 def ndcg(k: int) -> Metric:

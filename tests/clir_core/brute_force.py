@@ -265,6 +265,10 @@ def _single(one: Answer, cutoffs: tuple[int, ...]) -> Values:
     return values
 
 
+def _minus(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
 def standard(golds: list[Row], cutoffs: tuple[int, ...]) -> Values:
     """The paper's metrics and trec_eval's, from the golds' ranks."""
     ranks, size = [gold["rank"] for gold in golds], golds[0]["pool_size"]
@@ -277,7 +281,7 @@ def standard(golds: list[Row], cutoffs: tuple[int, ...]) -> Values:
         reached = sum(gold["grade"] / log2(1 + gold["rank"]) for gold in golds if gold["rank"] <= k)
         values[f"ndcg@{k}"] = reached / sum(grade / log2(2 + i) for i, grade in enumerate(ideal))
         values[f"recall@{k}"] = sum(rank <= k for rank in ranks) / len(ranks)
-        values[f"complete@{k}"] = float(worst <= k)
+        values[f"complete@{k}"] = float(worst <= k) if len(golds) <= k else None
     return values
 
 
@@ -344,7 +348,7 @@ def _paired(
             if same and english.query.lang == "en" and other.query.lang != "en":
                 names = standard(other.golds, cutoffs)
                 gaps: Values = {
-                    f"language_gap({name})": table[english.key][name] - table[other.key][name] for name in names
+                    f"language_gap({name})": _minus(table[english.key][name], table[other.key][name]) for name in names
                 }
                 for k in cutoffs:
                     lists = ([row["doc_id"] for row in one.listed[:k]] for one in (english, other))

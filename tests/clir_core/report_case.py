@@ -61,7 +61,9 @@ def side(query_lang: str, size: float, claimed: bool = True, scenario: str = "mu
 def claim(lang: str, name: ClaimName = "english_inclination", *sides: Side, reason: str = "") -> Claim:
     """What is said of a language, with the figures of its telling side."""
     telling = max((one for one in sides if one.lean), key=lambda one: abs(one.size), default=None)
-    figures = {"size": telling.size, "low": telling.low, "high": telling.high, "n": telling.n} if telling else {}
+    figures = (
+        telling.model_dump(include={"size", "low", "high", "n"}) | {"asked_in": telling.query_lang} if telling else {}
+    )
     return Claim(language=lang, claim=name, reason=reason, sides=sides, **figures)
 
 

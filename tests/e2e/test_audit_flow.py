@@ -115,7 +115,20 @@ def test_audit_json_has_the_fields_that_were_asked_for(first):
     assert {"spec", "provenance", "pools", "metrics", "skipped", "verdict"} <= set(found)
     assert found["spec"] == json.loads(first.spec.model_dump_json())
     for row in found["metrics"]:
-        assert list(row) == ["scenario", "share", "query_lang", "lang", "metric", "value", "low", "high", "n", "unit"]
+        assert list(row) == [
+            "scenario",
+            "share",
+            "query_lang",
+            "lang",
+            "metric",
+            "value",
+            "low",
+            "high",
+            "n",
+            "clusters",
+            "p",
+            "unit",
+        ]
         assert all(isinstance(row[name], float) for name in ("value", "low", "high"))
         assert isinstance(row["n"], int) and row["low"] <= row["value"] <= row["high"]
     for pool in found["pools"]:

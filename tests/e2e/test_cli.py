@@ -135,7 +135,7 @@ def test_a_loss_is_a_preset_or_weights(command, loss, meant):
     [
         (["audit", "--seed", "x"], ["--seed", "integer"]),
         (["audit", "--scenarios", "mono,dup"], ["--scenarios", "'mono', 'cross', 'multi', 'distractor'"]),
-        (["audit", "--min-retrieval", "3"], ["--min-retrieval", "less than or equal to 1"]),
+        (["audit", "--min-retrieval", "3"], ["--min_retrieval", "less than or equal to 1"]),
         (["audit", "--runtime.workers", "-1"], ["--runtime.workers", "greater than or equal to 0"]),
         (["audit", "--encoding.max-tokens", "many"], ["--encoding.max", "tokens", "integer"]),
         (["audit", "--correction", "pca"], ["--correction", "'centring', 'shift' or 'lir'"]),

@@ -70,6 +70,6 @@ def test_the_result_says_what_was_done(runs):
     fitted = result.provenance.fitted
     assert fitted.corpus == "demo#train" and runs["plain"][0].provenance.fitted is None
     assert fitted.corpus_fingerprint == read_corpus("demo#train", ("de",)).fingerprint()
-    assert result.verdict[0].startswith("tiny + LIR ")
+    assert result.verdict[0].startswith("tiny + LIR: ")
     page = html.unescape((out / "report.html").read_text("utf-8"))
     assert "<h1>tiny + LIR</h1>" in page and "fitted on demo#train" in page

@@ -182,7 +182,7 @@ def test_without_english_there_is_nothing_to_compare_with() -> None:
     rows = [mono(0.01, "en"), *(row for lang in ("de", "fr") for row in (mono(0.9, lang), side(0.3, lang, lang)))]
     pools = tuple(pool("mono", 200, lang) for lang in ("en", "de", "fr"))
     found = claims(rows, pools, ("de", "fr"), SPEC)
-    assert [(one.language, one.claim) for one in found] == [("de", "cannot_retrieve"), ("fr", "cannot_retrieve")]
+    assert [(one.language, one.claim) for one in found] == [("de", "cannot_say"), ("fr", "cannot_say")]
     assert all(one.reason.startswith("English queries find") for one in found)
 
 
@@ -223,3 +223,20 @@ def test_rows_without_clusters_are_older_than_clusters() -> None:
 def test_claims_survive_json() -> None:
     claim = said(side(0.3), side(-0.3, "en"))
     assert Claim.model_validate_json(claim.model_dump_json()) == claim
+
+
+def test_a_few_missing_translations_take_no_claim_away() -> None:
+    """Pools that need no translation show English's wins alone: they stand in only where most queries have none."""
+    own = side(-0.1, scenario="distractor")
+    assert said(side(-0.6, n=299), own).claim == "own_language_inclination"
+    assert said(side(-0.6, n=120), own).claim == "none_found"
+
+
+def test_one_side_alone_says_what_it_cannot_tell_apart() -> None:
+    alone = said(side(0.6, query_lang="en"))
+    assert (alone.claim, alone.asked_in) == ("own_language_inclination", "en")
+    assert "English queries alone tell it from English inclination" in alone.reason
+
+
+def test_a_scenario_that_was_not_asked_for_is_no_lack_of_data() -> None:
+    assert "not asked for" in said(spec=AuditSpec(scenarios=("nway",))).reason

@@ -68,12 +68,12 @@ def test_the_headline_is_of_the_side_that_the_claim_s_figures_are_of() -> None:
 def test_the_headline_says_what_was_not_found_and_not_retrieved() -> None:
     rest = [none("hi", "cannot_retrieve", "x"), none("th", "cannot_say", "y"), none("fr")]
     assert headline(rest, "m") == (
-        "m: it cannot retrieve in Hindi; too little to say of Thai; no inclination found in French."
+        "m: it cannot retrieve in Hindi; cannot say for Thai; no inclination found in French."
     )
     assert headline([claim(), *rest], "m").endswith(
-        "than chance would; it cannot retrieve in Hindi; too little to say of Thai; none found in French."
+        "than chance would; it cannot retrieve in Hindi; cannot say for Thai; none found in French."
     )
-    assert headline([], "m") == "m: it was not asked about inclination."
+    assert headline([], "m") == "m: no language beside English to compare it with."
 
 
 def test_languages_are_listed_and_many_are_counted() -> None:

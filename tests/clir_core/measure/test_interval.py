@@ -235,3 +235,16 @@ def test_mean_ranks_are_held(shape: Callable[[np.random.Generator, tuple[int, in
     random = np.random.default_rng(6)
     truth = float(np.mean([shape(random, (1000, 2000)).mean() for _ in range(10)]))
     assert held(shape(random, (n, 3000)), 1, truth, 1, 480) >= at_least(0.93, 3000)
+
+
+def test_a_few_clusters_that_hold_most_queries_do_not_vouch_for_themselves() -> None:
+    """A cluster that makes the mean has no error of its own: the interval would be that of the small ones alone."""
+    rng, hit = np.random.default_rng(3), 0
+    cluster_Q = np.repeat(np.arange(24), [300, *[1] * 23])
+    for _ in range(200):
+        rate_Q = rng.beta(1.15, 1.15, 24)[cluster_Q]  # correlated by .3
+        low_M, high_M = clustered_means(
+            (rng.random(len(cluster_Q)) < rate_Q)[:, None] * 1.0, cluster_Q, 0, 1
+        ).interval()
+        hit += int(low_M[0] <= 0.5 <= high_M[0])
+    assert hit >= 186

@@ -156,7 +156,6 @@ def test_multi_by_hand() -> None:
             "max_at_r_norm": 33.903595,  # 100 (log2 8 - log2 5) / (log2 8 - log2 2) = 100 (3 - 2.321928) / 2
             "mrr": 0.5,
             "acc@1": 0,
-            "complete@1": 0,
             "complete@3": 0,
             "complete@5": 1,
             "recall@1": 0,
@@ -196,7 +195,6 @@ def test_language_gap_and_list_correlation_by_hand() -> None:
             "language_gap(max_at_r_norm)": 36.848280,  # 100 (log2 5 - log2 3) / 2 = 100 (2.321928 - 1.584963) / 2
             "language_gap(mrr)": 0.5,
             "language_gap(acc@1)": 1,
-            "language_gap(complete@1)": 0,
             "language_gap(complete@3)": 1,
             "language_gap(ndcg@1)": 1,
             "language_gap(ndcg@3)": 0.532868,  # (1 + 1 / 2) / 1.630930 - 0.386853 = 0.919721 - 0.386853

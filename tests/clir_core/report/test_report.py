@@ -123,7 +123,7 @@ def test_many_languages_fit_the_first_screen() -> None:
     langs = [code for code in map("".join, product(ascii_lowercase, repeat=2)) if is_language(code) and code != "en"][
         :122
     ]
-    page = rendered(*(claim(lang, "english_inclination", side(lang, 0.9 - at / 200)) for at, lang in enumerate(langs)))
+    page = rendered(*(claim(lang, "english_inclination", side(lang, 0.9 - at / 300)) for at, lang in enumerate(langs)))
     Page(page)
     first = first_screen(page)
     assert "in all 122 languages" in first and "The first 24 of 122 languages" in first

@@ -74,7 +74,7 @@ def test_too_little_is_said_to_be_too_little(encoder: Encoder) -> None:
     audit = encoder.audit()
     (claim,) = audit.result.claims
     assert claim.claim == "cannot_say" and claim.reason
-    assert audit.verdict[0] == f"{encoder.kind}: too little to say of German."
+    assert audit.verdict[0] == f"{encoder.kind}: cannot say for German."
 
 
 def test_what_cannot_be_retrieved_has_no_preference() -> None:
