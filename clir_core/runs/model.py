@@ -40,7 +40,7 @@ def audit_model(
     """Audit a SentenceTransformer, or an object with `encode_query` and `encode_document`, or with `encode`.
 
     The corpus is a reference such as "demo" or "xquad:DIR", or frames of its three tables. Prompts, length and pooling
-    are the model's own; vectors are compared by cosine, unless a SentenceTransformer says dot. Intervals resample
+    are the model's own; vectors are compared by cosine, unless a SentenceTransformer says dot. Intervals rest on
     `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another. Raises ModelError where
     it cannot be encoded with.
     """

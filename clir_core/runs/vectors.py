@@ -51,7 +51,7 @@ def audit_vectors(
 
     Vectors are an id-to-vector mapping, a table with the columns `id` and `vector`, or an array whose rows follow the
     corpus: the frames as given, or `read_corpus(reference, languages)`. With cosine they get length 1, unless they have
-    it. Intervals resample `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another.
+    it. Intervals rest on `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another.
     Raises VectorsError that names a vector that is missing, superfluous, not finite or of another length.
     """
     asked = corpus_of(corpus, languages)
