@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH
 from clir_core.spec import Spec
 
 _LISTED = 3  # languages that a sentence names
@@ -140,8 +139,10 @@ def _small(facts: DataFacts) -> Iterator[str]:
         return
     by_scenario: dict[str, set[str]] = {}
     for pool in facts.small_pools:
-        by_scenario.setdefault(pool.scenario.partition("(")[0], set()).add(pool.lang or ENGLISH)
-    named = [f"{scenario} ({', '.join(sorted(langs))})" for scenario, langs in by_scenario.items()]
+        langs = by_scenario.setdefault(pool.scenario.partition("(")[0], set())
+        if pool.lang:  # nway has one pool of all languages
+            langs.add(pool.lang)
+    named = [f"{name} ({', '.join(sorted(langs))})" if langs else name for name, langs in by_scenario.items()]
     yield (
         f"No more documents than the cutoff {facts.cutoff} are in the pools of {'; '.join(named)}: whatever the model, "
         f"all of them are among the first {facts.cutoff}."

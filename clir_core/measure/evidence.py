@@ -10,11 +10,10 @@ from clir_core.audit.holm import holm
 from clir_core.corpus.tables import english_first
 from clir_core.measure.compare import Comparison, Difference
 from clir_core.measure.interval import Means
-from clir_core.measure.power import MOST, questions_needed
+from clir_core.measure.power import EXACT, MOST, excludes, questions_needed
 from clir_core.spec import Spec
 
 LEVEL = 0.05
-_EXACT = 1e-9  # 0.90 - 0.91 is a little more than 0.01 in floating point
 
 
 class Average(Spec):
@@ -46,13 +45,8 @@ class Evidence:
 
 def loss_p(means: Means, sign: int, allowed: float) -> np.ndarray:
     """One-sided p [M] of a loss of at most `allowed`. `sign` is 1 where higher is better, else -1."""
-    beyond = allowed + _EXACT
+    beyond = allowed + EXACT
     return means.p_below(-beyond) if sign > 0 else means.p_above(beyond)
-
-
-def excludes(low_M: np.ndarray, margin: float) -> np.ndarray:
-    """Whether an interval from there on holds no loss beyond the margin, [M]."""
-    return low_M >= -margin - _EXACT
 
 
 def gather(

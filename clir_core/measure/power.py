@@ -15,6 +15,7 @@ from clir_core.scenarios import mono
 from clir_core.scenarios.metric import ACC_AT_1
 
 MOST = 10**8  # questions; no corpus has more
+EXACT = 1e-9  # 0.90 - 0.91 is a little more than 0.01 in floating point
 CHANGED = 0.04  # of the answers: the example of the sentence
 _SHARES = np.arange(201) / 1000
 
@@ -27,7 +28,7 @@ def questions_needed(means: Means, questions: int, margin: float) -> int:
     """
     per_question = means.n_M / questions
     square, unit = means.square_M, means.unit_M
-    return _first(lambda n: bool(_excludes(n * per_question, square, unit, margin)[0]))
+    return _first(lambda n: bool(_would_exclude(n * per_question, square, unit, margin)[0]))
 
 
 def foresight(rows: Iterable[MetricRow], margin: float) -> str:
@@ -45,8 +46,12 @@ def foresight(rows: Iterable[MetricRow], margin: float) -> str:
     else:
         bears = f" be excluded where no more than {_percent(apart)} of the answers change, each language by itself"
         bears += f", or {_percent(alike)} in all languages alike" if alike else ", and in no way if all change alike"
-    least, most = (_needed(n / groups, languages, margin) for languages in (len(asked), 1))
-    return f"{loss}{bears}. {_percent(CHANGED)} changed answers need about {least} questions, or {most}."
+    return f"{loss}{bears}. {_sufficient(n / groups, len(asked), margin)}."
+
+
+def excludes(low_M: np.ndarray, margin: float) -> np.ndarray:
+    """Whether an interval from there on holds no loss beyond the margin, [M]."""
+    return low_M >= -margin - EXACT
 
 
 def asked_in(n: int, clusters: int | None) -> str:
@@ -66,18 +71,27 @@ def rounded(n: int) -> str:
 def _changed_at_most(n: int, groups: int, languages: int, margin: float) -> float:
     """The largest share of changed answers that still lets a loss be excluded; 0 where none does."""
     rows = np.full(len(_SHARES), float(n * languages))
-    enough = _excludes(rows, _SHARES, _unit(rows, _SHARES, n / groups * languages), margin)
+    enough = _would_exclude(rows, _SHARES, _unit(rows, _SHARES, n / groups * languages), margin)
     return float(_SHARES[enough].max(initial=0))
 
 
-def _needed(per_group: float, languages: int, margin: float) -> str:
+def _sufficient(per_group: float, languages: int, margin: float) -> str:
+    """How many questions are enough where languages change by themselves, or all alike."""
+    least, most = (_needed(per_group, among, margin) for among in (languages, 1))
+    if least >= MOST:
+        return "No number of questions would do"
+    alike = rounded(most) if most < MOST else "no number would do if all change alike"
+    return f"{_percent(CHANGED)} changed answers need about {rounded(least)} questions, or {alike}"
+
+
+def _needed(per_group: float, languages: int, margin: float) -> int:
     share = np.array([CHANGED])
 
     def enough(n: int) -> bool:
         rows = np.array([float(n * languages)])
-        return bool(_excludes(rows, share, _unit(rows, share, per_group * languages), margin)[0])
+        return bool(_would_exclude(rows, share, _unit(rows, share, per_group * languages), margin)[0])
 
-    return rounded(_first(enough))
+    return _first(enough)
 
 
 def _unit(rows_M: np.ndarray, share_M: np.ndarray, size: float) -> np.ndarray:
@@ -85,7 +99,7 @@ def _unit(rows_M: np.ndarray, share_M: np.ndarray, size: float) -> np.ndarray:
     return careful_unit(rows_M * share_M, np.ones_like(rows_M), np.full_like(rows_M, max(1.0, size)))
 
 
-def _excludes(rows_M: np.ndarray, square_M: np.ndarray, unit_M: np.ndarray, margin: float) -> np.ndarray:
+def _would_exclude(rows_M: np.ndarray, square_M: np.ndarray, unit_M: np.ndarray, margin: float) -> np.ndarray:
     """Whether the interval of a measured difference of 0 ends above -margin; differences lie between -1 and 1."""
     total_M = rows_M + unit_M
     mean_M = -unit_M / total_M
@@ -93,7 +107,7 @@ def _excludes(rows_M: np.ndarray, square_M: np.ndarray, unit_M: np.ndarray, marg
     square_M = rows_M * (square_M + unit_M * mean_M**2) + unseen_M**2
     cube_M = -rows_M * unit_M**2 * mean_M**3 + unseen_M**3
     low_M = Tail.of(mean_M, square_M, cube_M, total_M, unit_M).quantile((1 - LEVEL) / 2)
-    return low_M >= -margin
+    return excludes(low_M, margin)
 
 
 def _first(enough: Callable[[int], bool]) -> int:

@@ -66,6 +66,8 @@ def heat_cell(column: Column, row: MetricRow | None, most: int = 0) -> HeatCell:
         return HeatCell(NONE, "", "none", 0)
     hue, strength = _colour(column, row.value)
     title = f"95 % interval {interval(row)}, n = {row.n:,}"
+    if row.clusters:
+        title += f", {row.clusters:,} cluster{'' if row.clusters == 1 else 's'}"
     fewer = row.n if row.n < most else None
     return HeatCell(number(row.metric, row.value), title, hue, round(100 * min(1.0, strength)), fewer)
 

@@ -125,6 +125,8 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
             rows.append((label, "vectors given from Python"))
             continue
         rows.append((label, f"table {read.table}, version {read.version}, tag {read.tag}, in {read.uri}"))
+    if any(row.clusters for row in result.metrics):
+        rows.append(("intervals", f"95 %, over clusters of queries: {result.spec.cluster}"))
     rows += [
         ("git commit", made.git_commit or "unknown"),
         ("versions", ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))),

@@ -32,7 +32,7 @@ class Audit:
 
     @cached_property
     def metrics(self) -> pl.DataFrame:
-        """Every aggregate: scenario, query_lang, lang, metric, value, low, high, n, unit, share."""
+        """Every aggregate: scenario, query_lang, lang, metric, value, low, high, n, clusters, p, unit, share."""
         return _frame(self.result.metrics, MetricRow)
 
     @cached_property
@@ -97,7 +97,8 @@ class Audit:
             return pl.read_parquet(self._directory / name)
 
     def __repr__(self) -> str:
-        return f"<Audit of {self.result.name}: {self.verdict[0]}>"
+        said = next(iter(self.verdict), "no verdict")
+        return f"<Audit of {self.result.name}: {said}>"
 
 
 def load_audit(directory: Path | str) -> Audit:

@@ -17,8 +17,9 @@ from itertools import product
 import numpy as np
 
 from clir_core.audit.holm import holm
-from clir_core.measure.evidence import LEVEL, excludes, loss_p
+from clir_core.measure.evidence import LEVEL, loss_p
 from clir_core.measure.interval import Means, clustered_means
+from clir_core.measure.power import excludes
 
 MARGIN = 0.01
 LANGUAGES, QUESTIONS, FLIPS, LOSSES = (5, 12, 50), (72, 432, 1190, 5000), (0.02, 0.04, 0.08), (0.0, 0.01, 0.02, 0.05)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clir_core.audit.data_counts import count_facts, cut_by_language, small_pools
-from clir_core.audit.data_facts import Cuts, DataFacts, LanguageFacts, sentences
+from clir_core.audit.data_facts import Cuts, DataFacts, LanguageFacts, SmallPool, sentences
 from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
 from clir_core.scenarios.pool_info import PoolInfo
 
@@ -139,6 +139,12 @@ def test_a_pool_is_small_where_a_cutoff_takes_all_of_it() -> None:
         "No more documents than the cutoff 10 are in the pools of mono (de); multi (zh): whatever the model, all of "
         "them are among the first 10.",
     )
+
+
+def test_the_small_pool_of_all_languages_is_of_none() -> None:
+    small = (SmallPool(scenario="nway", query_lang="de", lang=None, documents=9),)
+    (told,) = sentences(facts(row("en"), small_pools=small))
+    assert "are in the pools of nway: whatever" in told
 
 
 def test_what_is_as_it_should_be_needs_no_sentence() -> None:

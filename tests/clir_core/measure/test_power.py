@@ -7,7 +7,7 @@ import pytest
 
 from clir_core.audit.result import MetricRow
 from clir_core.measure.interval import Means, clustered_means
-from clir_core.measure.power import asked_in, foresight, questions_needed, rounded
+from clir_core.measure.power import MOST, asked_in, foresight, questions_needed, rounded
 
 
 def asked(n: int, changed: float, languages: int = 1, group: int = 1, alike: bool = True, seed: int = 0) -> Means:
@@ -55,6 +55,17 @@ def test_the_base_says_what_its_questions_can_decide() -> None:
     )
     assert foresight(measured(432, None, 2), 0.01).startswith("432 questions, 2 languages: ")
     assert foresight([], 0.01) == ""
+
+
+def test_where_no_loss_at_all_is_allowed_no_number_of_questions_would_do() -> None:
+    told = foresight(measured(432, 144, 6), 0.0)
+    assert told.endswith("cannot be excluded, however few answers change. No number of questions would do.")
+    assert questions_needed(asked(120, 0.05), 120, 0.0) == MOST
+
+
+def test_where_languages_that_change_alike_never_do_it_says_so() -> None:
+    told = foresight(measured(432, 144, 40), 1.5e-5)
+    assert re.search(r"need about [\d,]+ questions, or no number would do if all change alike\.$", told)
 
 
 @pytest.mark.parametrize("n", [800, 2000])

@@ -155,6 +155,15 @@ def test_a_correction_stands_in_the_title_and_where_it_was_fitted() -> None:
         assert printed in page[page.index('id="provenance"') :]
 
 
+def test_the_page_says_what_intervals_rest_on(page: str) -> None:
+    assert "<dt>intervals</dt>" not in page  # results of before had no clusters
+    figure = metric("mono", "de", "de", "acc@1", 0.9, n=72).model_copy(update={"clusters": 24})
+    shown = render_report(result(metrics=(figure,)), ranks(), topk(), corpus())
+    assert "<dt>intervals</dt><dd>95 %, over clusters of queries: passage</dd>" in shown
+    assert 'title="95 % interval 0.889–0.912, n = 72, 24 clusters"' in shown
+    assert "<td>72</td><td>24</td>" in shown
+
+
 def test_right_to_left_texts_say_so(page: str) -> None:
     passages = [attrs for _, attrs in Page(page).tags if attrs.get("class") == "passage"]
     assert {(attrs["lang"], attrs["dir"]) for attrs in passages} == {("en", "ltr"), ("de", "ltr"), ("ar", "rtl")}

@@ -43,6 +43,12 @@ def test_what_is_loaded_is_what_was_saved(audit: Audit, saved: Path, tmp_path: P
     assert copied.result == audit.result and copied.ranks.equals(audit.ranks)
 
 
+def test_an_audit_says_its_name_and_its_headline(audit: Audit, saved: Path) -> None:
+    assert repr(audit) == f"<Audit of {audit.result.name}: {audit.verdict[0]}>"
+    silent = audit.result.model_copy(update={"verdict": ()})
+    assert repr(Audit(silent, saved)) == f"<Audit of {silent.name}: no verdict>"
+
+
 def test_a_place_without_an_audit_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=f"{tmp_path}/audit.json"):
         load_audit(tmp_path)
