@@ -30,26 +30,39 @@ def verdict(
     ]
     mono = {str(row.lang): row for row in differences if (row.scenario, row.metric) == (MONO, COST)}
     others = {str(row.lang) for row in primary} | set(mono)
-    found = [_answer(primary, mono, trained, gate)]
+    found = [_answer(primary, mono, trained, gate, decision)]
     for lang in english_first(others, trained):
         found.append(_of_language(lang, [row for row in primary if row.lang == lang], mono.get(lang), trained))
     return (*found, f"{decision.status.capitalize()}: {decision.reason}")
 
 
 def _answer(
-    primary: Sequence[Difference], mono: Mapping[str, Difference], trained: Mapping[str, int], gate: GateSpec
+    primary: Sequence[Difference],
+    mono: Mapping[str, Difference],
+    trained: Mapping[str, int],
+    gate: GateSpec,
+    decision: Decision,
 ) -> str:
-    seen = [row for row in primary if row.lang in trained] or primary
-    unseen = [row for row in primary if row not in seen]
-    before, after = _means(seen)
-    better = (after < before) == (direction(gate.metric) < 0) and after != before
-    verb = "improves" if better else "gets worse"
-    moved = f"{verb} {_from_to(seen)}" if after != before else f"stays at {number(gate.metric, after)}"
-    chance = "" if any(row.p_holm < LEVEL for row in seen) or after == before else ", not beyond chance"
-    gained = f"In {scenario_named(gate.scenario).title}, {gate.metric} {moved} ({_mean_of(seen)}{chance})"
+    """The gain that the gate decides by, on average over its languages and query sides, and the cost."""
+    gated = {row.lang for row in decision.primary}
+    unseen = [row for row in primary if row.lang not in gated and row.lang not in trained]
+    gained = f"In {scenario_named(gate.scenario).title}, {gate.metric} {_moved(decision, gate)}"
     if unseen:
         gained += f", and {_from_to(unseen)} in {len({row.lang for row in unseen})} not trained"
     return f"{gained}; {_cost(mono)}."
+
+
+def _moved(decision: Decision, gate: GateSpec) -> str:
+    """'improves from 0.300 to 0.850 (mean of 2 languages, both query sides)'."""
+    gain, over = decision.gain, _mean_of(decision.primary)
+    before, after = (number(gate.metric, mean) for mean in _means(decision.primary))
+    if before == after:
+        return f"stays at {after} ({over})"
+    if gain is None:  # a decision of before, which rested on no average
+        return f"moves from {before} to {after} ({over})"
+    verb = "improves" if gain.difference * direction(gate.metric) > 0 else "gets worse"
+    chance = "" if gain.p < LEVEL else ", not beyond chance on average"
+    return f"{verb} from {before} to {after} ({over}{chance})"
 
 
 def _means(rows: Sequence[Difference]) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from alignment_case import TRAINED, alignment
 
 from clir_core.align.verdict import verdict
 from clir_core.measure.compare import Difference
+from clir_core.measure.evidence import Average
 from clir_core.measure.gate import Decision
 from clir_core.measure.gate_spec import GateSpec
 
@@ -33,8 +34,17 @@ def multi(lang: str, own: tuple[float, float], english: tuple[float, float], p: 
 GATE = GateSpec()
 
 
-def said(rows: list[Difference], trained: tuple[str, ...] = ("de", "zh"), gate: GateSpec = GATE) -> tuple[str, ...]:
-    decision = Decision(status="candidate", reason="Because.", primary=(), mono=())
+def said(
+    rows: list[Difference], trained: tuple[str, ...] = ("de", "zh"), gate: GateSpec = GATE, p: float = 0.001
+) -> tuple[str, ...]:
+    """The gate is on the trained languages; p is that of the mean."""
+    gated = [row for row in rows if row.scenario == "multi" and row.query_lang and row.lang in trained]
+    mean = sum(row.difference for row in gated) / len(gated)
+    gain = Average(
+        scenario="multi", metric=gate.metric, languages=trained, difference=mean, low=mean - 0.01, high=mean + 0.01,
+        p=p, n=100, clusters=100,
+    )  # fmt: skip
+    decision = Decision(status="candidate", reason="Because.", primary=tuple(gated), mono=(), gain=gain)
     return verdict(rows, gate, dict.fromkeys(trained, 10), decision)
 
 
@@ -58,8 +68,28 @@ def test_languages_that_were_not_trained_are_told_apart() -> None:
 
 @pytest.mark.parametrize(("p", "said_so"), [(0.2, True), (0.001, False)])
 def test_the_first_sentence_says_when_chance_may_have_done_it(p: float, said_so: bool) -> None:
-    rows = [*multi("de", (0.4, 0.5), (0.6, 0.7), p), *multi("zh", (0.4, 0.5), (0.6, 0.7), 0.2), mono("en", 0.9, 0.9)]
-    assert ("both query sides, not beyond chance)" in said(rows)[0]) is said_so
+    rows = [*multi("de", (0.4, 0.5), (0.6, 0.7)), *multi("zh", (0.4, 0.5), (0.6, 0.7), 0.2), mono("en", 0.9, 0.9)]
+    assert ("both query sides, not beyond chance on average)" in said(rows, p=p)[0]) is said_so
+
+
+def test_a_language_that_falls_beyond_chance_does_not_make_the_gain_one() -> None:
+    rows = [*multi("de", (0.4, 0.3), (0.6, 0.5), 0.001), *multi("zh", (0.4, 0.8), (0.6, 0.7), 0.2)]
+    assert (
+        "improves from 0.500 to 0.575 (mean of 2 languages, both query sides, not beyond chance on average)"
+        in (said([*rows, mono("en", 0.9, 0.9)], p=0.2)[0])
+    )
+
+
+def test_the_mean_is_of_the_languages_that_the_gate_asks_for() -> None:
+    rows = [*multi("de", (0.4, 0.8), (0.6, 1.0)), *multi("zh", (0.0, 0.7), (0.2, 0.9)), mono("en", 0.9, 0.9)]
+    german = tuple(row for row in rows if (row.scenario, row.lang) == ("multi", "de") and row.query_lang)
+    gain = Average(
+        scenario="multi", metric="complete@10", languages=("de",), difference=0.4, low=0.3, high=0.5, p=0.001, n=100,
+        clusters=100,
+    )  # fmt: skip
+    decision = Decision(status="candidate", reason="Because.", primary=german, mono=(), gain=gain)
+    first, *_ = verdict(rows, GateSpec(languages=("de",)), {"de": 10, "zh": 10}, decision)
+    assert "improves from 0.500 to 0.900 (German, mean of both query sides); monolingual" in first
 
 
 # of English, which is at 0.75 before, and German, which is at 0.5
