@@ -14,6 +14,11 @@ os.environ |= {**telemetry.OFF, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM":
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import settings
+
+# a machine that is shared is slow at times: how long an example takes says nothing of what it shows
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = _ROOT.parent / "shared" / "data"

@@ -88,7 +88,7 @@ def test_a_training_from_the_shell_is_watched_to_its_end(service: Service, train
     assert shell.returncode == 0 and "Completed" in shell.stdout, shell.stdout + shell.stderr
     assert steps(trained.jobs) == {"embed": 2, "rank": 2, "train": 1}
     (made,) = (entry for entry in service.known("tiny").values() if entry.found.source == "align")
-    assert made.found.parent == service.known("tiny")["tiny"].checkpoint and made.status == "rejected"
+    assert made.found.parent == service.known("tiny")["tiny"].checkpoint and made.status == "candidate"
     assert Path(made.found.ref).is_relative_to(service.workspace / "checkpoints")
 
 
