@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
+from clir_core.audit.holm import LEVEL
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
-from clir_core.measure.evidence import LEVEL
 from clir_core.measure.figures import number, signed
 from clir_core.measure.gate import Decision, direction
 from clir_core.measure.gate_spec import GateSpec

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from clir_core.audit.claim import CLEAR, FEW_CLUSTERS, Claim, ClaimName, Lean, Side
 from clir_core.audit.figure import by_key
-from clir_core.audit.holm import holm
+from clir_core.audit.holm import LEVEL, holm
 from clir_core.audit.result import MetricRow
 from clir_core.audit.spec import AuditSpec
 from clir_core.audit.verdict import percent
@@ -21,7 +21,6 @@ from clir_core.scenarios.mono import NAME as MONO
 from clir_core.scenarios.multi import NAME as MULTI
 from clir_core.scenarios.pool_info import PoolInfo
 
-LEVEL = 0.05
 # in smaller pools there is hardly anything that could outrank
 SMALL_POOL = 20
 # who wins from X's queries, from English ones

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+LEVEL = 0.05  # of a family of tests: the chance that any of them is a false alarm
+
 
 def holm(p: Sequence[float]) -> list[float]:
     """p of several tests, corrected by his step-down: the chance of any false alarm stays below a level."""

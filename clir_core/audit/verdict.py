@@ -29,7 +29,7 @@ def verdict(claims: Sequence[Claim], model: str) -> tuple[str, ...]:
 def headline(claims: Sequence[Claim], model: str) -> str:
     """What is worst, where, and how badly; then what cannot be said."""
     inclined = [claim for claim in claims if claim.is_inclination]
-    parts = [f"{model}: {_inclined(inclined)}"] if inclined else []
+    parts = [_inclined(inclined)] if inclined else []
     rest = [
         ("cannot_retrieve", "it cannot retrieve in"),
         ("cannot_say", "cannot say for"),
@@ -42,9 +42,7 @@ def headline(claims: Sequence[Claim], model: str) -> str:
             parts.append(f"{said} {_names(langs)}")
     if not claims:
         parts = ["no language beside English to compare it with"]
-    if not inclined:
-        return f"{model}: {'; '.join(parts)}."
-    return f"{'; '.join(parts)}."
+    return f"{model}: {'; '.join(parts)}."
 
 
 def _inclined(claims: Sequence[Claim]) -> str:

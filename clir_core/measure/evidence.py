@@ -6,14 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from clir_core.audit.holm import holm
+from clir_core.audit.holm import LEVEL, holm
 from clir_core.corpus.tables import english_first
 from clir_core.measure.compare import Comparison, Difference
 from clir_core.measure.interval import Means
 from clir_core.measure.power import EXACT, MOST, excludes, questions_needed
 from clir_core.spec import Spec
-
-LEVEL = 0.05
 
 
 class Average(Spec):

@@ -2,10 +2,10 @@
 
 from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
+from clir_core.audit.holm import LEVEL
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
-from clir_core.measure.evidence import LEVEL
 from clir_core.measure.figures import NONE, number
 from clir_core.measure.gate_spec import GateSpec
 from clir_core.measure.metrics import metric_better

@@ -7,10 +7,10 @@ from typing import Literal
 
 from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
+from clir_core.audit.holm import LEVEL
 from clir_core.audit.result import AuditResult, MetricRow
 from clir_core.corpus.tables import ENGLISH, english_first
 from clir_core.measure.compare import Difference
-from clir_core.measure.evidence import LEVEL
 from clir_core.measure.figures import NONE, cutoff, interval, number
 from clir_core.measure.metrics import metric_better
 from clir_core.report.table import Cell

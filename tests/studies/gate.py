@@ -16,8 +16,8 @@ from itertools import product
 
 import numpy as np
 
-from clir_core.audit.holm import holm
-from clir_core.measure.evidence import LEVEL, loss_p
+from clir_core.audit.holm import LEVEL, holm
+from clir_core.measure.evidence import loss_p
 from clir_core.measure.interval import Means, clustered_means
 from clir_core.measure.power import excludes
 
