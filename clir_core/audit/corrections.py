@@ -58,10 +58,11 @@ def fit_reference(spec: EmbedSpec) -> str | None:
     if spec.correction is None or spec.correction_fit:
         return spec.correction_fit
     whole, split = splits.parse(spec.corpus)
-    if split not in FIT_BESIDE:
+    if not splits.has_parts(whole) or split not in FIT_BESIDE:
         raise SpecError(
             f"correction {spec.correction!r} needs a corpus to be fitted on, which is known for splits "
-            f"{' and '.join(FIT_BESIDE)} alone, not for {spec.corpus!r}; set correction_fit to a training corpus"
+            f"{' and '.join(FIT_BESIDE)} of demo and xquad alone, not for {spec.corpus!r}; set correction_fit to a "
+            "training corpus"
         )
     return f"{whole}#{FIT_BESIDE[split]}"
 
@@ -72,7 +73,7 @@ def read_fit_corpus(spec: EmbedSpec, languages: Sequence[str]) -> Corpus | None:
     if not isinstance(spec, AuditSpec) or reference is None:
         return None
     try:
-        return read_corpus(reference, languages)
+        return read_corpus(reference, languages, spec)
     except CorpusError as error:
         raise SpecError(
             f"correction {spec.correction!r} cannot be fitted on {reference!r}: {error}\n"

@@ -74,6 +74,8 @@ class Corpus:
     queries: pa.Table
     qrels: pa.Table
     skipped: tuple[Skipped, ...] = ()
+    # what was read and how, where it could have been otherwise: sentences
+    notes: tuple[str, ...] = ()
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -1,26 +1,40 @@
 """Where corpora come from. Every source yields the same raw tables; what leaves here is validated."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from clir_core.corpus.reading import AS_IT_IS, ReadingSpec
 from clir_core.corpus.tables import Corpus
-from clir_core.errors import CorpusError
+from clir_core.errors import CorpusError, SpecError
 from clir_core.sources import beir, demo, hub, parquet, splits, xquad
+from clir_core.sources.asked import Asked
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.rows import RawCorpus
 
 KINDS = ("demo", "xquad:DIR", "beir:DIR", "parquet:DIR", "hub:NAME")
+_READERS: Mapping[str, Callable[[Path, Asked], RawCorpus]] = {
+    "xquad": xquad.read,
+    "beir": beir.read,
+    "parquet": parquet.read,
+}
 
 
-def read_corpus(reference: str, languages: Sequence[str] = ()) -> Corpus:
+def read_corpus(
+    reference: str, languages: Sequence[str] = (), reading: ReadingSpec = AS_IT_IS, *, training: bool = False
+) -> Corpus:
     """The corpus behind a reference (one of KINDS), in English and these languages; in all where none is given.
 
-    After a reference to demo or xquad, `#train`, `#fit`, `#dev` or `#test` is a part of it. CorpusError with
-    all that is wrong with it; SpecError for a split that it does not have.
+    At the end of a reference `#NAME` is a part of it: `#train`, `#fit`, `#dev` or `#test` of demo and xquad, the qrels
+    of that name elsewhere. `training` says that it is to be trained on: never by qrels that audits ask. Raises
+    CorpusError with all that is wrong with it, SpecError for a split that it does not have.
     """
     whole, split = splits.parse(reference)
-    corpus = _read(whole, languages).validated()
-    if split:
+    of_parts = splits.has_parts(whole)
+    asked = Asked(languages, None if of_parts else split, training, reading)
+    raw = _read(whole, asked)
+    corpus = (raw if reading.titles else raw.without_titles()).validated()
+    if split and of_parts:
         corpus = splits.take(corpus, whole, split)
     chosen = choose_languages(languages, corpus.languages, corpus.name)
     if languages:
@@ -30,17 +44,19 @@ def read_corpus(reference: str, languages: Sequence[str] = ()) -> Corpus:
     return corpus
 
 
-def _read(reference: str, languages: Sequence[str]) -> RawCorpus:
+def _read(reference: str, asked: Asked) -> RawCorpus:
     kind, _, place = reference.partition(":")
+    if asked.reading.columns and splits.has_parts(reference):
+        raise SpecError(f"corpus {reference!r}: its columns are known, none is read from another; leave `columns` out")
     if reference == "demo":
         return demo.read()
     if kind == "hub" and place:
-        return hub.read(place, languages)
-    readers = {"xquad": xquad.read, "beir": beir.read, "parquet": parquet.read}
-    if kind not in readers or not place:
+        return hub.read(place, asked)
+    if kind not in _READERS or not place:
         raise CorpusError(f"corpus {reference!r} is of no known kind; write one of {', '.join(KINDS)}")
     directory = Path(place).expanduser()
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "does not exist"
         raise CorpusError(f"corpus {reference!r}: {directory.absolute()} {what}; give the folder that holds the corpus")
-    return readers[kind](directory, languages)
+    raw = _READERS[kind](directory, asked)
+    return replace(raw, name=f"{raw.name}-{asked.split}") if asked.split else raw

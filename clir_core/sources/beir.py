@@ -1,155 +1,181 @@
-"""BEIR's layout: corpus.jsonl, queries.jsonl and qrels/*.tsv, in one folder or in one folder a language.
+"""BEIR's layout: corpus.jsonl, queries.jsonl and qrels/NAME.tsv, in one folder or in one folder a language.
 
 In one folder, lines carry `lang` (or `language`), and `group_id` where documents are translations of one another; both
-may stand in `metadata`. In one folder a language, the folder's name is the language, ids get it as a prefix, and equal
-ids in several languages are translations.
+may stand in `metadata`. In one folder a language, the folder's name is the language, and `clir_core.sources.parts` says
+what equal ids are.
 """
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+
+from clir_core.corpus.tables import DOCUMENTS, QUERIES, further_columns
 from clir_core.errors import CorpusError
-from clir_core.sources.beir_lines import Document, Query, read_lines
+from clir_core.sources.asked import Asked, choose_split, split_note
 from clir_core.sources.choice import choose_languages
-from clir_core.sources.rows import RawCorpus, RawRows
+from clir_core.sources.columns import conform
+from clir_core.sources.lines import TABLES, find, read_rows, stem_of
+from clir_core.sources.names import candidates, names_text
+from clir_core.sources.parts import Part, joined
+from clir_core.sources.qrel_lines import ENDINGS, read_qrels
+from clir_core.sources.rows import RawCorpus, Rows
+from clir_core.sources.values import id_of, text_of
 
-_HEADER = ("query-id", "corpus-id", "score")
-_MAX_GRADE = 2**31 - 1
+_SCHEMAS = {"documents": DOCUMENTS, "queries": QUERIES}
+_HEADLESS = {"documents": ("doc_id", "text"), "queries": ("query_id", "text")}
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Folder:
     """One folder; `lang` is its language, or None where the lines say it."""
 
-    folder: Path
+    path: Path
     lang: str | None
 
     @property
-    def prefix(self) -> str:
-        return f"{self.lang}/" if self.lang else ""
+    def name(self) -> str:
+        return self.lang or self.path.name
+
+    def qrels(self) -> dict[str, list[Path]]:
+        """Its qrels by split."""
+        found: dict[str, list[Path]] = {}
+        for path in sorted(path for ending in ENDINGS for path in (self.path / "qrels").glob(f"*{ending}")):
+            found.setdefault(stem_of(path), []).append(path)
+        return found
 
 
-def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
-    """The corpus in this folder, line by line; one CorpusError with every line that cannot be used."""
-    parts = _parts(directory, languages)
-    rows = RawRows()
-    groups: dict[str, str] = {}
+def read(directory: Path, asked: Asked) -> RawCorpus:
+    """The corpus in this folder, row by row; one CorpusError with every row that cannot be used."""
+    folders = _folders(directory, asked.languages)
     problems: list[str] = []
-    for part in parts:
-        groups |= _add_documents(rows, part, problems)
-        _add_queries(rows, part, problems)
-    sizes = Counter(groups.values())
-    for part in parts:  # after the documents of all languages: only then it is known what is translated
-        _add_qrels(rows, part, groups, sizes, problems)
+    splits, notes = _splits(directory, folders, asked, problems)
+    parts = [_part(folder, splits.get(folder.name), asked, problems) for folder in folders]
     if problems:
         raise CorpusError(f"BEIR corpus {directory} cannot be read, problems: {len(problems)}", problems)
-    return rows.corpus(directory.resolve().name)
+    return joined(directory.resolve().name, parts, asked.reading.parallel, notes)
 
 
-def _parts(directory: Path, languages: Sequence[str]) -> list[_Part]:
-    folders = {path.parent.name: path.parent for path in sorted(directory.glob("*/corpus.jsonl"))}
-    flat = (directory / "corpus.jsonl").exists()
-    if flat and folders:
+def _folders(directory: Path, languages: Sequence[str]) -> list[_Folder]:
+    found = sorted(path for ending in TABLES for path in directory.glob(f"*/corpus{ending}*"))
+    by_lang = {path.parent.name: path.parent for path in found}
+    flat = any(path for ending in TABLES for path in directory.glob(f"corpus{ending}*"))
+    if flat and by_lang:
         raise CorpusError(
-            f"{directory} holds corpus.jsonl and folders with one ({', '.join(folders)}); keep one layout of the two"
+            f"{directory} holds corpus.jsonl and folders with one ({', '.join(by_lang)}); keep one layout of the two"
         )
     if flat:
-        return [_Part(directory, None)]
-    if not folders:
+        return [_Folder(directory, None)]
+    if not by_lang:
         raise CorpusError(
             f"{directory} holds no corpus.jsonl; give the folder that has corpus.jsonl, queries.jsonl and qrels/, "
             "or that has one such folder a language (en/, zh/)"
         )
-    return [_Part(folders[lang], lang) for lang in choose_languages(languages, folders, directory.resolve().name)]
+    return [_Folder(by_lang[lang], lang) for lang in choose_languages(languages, by_lang, directory.resolve().name)]
 
 
-def _check_lang(path: Path, line: int, lang: str | None, problems: list[str]) -> None:
-    if lang is None:
-        problems.append(f"{path}, row {line}: 'lang' is missing; add it to the line or to its metadata, such as \"en\"")
+def _splits(
+    directory: Path, folders: Sequence[_Folder], asked: Asked, problems: list[str]
+) -> tuple[dict[str, Path], list[str]]:
+    """Each folder's qrels of one split, and what is said of the choice."""
+    there = {folder.name: folder.qrels() for folder in folders}
+    empty = [folder for folder in folders if not there[folder.name]]
+    problems += [f"{folder.path / 'qrels'} has no *.tsv; it needs test.tsv, dev.tsv or train.tsv" for folder in empty]
+    twice = [paths for names in there.values() for paths in names.values() if len(paths) > 1]
+    problems += [f"{' and '.join(map(str, paths))} are both there; keep one" for paths in twice]
+    if empty or twice:
+        return {}, []
+    split = choose_split({name: list(files) for name, files in there.items()}, asked, f"{directory}, its qrels")
+    chosen = {name: files[split][0] for name, files in there.items()}
+    read = [str(path.relative_to(directory)) for path in chosen.values()]
+    others = [str(paths[0].relative_to(directory)) for files in there.values() for paths in files.values()]
+    return chosen, [split_note(read, [name for name in others if name not in read])]
 
 
-def _prefixed(part: _Part, key: str | None) -> str | None:
-    return part.prefix + key if key else key
+def _part(folder: _Folder, qrels: Path | None, asked: Asked, problems: list[str]) -> Part:
+    tables = {}
+    for what, stem in (("documents", "corpus"), ("queries", "queries")):
+        path = find(folder.path, stem, problems)
+        reader = _Reader(what, folder.lang, asked.reading.of_table(what))
+        tables[what] = reader.table(path, problems) if path else Rows(_SCHEMAS[what]).table()
+    judged = read_qrels(qrels, asked.reading.of_table("qrels"), problems) if qrels else None
+    if judged is None:
+        judged = conform(pa.table({"query_id": [], "doc_id": []}), "qrels", "", [])
+    return Part(folder.lang, tables["documents"], tables["queries"], judged)
 
 
-def _add_documents(rows: RawRows, part: _Part, problems: list[str]) -> dict[str, str]:
-    """Adds the documents; returns the group of each."""
-    path = part.folder / "corpus.jsonl"
-    groups = {}
-    for line, document in read_lines(path, Document, problems):
-        group, lang = document.parallel_group, part.lang or document.language_code
-        _check_lang(path, line, lang, problems)
-        values = {"doc_id": _prefixed(part, document.id), "group_id": group, "lang": lang, "text": document.text}
-        rows.documents.add(path, line, **values, title=document.title or None)
-        if document.id and group:
-            groups[part.prefix + document.id] = group
-    return groups
+@dataclass
+class _Reader:
+    """Reads rows of documents or queries, whose columns may have any known name."""
 
+    what: str
+    lang: str | None
+    asked: Mapping[str, str]
 
-def _add_queries(rows: RawRows, part: _Part, problems: list[str]) -> None:
-    path = part.folder / "queries.jsonl"
-    for line, query in read_lines(path, Query, problems):
-        lang = part.lang or query.language_code
-        _check_lang(path, line, lang, problems)
-        query_id = _prefixed(part, query.id)
-        values = {"query_id": query_id, "group_id": query.parallel_group, "lang": lang, "text": query.text}
-        rows.queries.add(path, line, query.further, **values)
+    def __post_init__(self) -> None:
+        self._named: dict[tuple[str, ...], dict[str, str]] = {}
 
+    def table(self, path: Path, problems: list[str]) -> pa.Table:
+        rows = Rows(_SCHEMAS[self.what])
+        for number, row in read_rows(path, _HEADLESS[self.what], problems):
+            place = f"{path}, row {number}"
+            names = self._names(row, str(path), place, problems)
+            values = self._values(row, names, place, problems)
+            further = _further(row, names.values()) if self.what == "queries" else {}
+            rows.add(path, number, further, **values)
+        return rows.table()
 
-def _add_qrels(rows: RawRows, part: _Part, groups: dict[str, str], sizes: Counter[str], problems: list[str]) -> None:
-    path = _qrels_file(part.folder, problems)
-    for line, query, target, grade in _judgements(path, problems) if path else ():
-        doc_id = part.prefix + target
-        group = groups.get(doc_id)
-        if group is not None and part.lang and sizes[group] > 1:
-            # in a folder a language, a document stands for its translations
-            goal = {"group_id": group}
-        elif group is None and target in sizes:
-            goal = {"group_id": target}
-        else:
-            goal = {"doc_id": doc_id}
-        rows.qrels.add(path, line, query_id=part.prefix + query, grade=grade, **goal)
+    def _names(self, row: Mapping[str, Any], file: str, place: str, problems: list[str]) -> dict[str, str]:
+        """Of each of our columns, theirs in rows of these names."""
+        has = tuple(row)
+        if has not in self._named:
+            self._named[has] = names = {}
+            for column in _SCHEMAS[self.what].names:
+                found = candidates(has, self.what, column, self.asked)
+                if len(found) > 1:
+                    problems.append(
+                        f"{place}: {column!r} may be {' or '.join(map(repr, found))}; name one by `columns`: "
+                        f"{self.what}.{column}=..."
+                    )
+                names |= {column: found[0]} if found else {}
+        return self._named[has]
 
-
-def _qrels_file(folder: Path, problems: list[str]) -> Path | None:
-    """test.tsv, or the only file there is, or dev.tsv, or train.tsv."""
-    found = {path.name: path for path in sorted(folder.glob("qrels/*.tsv"))}
-    if len(found) == 1:
-        return next(iter(found.values()))
-    for name in ("test.tsv", "dev.tsv", "train.tsv"):
-        if name in found:
-            return found[name]
-    names = f"only {', '.join(found)}" if found else "no *.tsv"
-    problems.append(f"{folder / 'qrels'} has {names}; it needs test.tsv (or dev.tsv, or train.tsv)")
-    return None
-
-
-def _judgements(path: Path, problems: list[str]) -> Iterator[tuple[int, str, str, int]]:
-    """Line number, query, document or group, grade."""
-    with path.open("rb") as lines:
-        for number, raw in enumerate(lines, start=1):
+    def _values(
+        self, row: Mapping[str, Any], names: Mapping[str, str], place: str, problems: list[str]
+    ) -> dict[str, str | None]:
+        tags = row.get("metadata")
+        inner = tags if isinstance(tags, dict) else {}
+        values: dict[str, str | None] = {}
+        for column in _SCHEMAS[self.what].names:
+            raw = row.get(names[column]) if column in names else None
+            if raw is None and column in ("lang", "group_id"):
+                raw = next((inner[name] for name in candidates(tuple(inner), self.what, column, {})), None)
             try:
-                cells = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n").split("\t")
-            except UnicodeDecodeError as error:
-                problems.append(f"{path}, row {number}: byte {error.start + 1} is not UTF-8; save the file as UTF-8")
-                continue
-            if cells == [""] or (number == 1 and tuple(cells) == _HEADER):
-                continue
-            problem = _cell_problem(cells)
-            if problem:
-                problems.append(f"{path}, row {number}: {problem}")
-            else:
-                yield number, cells[0], cells[1], int(cells[2])
+                values[column] = (id_of if column.endswith("_id") else text_of)(raw)
+            except ValueError as error:
+                problems.append(f"{place}: {names.get(column, column)!r}: {error}")
+                values[column] = "?"
+        if self.lang is None and not values["lang"]:
+            problems.append(f"{place}: 'lang' is missing; add it to the row or to its metadata, such as \"en\"")
+        for column in (f"{'doc' if self.what == 'documents' else 'query'}_id", "text"):
+            if column not in names and not (column == "text" and values.get("title")):
+                problems.append(f"{place}: {self._missing(column, row)}")
+        return values
+
+    def _missing(self, column: str, row: Mapping[str, Any]) -> str:
+        usual = "_id" if column.endswith("_id") else column
+        name = f"{self.what}.{column}"
+        return f"{usual!r} is missing, {names_text(tuple(row))}; add it, or name it by `columns`: {name}=..."
 
 
-def _cell_problem(cells: list[str]) -> str | None:
-    if len(cells) != len(_HEADER):
-        return f"{len(cells)} columns, not 3; separate query-id, corpus-id and score by one tab each"
-    if not re.fullmatch(r"[+-]?[0-9]{1,10}", cells[2]) or abs(int(cells[2])) > _MAX_GRADE:
-        return f"score {cells[2]!r} is not a whole number; write 0 for not relevant, 1 and more for relevant"
-    if not cells[0] or not cells[1]:
-        return "query-id or corpus-id is empty; write both"
-    return None
+def _further(row: Mapping[str, Any], taken: Iterable[str]) -> dict[str, str]:
+    """What else a query says in text or whole numbers, in its metadata or, which counts before it, at its top."""
+    tags = row.get("metadata")
+    said = {**(tags if isinstance(tags, dict) else {}), **row}
+    known = {*taken, "lang", "language", "group_id", "metadata"}
+    # in JSON true is no number
+    return {
+        name: str(said[name]) for name in further_columns(said) if name not in known and type(said[name]) in (str, int)
+    }

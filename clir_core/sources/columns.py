@@ -1,62 +1,156 @@
 """Tables that others wrote, brought to our columns: names and types checked, what is optional filled in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as types
 
 from clir_core.corpus.tables import DOCUMENTS, ORIGIN, QRELS, QUERIES, further_columns
+from clir_core.sources.names import NOT_GRADES, candidates, names_text, plain
+from clir_core.sources.values import grade_of, id_of, text_of
 
 SCHEMAS: Mapping[str, pa.Schema] = {"documents": DOCUMENTS, "queries": QUERIES, "qrels": QRELS}
 _OPTIONAL = {"documents": {"title", "group_id"}, "queries": {"group_id"}, "qrels": {"grade", "group_id", "doc_id"}}
 _KEYS = {"documents": "doc_id", "queries": "query_id"}
+_IDS = ("doc_id", "query_id", "group_id")
 
 
-def conform(table: pa.Table, what: str, file: str, problems: list[str]) -> pa.Table:
+def conform(
+    table: pa.Table,
+    what: str,
+    file: str,
+    problems: list[str],
+    asked: Mapping[str, str] | None = None,
+    in_part: bool = False,
+    rows: Sequence[int] | None = None,
+) -> pa.Table:
     """The table with the columns of documents, queries or qrels, and ORIGIN. Empty where there are problems.
 
-    Queries keep further columns that are text or whole numbers, as strings.
+    `asked` names their columns by ours, `rows` are the rows' numbers. Of a corpus in parts, which know languages and
+    groups, both may be missing. Queries keep further columns that are text or whole numbers, as strings.
     """
-    schema = SCHEMAS[what]
-    found = [*_missing(table, what, file)]
-    columns = {}
-    for field in schema:
-        if field.name in table.column_names:
-            columns[field.name] = convert(table[field.name], field, file, found)
-        else:
-            columns[field.name] = pa.nulls(len(table), field.type)
-    further = _further(table, file) if what == "queries" else {}
+    schema, found = SCHEMAS[what], list[str]()
+    optional = {*_OPTIONAL[what], "lang"} if in_part else _OPTIONAL[what]
+    theirs = _theirs(table, what, file, optional, asked or {}, found)
+    numbers = rows if rows is not None else range(1, len(table) + 1)
+    columns = {
+        field.name: _column(table, theirs[field.name], field, (file, numbers), found)
+        if theirs[field.name]
+        else pa.nulls(len(table), field.type)
+        for field in schema
+    }
+    taken = {name for names in theirs.values() for name in names}
+    further = _further(table, taken, file) if what == "queries" else {}
     more = [pa.field(name, pa.string()) for name in further]
     raw = pa.schema([*(field.with_nullable(True) for field in schema), *ORIGIN, *more])
     if found:
         problems += found
         return raw.empty_table()
-    if what in _KEYS:
+    if what in _KEYS and not in_part:
         # without a group, a text is its own
         columns["group_id"] = pc.coalesce(columns["group_id"], columns[_KEYS[what]])
-    elif "grade" not in table.column_names:
+    elif what == "qrels" and not theirs["grade"]:
         columns["grade"] = pa.repeat(pa.scalar(1, pa.int32()), len(table))
     columns |= further
-    columns |= {"file": pa.repeat(file, len(table)), "row": pa.array(range(1, len(table) + 1), pa.int64())}
+    columns |= {"file": pa.repeat(file, len(table)), "row": pa.array(numbers, pa.int64())}
     return pa.table(columns, schema=raw)
 
 
-def _missing(table: pa.Table, what: str, file: str) -> list[str]:
-    has = f"it has {', '.join(table.column_names) or 'none'}"
-    absent = [name for name in SCHEMAS[what].names if name not in {*_OPTIONAL[what], *table.column_names}]
-    problems = [f"{file}: column {name!r} is missing, {has}; add it" for name in absent]
-    if what == "qrels" and not {"group_id", "doc_id"} & set(table.column_names):
-        problems.append(f"{file}: neither 'group_id' nor 'doc_id' is there, {has}; add one of them")
-    return problems
+def _theirs(
+    table: pa.Table, what: str, file: str, optional: AbstractSet[str], asked: Mapping[str, str], problems: list[str]
+) -> dict[str, list[str]]:
+    """Of each of our columns, theirs that hold it: none where it may be missing, several where grades are to agree."""
+    has = table.column_names
+    found: dict[str, list[str]] = {}
+    for column in SCHEMAS[what].names:
+        names = candidates(has, what, column, asked)
+        option = f"name one by `columns`: {what}.{column}=..."
+        if column in asked and len(names) != 1:
+            problems.append(
+                f"{file}: column {asked[column]!r}, asked for as {what}.{column}, is missing, {names_text(has)}"
+            )
+        elif not names and column not in optional:
+            problems.append(f"{file}: column {column!r} is missing, {names_text(has)}; add it, or {option}")
+        elif len(names) > 1 and column != "grade":
+            problems.append(f"{file}: {column!r} may be {' or '.join(map(repr, names))}; {option}")
+        found[column] = names
+    if what == "qrels" and not found["group_id"] and not found["doc_id"]:
+        problems.append(f"{file}: neither 'group_id' nor 'doc_id' is there, {names_text(has)}; add one of them")
+    if what == "qrels" and not found["grade"] and "grade" not in asked:
+        taken = {name for names in found.values() for name in names}
+        for name in has:
+            if name not in taken and _may_be_grades(name, table[name]):
+                problems.append(
+                    f"{file}: no column is called grade, score, relevance, rel or label, and {name!r} holds numbers "
+                    f"that may be grades; name it by `columns`: qrels.grade={name}, or remove it"
+                )
+    return found
 
 
-def _further(table: pa.Table, file: str) -> dict[str, pa.ChunkedArray]:
+def _may_be_grades(name: str, column: pa.ChunkedArray) -> bool:
+    if plain(name) in NOT_GRADES or name.startswith("__index_level_") or name.startswith("Unnamed"):
+        return False
+    kind = _decoded(column).type
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
+        return True
+    try:
+        return _is_text(kind) and any(grade_of(value) is not None for value in pc.unique(column).to_pylist())
+    except ValueError:
+        return False
+
+
+def _column(
+    table: pa.Table, names: Sequence[str], field: pa.Field, place: tuple[str, Sequence[int]], problems: list[str]
+) -> pa.ChunkedArray:
+    """One column of ours out of theirs, which have to agree; `place` is the file and its rows' numbers."""
+    file, rows = place
+    first, *others = (_typed(table[name], name, field, place, problems) for name in names)
+    for name, other in zip(names[1:], others, strict=True):
+        differ = [] if problems else pc.indices_nonzero(_differ(first, other)).to_pylist()
+        if differ:
+            at = differ[0]
+            problems.append(
+                f"{file}: {names[0]!r} and {name!r} may both be the grade and differ in {len(differ)} rows, as in "
+                f"row {rows[at]} ({first[at].as_py()} and {other[at].as_py()}); name one by `columns`: qrels.grade=..."
+            )
+    return first
+
+
+def _differ(one: pa.ChunkedArray, other: pa.ChunkedArray) -> pa.ChunkedArray:
+    nothing = pa.scalar(-(2**31), pa.int64())
+    return pc.not_equal(*(pc.fill_null(part.cast(pa.int64()), nothing) for part in (one, other)))
+
+
+def _typed(
+    column: pa.ChunkedArray, name: str, field: pa.Field, place: tuple[str, Sequence[int]], problems: list[str]
+) -> pa.ChunkedArray:
+    """The column in the field's type, value by value where it has another."""
+    file, rows = place
+    column = _decoded(column)
+    is_text = field.type == pa.string()
+    fits = _is_text(column.type) if is_text else types.is_integer(column.type)
+    if fits or types.is_null(column.type):
+        return convert(column, field.with_name(name), file, problems)
+    read: Callable[[Any], object] = (id_of if field.name in _IDS else text_of) if is_text else grade_of
+    values: list[object] = []
+    for row, value in zip(rows, column.to_pylist(), strict=True):
+        try:
+            values.append(read(value))
+        except ValueError as error:
+            problems.append(f"{file}, row {row}: {name!r}: {error}")
+            values.append(None)
+    return pa.chunked_array([pa.array(values, field.type)])
+
+
+def _further(table: pa.Table, taken: set[str], file: str) -> dict[str, pa.ChunkedArray]:
     """Columns beside ours that are text, or whole numbers as text. Others are no way to name a cluster."""
     found = {}
     for name in further_columns(table.column_names):
         # a frame of pandas has its index as a column; a name that stands there twice means neither
-        if name.startswith("__index_level_") or table.column_names.count(name) > 1:
+        if name in taken or name.startswith("__index_level_") or table.column_names.count(name) > 1:
             continue
         column, unfit = _decoded(table[name]), list[str]()
         if types.is_integer(column.type):
@@ -70,7 +164,7 @@ def _further(table: pa.Table, file: str) -> dict[str, pa.ChunkedArray]:
 def convert(column: pa.ChunkedArray, field: pa.Field, file: str, problems: list[str]) -> pa.ChunkedArray:
     """The column in the field's type."""
     column = _decoded(column)
-    is_text = any(test(column.type) for test in (types.is_string, types.is_large_string, types.is_string_view))
+    is_text = _is_text(column.type)
     fits = is_text if field.type == pa.string() else types.is_integer(column.type)
     if not fits and not types.is_null(column.type):
         problems.append(f"{file}: column {field.name!r} is {column.type}, not {field.type}; convert it")
@@ -85,6 +179,10 @@ def convert(column: pa.ChunkedArray, field: pa.Field, file: str, problems: list[
     except pa.ArrowInvalid as error:
         problems.append(f"{file}: column {field.name!r} does not fit {field.type} ({error}); convert it")
         return column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (types.is_string, types.is_large_string, types.is_string_view))
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:

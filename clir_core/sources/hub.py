@@ -1,45 +1,98 @@
-"""Data sets of the Hugging Face hub: XQuAD, Belebele, and any that hold our three tables.
+"""Data sets of the Hugging Face hub: XQuAD, Belebele, mteb's layout, and any that hold our three tables.
 
 Loading and converting are apart: the conversions take rows and never touch the network.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from clir_core.corpus.lang import from_flores, is_language
 from clir_core.errors import CorpusError, first_line
 from clir_core.sources import xquad
+from clir_core.sources.asked import Asked, choose_split, split_note
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.columns import SCHEMAS, conform
+from clir_core.sources.parts import Part, joined
 from clir_core.sources.rows import RawCorpus, RawRows
 
 Row = Mapping[str, Any]
 _XQUAD_COLUMNS = ("id", "context", "question")
 _BELEBELE_COLUMNS = ("link", "question_number", "flores_passage", "question")
+_KNOWN = ("google/xquad", "facebook/belebele")
+# what mteb calls the three, after a language where there are several
+_MTEB = {"corpus": "documents", "queries": "queries", "qrels": "qrels", "default": "qrels"}
 
 
-def read(name: str, languages: Sequence[str]) -> RawCorpus:
-    """The data set of this name; of XQuAD and Belebele only the languages asked for are fetched.
+class Splits(NamedTuple):
+    """A config of a data set: where it is from, and its tables by split."""
+
+    place: str
+    tables: Mapping[str, pa.Table]
+
+
+def read(name: str, asked: Asked) -> RawCorpus:
+    """The data set of this name, of which only the languages asked for are fetched where they lie apart.
 
     CorpusError where it cannot be fetched, or is no corpus.
     """
     short = name.rstrip("/").rsplit("/", 1)[-1]
     configs = _config_names(name)
+    if name in _KNOWN and (asked.split or asked.reading.columns):
+        raise CorpusError(
+            f"hub:{name} has no splits, and its columns are known; leave out #{asked.split} and `columns`"
+        )
     if name == "google/xquad":
         by_lang = {config.removeprefix("xquad."): config for config in configs if config.startswith("xquad.")}
-        return xquad_tables(_load_languages(name, by_lang, languages, "validation", _XQUAD_COLUMNS))
+        return xquad_tables(_load_languages(name, by_lang, asked.languages, "validation", _XQUAD_COLUMNS))
     if name == "facebook/belebele":
         by_lang = {from_flores(config): config for config in configs if is_language(config)}
-        return belebele_tables(_load_languages(name, by_lang, languages, "test", _BELEBELE_COLUMNS))
-    absent = [what for what in SCHEMAS if what not in configs]
-    if absent:
+        return belebele_tables(_load_languages(name, by_lang, asked.languages, "test", _BELEBELE_COLUMNS))
+    if all(what in configs for what in SCHEMAS):
+        return own_tables(short, {what: _load_splits(name, what) for what in SCHEMAS}, asked)
+    layout = mteb_layout(configs)
+    if not layout:
         raise CorpusError(
-            f"hub:{name} has no config {', '.join(absent)}, only {', '.join(configs)}; give one with the configs "
-            f"{', '.join(SCHEMAS)}, google/xquad or facebook/belebele, or save it in BEIR's layout and use beir:DIR"
+            f"hub:{name} has the configs {', '.join(configs)}, and no corpus is known to have those; give one with "
+            f"{', '.join(SCHEMAS)}, or with corpus, queries and qrels (en-corpus, where each language has its own), "
+            "google/xquad or facebook/belebele, or save it in BEIR's layout and use beir:DIR"
         )
-    return own_tables(short, {what: (f"hub:{name}/{what}", _load_table(name, what)) for what in SCHEMAS})
+    langs = [lang for lang in layout if lang]
+    chosen = choose_languages(asked.languages, langs, f"hub:{name}") if langs else (None,)
+    parts = {lang: {what: _load_splits(name, config) for what, config in layout[lang].items()} for lang in chosen}
+    return mteb_tables(short, parts, asked)
+
+
+def mteb_layout(configs: Sequence[str]) -> dict[str | None, dict[str, str]]:
+    """By language, or None where there is one for all, the configs of documents, queries and qrels as mteb names them.
+
+    Empty where not every part has all three.
+    """
+    layout: dict[str | None, dict[str, str]] = {}
+    for config in configs:
+        before, _, what = config.rpartition("-")
+        if what in _MTEB and (not before or is_language(before)):
+            layout.setdefault(before or None, {}).setdefault(_MTEB[what], config)
+    return layout if layout and all(len(part) == len(SCHEMAS) for part in layout.values()) else {}
+
+
+def mteb_tables(name: str, parts: Mapping[str | None, Mapping[str, Splits]], asked: Asked) -> RawCorpus:
+    """Of each language, or of None, documents, queries and qrels by split; one CorpusError with all that does not fit.
+
+    Where there is one part, its rows say their language.
+    """
+    problems: list[str] = []
+    there = {lang or "qrels": list(part["qrels"].tables) for lang, part in parts.items()}
+    split = choose_split(there, asked, f"hub corpus {name}")
+    made = [
+        Part(lang, *(_conformed(part[what], what, split, asked, True, problems) for what in SCHEMAS))
+        for lang, part in parts.items()
+    ]
+    if problems:
+        raise CorpusError(f"hub corpus {name} cannot be read, problems: {len(problems)}", problems)
+    others = sorted({f"split {one}" for names in there.values() for one in names} - {f"split {split}"})
+    return joined(name, made, asked.reading.parallel, [split_note([f"split {split}"], others)])
 
 
 def xquad_tables(rows: Mapping[str, tuple[str, Iterable[Row]]]) -> RawCorpus:
@@ -73,13 +126,24 @@ def belebele_tables(rows: Mapping[str, tuple[str, Iterable[Row]]]) -> RawCorpus:
     return raw.corpus("belebele")
 
 
-def own_tables(name: str, tables: Mapping[str, tuple[str, pa.Table]]) -> RawCorpus:
-    """documents, queries and qrels in our columns, each with its file; one CorpusError with all that does not fit."""
+def own_tables(name: str, tables: Mapping[str, Splits], asked: Asked) -> RawCorpus:
+    """documents, queries and qrels by split, in our columns; one CorpusError with all that does not fit."""
     problems: list[str] = []
-    checked = {what: conform(table, what, file, problems) for what, (file, table) in tables.items()}
+    there = list(tables["qrels"].tables)
+    # one split is all there is, whatever it is called; what is named has to be there
+    split = there[0] if len(there) == 1 and not asked.split else choose_split({"qrels": there}, asked, f"hub:{name}")
+    checked = {what: _conformed(found, what, split, asked, False, problems) for what, found in tables.items()}
     if problems:
         raise CorpusError(f"hub corpus {name} cannot be read, problems: {len(problems)}", problems)
-    return RawCorpus(name, **checked)
+    note = split_note([f"split {split}"], [f"split {one}" for one in there if one != split])
+    return RawCorpus(name, **checked, notes=(note,))
+
+
+def _conformed(found: Splits, what: str, split: str, asked: Asked, in_part: bool, problems: list[str]) -> pa.Table:
+    """The table of this split; all splits of texts that are not split alike."""
+    tables = [found.tables[split]] if split in found.tables else list(found.tables.values())
+    table = pa.concat_tables(tables, promote_options="permissive")
+    return conform(table, what, found.place, problems, asked.reading.of_table(what), in_part=in_part)
 
 
 def _load_languages(
@@ -111,13 +175,10 @@ def _load(name: str, config: str, split: str | None) -> Any:
     return _reach(name, lambda: datasets.load_dataset(name, config, split=split))
 
 
-def _load_table(name: str, config: str) -> pa.Table:
-    """The config's test split, or its only one."""
+def _load_splits(name: str, config: str) -> Splits:
+    """All of a config."""
     splits = _load(name, config, None)
-    split = "test" if "test" in splits else next(iter(splits))
-    if len(splits) > 1 and split != "test":
-        raise CorpusError(f"hub:{name}/{config} has the splits {', '.join(splits)}; it needs test, or only one")
-    return splits[split].with_format("arrow")[:]
+    return Splits(f"hub:{name}/{config}", {split: rows.with_format("arrow")[:] for split, rows in splits.items()})
 
 
 def _reach(name: str, load: Callable[[], Any]) -> Any:

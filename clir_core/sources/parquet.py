@@ -1,39 +1,91 @@
 """Our own three tables as Parquet: the shortest way to bring a corpus."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clir_core.errors import CorpusError, first_line
+from clir_core.sources.asked import Asked, choose_split, split_note
 from clir_core.sources.columns import SCHEMAS, conform
 from clir_core.sources.rows import RawCorpus
 
+# files of a folder of qrels that are called so are splits, others parts of one table
+_SPLITS = ("train", "test", "dev", "validation", "val")
+_SHARD = re.compile(r"-\d+-of-\d+$")
 
-def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
+
+def read(directory: Path, asked: Asked) -> RawCorpus:
     """documents, queries and qrels, each a file NAME.parquet or a folder NAME/*.parquet. All languages are read.
 
-    One CorpusError with every file and column that cannot be used.
+    Qrels may be split by files, qrels/NAME.parquet, or by a column `split`. One CorpusError with every file and column
+    that cannot be used.
     """
     problems: list[str] = []
-    tables = {what: _read_table(directory, what, problems) for what in SCHEMAS}
+    files = {what: _files(directory, what, problems) for what in SCHEMAS}
+    notes: list[str] = []
+    files["qrels"] = _of_split(directory, files["qrels"], asked, notes)
+    tables = {}
+    for what, paths in files.items():
+        read = _tables(paths, problems)
+        rows = rows_of_split(read, asked, notes) if what == "qrels" else dict.fromkeys(read)
+        renamed = asked.reading.of_table(what)
+        parts = [conform(read[file], what, file, problems, renamed, rows=rows[file]) for file in read]
+        tables[what] = pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
+    if asked.split and not notes and not problems:
+        raise CorpusError(f"{directory}: its qrels have no splits, so no {asked.split!r}; leave #{asked.split} out")
     if problems:
         raise CorpusError(f"Parquet corpus {directory} cannot be read, problems: {len(problems)}", problems)
-    return RawCorpus(directory.resolve().name, **tables)
+    return RawCorpus(directory.resolve().name, **tables, notes=tuple(notes))
 
 
-def _read_table(directory: Path, what: str, problems: list[str]) -> pa.Table:
+def rows_of_split(tables: dict[str, pa.Table], asked: Asked, notes: list[str]) -> dict[str, Sequence[int] | None]:
+    """Of each file the numbers of its rows of one split, where a column `split` says it: the tables keep only those."""
+    marked = {file: table["split"].cast(pa.string()) for file, table in tables.items() if "split" in table.column_names}
+    if not marked:
+        return dict.fromkeys(tables)
+    names = {str(name) for column in marked.values() for name in column.to_pylist()}
+    split = choose_split({"qrels": sorted(names)}, asked, f"{', '.join(marked)}, column split")
+    notes.append(f"Qrels were read from the rows of split {split}, of {', '.join(sorted(names))}.")
+    rows: dict[str, Sequence[int] | None] = dict.fromkeys(tables)
+    for file, column in marked.items():
+        at = pc.indices_nonzero(pc.equal(column, split))
+        tables[file] = tables[file].take(at)
+        rows[file] = [row + 1 for row in at.to_pylist()]
+    return rows
+
+
+def _files(directory: Path, what: str, problems: list[str]) -> list[Path]:
     file, folder = directory / f"{what}.parquet", sorted(directory.glob(f"{what}/*.parquet"))
     if file.exists() == bool(folder):
         there = "both are there: keep one" if folder else "none is there: add one"
         problems.append(f"{directory}: {what}.parquet or {what}/*.parquet is read, {there}")
-        return pa.table({})
-    parts = []
-    for path in folder or [file]:
+        return []
+    return folder or [file]
+
+
+def _of_split(directory: Path, paths: Sequence[Path], asked: Asked, notes: list[str]) -> list[Path]:
+    by_split: dict[str, list[Path]] = {}
+    for path in paths:
+        by_split.setdefault(_SHARD.sub("", path.stem), []).append(path)
+    if not {*_SPLITS, asked.split} & set(by_split):
+        return list(paths)
+    chosen = by_split[choose_split({"qrels": list(by_split)}, asked, str(directory))]
+    named = [str(path.relative_to(directory)) for path in paths]
+    read = [str(path.relative_to(directory)) for path in chosen]
+    notes.append(split_note(read, [name for name in named if name not in read]))
+    return chosen
+
+
+def _tables(paths: Sequence[Path], problems: list[str]) -> dict[str, pa.Table]:
+    tables = {}
+    for path in paths:
         try:
             # not read_table: it would make columns of folder names such as lang=zh
-            parts.append(conform(pq.ParquetFile(path).read(), what, str(path), problems))
+            tables[str(path)] = pq.ParquetFile(path).read()
         except (pa.ArrowException, OSError) as error:
             problems.append(f"{path}: cannot be read as Parquet ({first_line(error)}); write or fetch it again")
-    return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
+    return tables

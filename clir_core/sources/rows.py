@@ -1,7 +1,7 @@
 """What every source yields: three raw tables that say where each row was read. Nothing is checked here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -22,10 +22,18 @@ class RawCorpus:
     queries: pa.Table
     qrels: pa.Table
     skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def validated(self) -> Corpus:
         """The corpus, or a CorpusError with every problem."""
-        return validate(self.name, self.documents, self.queries, self.qrels, self.skipped)
+        corpus = validate(self.name, self.documents, self.queries, self.qrels, self.skipped)
+        return replace(corpus, notes=self.notes)
+
+    def without_titles(self) -> "RawCorpus":
+        """Where titles do not belong to the texts."""
+        at = self.documents.column_names.index("title")
+        nothing = pa.nulls(len(self.documents), pa.string())
+        return replace(self, documents=self.documents.set_column(at, "title", nothing))
 
 
 class Rows:

@@ -1,6 +1,7 @@
-"""Splits: `#train`, `#fit`, `#dev` or `#test` at the end of a reference. Whole articles or topics, never parts of one.
+"""Splits: `#NAME` at the end of a reference. Of most corpora it names qrels: `clir_core.sources.asked`.
 
-One in three is `test`, the others `train`; `dev` is a slice of `train` to choose hyper-parameters on, `fit` the rest.
+Of demo and xquad, which have one set of qrels, splits are whole articles or topics, never parts of one: one in three is
+`test`, the others `train`; `dev` is a slice of `train` to choose hyper-parameters on, `fit` the rest.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,8 +25,17 @@ SPLITS: Mapping[str, Callable[[int], bool]] = {
 }
 # these are searched among the documents of all splits
 _WHOLE_POOL = ("dev", "test")
-# of each source that has splits, the index of a group's article or topic
+# of each source that is split here, the index of a group's article or topic
 _INDEX: Mapping[str, Callable[[str], int]] = {"demo": demo.topic_of, "xquad": xquad.article_of}
+
+
+# the sources whose qrels have names
+_NAMED = ("beir", "parquet", "hub")
+
+
+def has_parts(reference: str) -> bool:
+    """Whether a corpus is split here, by articles or topics."""
+    return reference.partition(":")[0] in _INDEX
 
 
 def parse(reference: str) -> tuple[str, str | None]:
@@ -35,11 +45,8 @@ def parse(reference: str) -> tuple[str, str | None]:
     # a folder's name may hold a #
     if not mark or "/" in split or (place and Path(place).expanduser().exists()):
         return reference, None
-    if corpus.partition(":")[0] not in _INDEX:
-        raise SpecError(
-            f"corpus {reference!r}: splits exist for {' and '.join(_INDEX)} only; write {corpus!r}, and save the parts "
-            "as corpora of their own"
-        )
+    if corpus.partition(":")[0] in _NAMED and split:
+        return corpus, split
     if split not in SPLITS:
         meant = get_close_matches(split, SPLITS, n=1)
         hint = f"did you mean {f'{corpus}#{meant[0]}'!r}?" if meant else f"write one of {', '.join(SPLITS)}"

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from clir_core.errors import CorpusError
+from clir_core.sources.asked import Asked
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.json_input import complaints
 from clir_core.sources.rows import RawCorpus, RawRows
@@ -41,7 +42,7 @@ class Paragraph(NamedTuple):
     article: str | None = None
 
 
-def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
+def read(directory: Path, asked: Asked) -> RawCorpus:
     """The files xquad.LANG.json of English and the languages asked for; all of them where none is.
 
     CorpusError where one is missing, damaged, or no translation of the others.
@@ -50,7 +51,7 @@ def read(directory: Path, languages: Sequence[str]) -> RawCorpus:
     if not files:
         raise CorpusError(f"{directory} has no file xquad.LANG.json, such as xquad.en.json; give XQuAD's own folder")
     problems: list[str] = []
-    chosen = choose_languages(languages, files, "xquad")
+    chosen = choose_languages(asked.languages, files, "xquad")
     texts = {lang: (str(files[lang]), _paragraphs(files[lang], problems)) for lang in chosen}
     if problems:
         raise CorpusError("XQuAD files that cannot be read", problems)

@@ -1,0 +1,66 @@
+"""Single values as others write them: 1, 1.0 and "1" are one id, a NaN is nothing, a grade is a whole number.
+
+Every function raises ValueError with what is wrong and how to mend it.
+"""
+
+import math
+from decimal import Decimal
+
+_MOST_EXACT = 2**53  # from here on a float stands for several whole numbers
+_MAX_GRADE = 2**31 - 1
+
+
+def id_of(value: object) -> str | None:
+    """An id as text; None where there is none."""
+    number = _number(value)
+    if number is None or isinstance(value, str):
+        return value if isinstance(value, str) else None
+    if isinstance(value, bool) or not number.is_integer() or (isinstance(value, float) and abs(number) >= _MOST_EXACT):
+        raise ValueError(f"{value!r} is no id; write text or a whole number")
+    return str(int(value))  # type: ignore[call-overload]
+
+
+def text_of(value: object) -> str | None:
+    """A text, or a number as it would be written; None where there is none."""
+    number = _number(value)
+    if number is None or isinstance(value, str):
+        return value if isinstance(value, str) else None
+    return str(int(number)) if isinstance(value, float) and number.is_integer() else str(value)
+
+
+def grade_of(value: object) -> int | None:
+    """A grade; None where there is none."""
+    if isinstance(value, str):
+        if not value.strip():
+            return None
+        try:
+            value = float(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not a whole number; {_GRADES}") from None
+    number = _number(value)
+    if number is None:
+        return None
+    if not number.is_integer() or abs(number) > _MAX_GRADE:
+        raise ValueError(f"{value!r} is not a whole number; {_GRADES}")
+    return int(number)
+
+
+_GRADES = "write 0 for not relevant, 1 and more for relevant"
+
+
+def _number(value: object) -> float | None:
+    """A number; 0.0 for text, which is none; None for null and NaN."""
+    if value is None or isinstance(value, str):
+        return None if value is None else 0.0
+    if not isinstance(value, int | float | Decimal):
+        raise ValueError(f"{_shown(value)} is neither text nor a number; write one of them")
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.inf
+    return None if math.isnan(number) else number
+
+
+def _shown(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
