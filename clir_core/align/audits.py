@@ -13,6 +13,9 @@ def audit_spec(spec: AlignSpec, model: str) -> AuditSpec:
     return AuditSpec(
         model=model,
         corpus=spec.evaluation,
+        columns=spec.columns,
+        titles=spec.titles,
+        parallel=spec.parallel,
         cutoffs=(CUTOFF, *sorted(asked - {CUTOFF})),
         seed=spec.seed,
         encoding=spec.encoding,

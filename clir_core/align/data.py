@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as types
 
 from clir_core.align.problems import triple_problems
+from clir_core.corpus.reading import AS_IT_IS, ReadingSpec
 from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError, CorpusError, first_line
@@ -30,11 +31,16 @@ TRIPLES = pa.schema(
 _OPTIONAL = ("q_x", "negatives")
 
 
-def training_triples(reference: str, languages: Sequence[str], most: int, seed: int) -> pa.Table:
-    """Triples of a corpus or of triples:FILE, balanced over these languages; over all where none is given."""
+def training_triples(
+    reference: str, languages: Sequence[str], most: int, seed: int, reading: ReadingSpec = AS_IT_IS
+) -> pa.Table:
+    """Triples of a corpus or of triples:FILE, balanced over these languages; over all where none is given.
+
+    Of a corpus whose qrels have splits the one that is named, else train: CorpusError where there is none.
+    """
     kind, _, place = reference.partition(":")
     if kind != "triples":
-        return build_triples(read_corpus(reference, languages), languages, most, seed)
+        return build_triples(read_corpus(reference, languages, reading, training=True), languages, most, seed)
     triples = _frame(read_triples(Path(place).expanduser()))
     wanted = sorted(set(languages or triples["lang"]) - {ENGLISH})
     _check_languages(wanted, triples, reference)

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema
 from pydantic_settings import NoDecode
 
 from clir_core.audit.spec import RuntimeSpec
+from clir_core.corpus.reading import ReadingSpec
 from clir_core.measure.gate_spec import GateSpec, Share
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.spec import WORKSPACE, Spec, sha256_of
@@ -118,7 +119,7 @@ class OptimiserSpec(Spec):
         return self
 
 
-class AlignSpec(Spec):
+class AlignSpec(ReadingSpec):
     """Which checkpoint to align, with what, on what, and when it is good enough. Its identity names the result."""
 
     base: str = Field(BUNDLED, description=f"hf:org/name@revision, a directory, or {BUNDLED}")

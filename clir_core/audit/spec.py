@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from clir_core.corpus.reading import ReadingSpec
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.spec import WORKSPACE, Spec, sha256_of
@@ -57,9 +58,9 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 # a spec's fields are shown in this order: those of the classes that it names last come first
-class _Texts(Spec):
+class _Texts(ReadingSpec):
     model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
-    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
+    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #NAME is a split")
     languages: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (), description="BCP-47 codes beside English; empty means all that the corpus has"
     )
@@ -123,8 +124,10 @@ class EmbedSpec(_Places, _Texts):
     """Which corpus to embed with which checkpoint."""
 
     def identity(self) -> str:
-        """Hex sha256 over all that can change a figure: not over where and how wide it runs."""
-        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+        """Hex sha256 over all that can change a figure, but for what the corpus's fingerprint says; not over where and
+        how wide it runs."""
+        elsewhere = {"runtime", "workspace", "out", *ReadingSpec.model_fields}
+        return sha256_of(self.model_dump(mode="json", exclude=elsewhere))
 
 
 class AuditSpec(EmbedSpec, _Measures):

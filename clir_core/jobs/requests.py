@@ -61,7 +61,7 @@ class EmbedRequest(Request):
         from clir_core.runs.embed import embed_corpus
         from clir_core.sources import read_corpus
 
-        corpus = read_corpus(self.spec.corpus, self.spec.languages)
+        corpus = read_corpus(self.spec.corpus, self.spec.languages, self.spec)
         _check(CorpusError, self.spec.corpus, corpus.fingerprint(), self.corpus)
         fit = read_fit_corpus(self.spec, corpus.languages)
         if fit:
@@ -93,7 +93,7 @@ class RankRequest(Request):
         from clir_core.sources import read_corpus
 
         spec = self.spec
-        corpus = read_corpus(spec.corpus, spec.languages)
+        corpus = read_corpus(spec.corpus, spec.languages, spec)
         _check(CorpusError, spec.corpus, corpus.fingerprint(), self.corpus)
         fit = read_fit_corpus(spec, corpus.languages)
         rank_once(Ranking(spec, corpus, self.normalize, self.embedded, fit, self.ranks), bars, in_tasks)
@@ -119,7 +119,7 @@ class TrainRequest(Request):
 
         spec = self.spec
         base = _found_again(self.base, spec.encoding, spec.workspace)
-        triples = training_triples(spec.train, spec.languages, spec.triples, spec.seed)
+        triples = training_triples(spec.train, spec.languages, spec.triples, spec.seed, spec)
         _check(AlignError, spec.train, run_directory(spec, base, triples).name, self.run.name)
         train(spec, base, triples, self.run, bars("train"), fit)
 

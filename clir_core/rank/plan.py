@@ -1,6 +1,7 @@
 """The plan of a ranking: documents and queries numbered, each query's golds, and who is compared with whom.
 
-A related document of a query is a gold or another version of one: it is never "unrelated", whatever it scores.
+A related document of a query is a gold or another version of one, or its own document, which is in no pool of it: it
+is never "unrelated", whatever it scores.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from clir_core.corpus.own import own_documents
 from clir_core.corpus.tables import Corpus, Skipped, skip
 from clir_core.errors import CorpusError, SpecError
 from clir_core.rank.outrank import Side
@@ -51,6 +53,8 @@ class Related:
     is_gold: np.ndarray
     grade: np.ndarray
     score: np.ndarray
+    # the query itself as a document, and its translations: in none of its pools
+    is_own: np.ndarray
 
     def __len__(self) -> int:
         return len(self.doc)
@@ -183,6 +187,9 @@ def make_plan(
         doc=pl.int_range(pl.len(), dtype=pl.Int32).over("lang")
     )
     golds = _golds(documents, _frame(corpus.qrels))
+    own = own_documents(corpus)
+    own_groups = own.join(documents.select("group_id", "group").unique(), on="group_id").select("query_id", "group")
+    own_docs = own.join(documents, on="doc_id").select("query_id", "lang", "doc")
     queries = _number_queries(_frame(corpus.queries), golds, languages)
     wanted = pools(scenarios, languages)
     if not wanted:
@@ -204,11 +211,14 @@ def make_plan(
         tuple(languages),
         wanted,
         {lang: _documents(documents.filter(pl.col("lang") == lang)) for lang in languages},
-        {lang: _queries(queries.filter(pl.col("lang") == lang), golds, versions, code) for lang in languages},
+        {
+            lang: _queries(queries.filter(pl.col("lang") == lang), golds, (own_groups, own_docs), versions, code)
+            for lang in languages
+        },
         cutoff,
         seed,
         _asked(wanted),
-        _left_out(corpus, queries),
+        (*_left_out(corpus, queries), *_own(own, queries)),
     )
 
 
@@ -221,6 +231,12 @@ def _check_plan_fits(golds: pl.DataFrame, documents: pl.DataFrame) -> None:
 def _left_out(corpus: Corpus, asked: pl.DataFrame) -> tuple[Skipped, ...]:
     left = _frame(corpus.queries).join(asked, on="query_id", how="anti", maintain_order="left")["query_id"]
     return skip("queries", "no relevant document, or no document at all, in their language's pools", left.to_list())
+
+
+def _own(own: pl.DataFrame, asked: pl.DataFrame) -> tuple[Skipped, ...]:
+    left = own.join(asked, on="query_id", how="semi")["doc_id"].sort()
+    reason = "is a query itself, by id and text: in no pool of that query, nor are its translations, unless relevant"
+    return skip("documents", reason, left.to_list())
 
 
 def _asked(wanted: Sequence[Pool]) -> dict[tuple[str, str], Asked]:
@@ -259,16 +275,32 @@ def _documents(frame: pl.DataFrame) -> Documents:
     return Documents(frame["doc_id"], frame["group_id"], frame["bucket"].to_numpy())
 
 
-def _queries(frame: pl.DataFrame, golds: pl.DataFrame, versions: pl.DataFrame, code: dict[str, int]) -> Queries:
-    """One language's queries; one language at a time, as its related documents alone can be many."""
-    asked = golds.join(frame.select("query_id", "query"), on="query_id").drop("query_id")
+def _queries(
+    frame: pl.DataFrame,
+    golds: pl.DataFrame,
+    own: tuple[pl.DataFrame, pl.DataFrame],
+    versions: pl.DataFrame,
+    code: dict[str, int],
+) -> Queries:
+    """One language's queries; one language at a time, as its related documents alone can be many.
+
+    `own` are the groups of the queries' own documents, and those documents.
+    """
+    numbers = frame.select("query_id", "query")
+    asked = golds.join(numbers, on="query_id").drop("query_id")
     asked = asked.with_columns(pl.col("lang").replace_strict(code, return_dtype=pl.Int16))
-    rows = asked.select("query", "group").unique().join(versions, on="group")
+    own_groups, own_docs = (part.join(numbers, on="query_id").drop("query_id") for part in own)
+    own_docs = own_docs.with_columns(pl.col("lang").replace_strict(code, return_dtype=pl.Int16), is_own_doc=True)
+    gold_groups = asked.select("query", "group").unique()
+    only_own = own_groups.select("query", "group").unique().join(gold_groups, on=["query", "group"], how="anti")
+    marked = pl.concat([gold_groups.with_columns(only_own=False), only_own.with_columns(only_own=True)])
+    rows = marked.join(versions, on="group").join(own_docs, on=["query", "lang", "doc"], how="left")
     whole, single = pl.col("doc").is_null(), pl.col("doc").is_not_null()
     for name, which, keys in (("whole", whole, ["query", "group"]), ("single", single, ["query", "lang", "doc"])):
         graded = asked.filter(which).group_by(keys).agg(pl.col("grade").max().alias(name))
         rows = rows.join(graded, on=keys, how="left")
     rows = rows.with_columns(grade=pl.max_horizontal("whole", "single")).sort("query", "lang", "doc")
+    is_own = (pl.col("only_own") | pl.col("is_own_doc").fill_null(False)) & pl.col("grade").is_null()
     query = rows["query"].to_numpy()
     related = Related(
         _first(query, len(frame)),
@@ -279,6 +311,7 @@ def _queries(frame: pl.DataFrame, golds: pl.DataFrame, versions: pl.DataFrame, c
         rows["grade"].is_not_null().to_numpy(),
         rows["grade"].fill_null(0).to_numpy(),
         np.full(len(rows), np.nan, np.float32),
+        rows.select(is_own).to_series().to_numpy(),
     )
     gold_groups = rows.filter(pl.col("grade").is_not_null()).select("query", "group").unique()
     n_gold_groups = np.bincount(gold_groups["query"].to_numpy(), minlength=len(frame))

@@ -29,6 +29,7 @@ TOP = pl.Schema(
 )
 POOL = {"scenario": pl.String, "lang": pl.String, "query_lang": pl.String, "share": pl.Float64}
 RELATIONS = pl.Series(["unrelated", "translation", "gold"])
+_OWN = 3  # the query's own document, or a translation of it: in no list
 
 
 class _Tops(NamedTuple):
@@ -127,7 +128,7 @@ def _pool_ranks(
             first, end = 0, 1
         above[lang] = sum_buckets(found.above_GB, places[pair.gold_langs], first, end)
         ties += sum_buckets(found.ties_GB, places[pair.gold_langs], first, end)
-    stay = _among(plan, pool.related_langs)[related.lang]
+    stay = _among(plan, pool.related_langs)[related.lang] & ~related.is_own
     # golds share their places fairly, all else that ties counts against them
     place = np.where(related.is_gold, queries.tie_order_QL[related.query, related.lang], -1)
     staying = count_related(related.first_Q, related.query, related.score, place, stay, rows)
@@ -155,7 +156,8 @@ def _sizes(plan: Plan, pool: Pool, queries: Queries) -> dict[str, np.ndarray]:
         inside = same & (related.bucket >= first) & (related.bucket < end)
         ends = plan.documents[lang].ends
         unrelated = ends[end] - ends[first] - np.bincount(related.query[inside], minlength=len(queries))
-        stay = np.bincount(related.query[same], minlength=len(queries)) if lang in pool.related_langs else 0
+        stays = related.query[same & ~related.is_own]
+        stay = np.bincount(stays, minlength=len(queries)) if lang in pool.related_langs else 0
         parts = {"pool_size": unrelated + stay, "unrelated": unrelated}
         if lang == ENGLISH:
             parts |= {"pool_en": unrelated + stay, "unrelated_en": unrelated}
@@ -176,7 +178,7 @@ def _pool_top(plan: Plan, pool: Pool, tops: Mapping[tuple[str, str], _Tops]) -> 
     found = [tops[pool.query_lang, lang] for lang in pool.languages]
     doc, score, relation, place = (np.concatenate([part[i] for part in found], axis=1)[asked] for i in range(4))
     out = np.repeat([lang not in pool.related_langs for lang in pool.languages], [part.doc.shape[1] for part in found])
-    score[out & (relation > 0)] = -np.inf
+    score[(out & (relation > 0)) | (relation == _OWN)] = -np.inf
     # stable: of one place, which is one language's, the lowest number, as the lists are in that order
     order = np.lexsort((place, -score), axis=1)[:, : plan.cutoff]
     query, position = np.nonzero(np.take_along_axis(score, order, axis=1) > -np.inf)
@@ -193,7 +195,7 @@ def _pool_top(plan: Plan, pool: Pool, tops: Mapping[tuple[str, str], _Tops]) -> 
 
 
 def _relation(queries: Queries, lang: int, doc_QK: np.ndarray) -> np.ndarray:
-    """What each document of a top list is to its query: 0 unrelated, 1 a gold's translation, 2 a gold."""
+    """What each document of a top list is to its query: 0 unrelated, 1 a gold's translation, 2 a gold, or _OWN."""
     rows = np.flatnonzero(queries.related.lang == lang)
     stride = int(max(doc_QK.max(initial=0), queries.related.doc.max(initial=0))) + 1
     known = queries.related.query[rows].astype(np.int64) * stride + queries.related.doc[rows]
@@ -202,7 +204,8 @@ def _relation(queries: Queries, lang: int, doc_QK: np.ndarray) -> np.ndarray:
         return np.zeros(doc_QK.shape, np.uint8)
     at = np.minimum(np.searchsorted(known, asked), len(known) - 1)
     hit = (known[at] == asked) & (doc_QK >= 0)
-    return np.where(hit, 1 + queries.related.is_gold[rows][at], 0).astype(np.uint8)
+    kind = np.where(queries.related.is_own, _OWN, 1 + queries.related.is_gold)
+    return np.where(hit, kind[rows][at], 0).astype(np.uint8)
 
 
 def _begin(parts: Mapping[str, Sized]) -> dict[str, int]:

@@ -5,7 +5,7 @@ from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
 
 # named by the step: ranks that break ties in another way are other ranks
-TIE_RULE = "unrelated, translations, golds; languages by hash"
+TIE_RULE = "unrelated, translations, golds; languages by hash; own documents in no pool"
 
 
 class Ranked(Spec):

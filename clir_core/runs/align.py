@@ -93,7 +93,7 @@ def check(spec: AlignSpec) -> None:
 def read(spec: AlignSpec) -> pa.Table:
     """Triples to train on. What no audit could judge is refused first."""
     gate.check(spec.gate)
-    triples = training_triples(spec.train, spec.languages, spec.triples, spec.seed)
+    triples = training_triples(spec.train, spec.languages, spec.triples, spec.seed, spec)
     check_triples(triples, spec)
     return triples
 
@@ -101,7 +101,7 @@ def read(spec: AlignSpec) -> pa.Table:
 def check_contamination(spec: AlignSpec, triples: pa.Table) -> Contamination:
     """What the training set shares with what the audits ask; AlignError where that is not allowed."""
     # all languages: one that was not read cannot be compared
-    evaluation = read_corpus(spec.evaluation)
+    evaluation = read_corpus(spec.evaluation, reading=spec)
     choose_languages(spec.gate.languages, evaluation.languages, f"{evaluation.name} of the gate")
     return contamination.check(triples, evaluation, spec.allow_contamination)
 

@@ -77,7 +77,7 @@ def embed_only(spec: EmbedSpec, workers: Workers, runner: Runner) -> Embedded:
 
 def read(spec: EmbedSpec) -> tuple[Corpus, Corpus | None]:
     """The audit's corpus, and the one that its correction is fitted on."""
-    corpus = read_corpus(spec.corpus, spec.languages)
+    corpus = read_corpus(spec.corpus, spec.languages, spec)
     return corpus, read_fit_corpus(spec, corpus.languages)
 
 

@@ -29,7 +29,7 @@ def read_night(spec: NightlySpec) -> tuple[WatchList, Corpus]:
     watch = read_watch_list(spec.watch)
     gate.check(watch.gate)
     gate.check_asked(watch.gate, watch.audit)
-    corpus = read_corpus(watch.audit.corpus, watch.audit.languages)
+    corpus = read_corpus(watch.audit.corpus, watch.audit.languages, watch.audit)
     cluster_queries(corpus, watch.audit.cluster)
     return watch, corpus
 

@@ -127,7 +127,8 @@ def corpus_of(corpus: AnyCorpus, languages: Sequence[str]) -> Corpus:
 def ids_of(corpus: AnyCorpus, read: Corpus) -> tuple[list[str], list[str]]:
     """Ids of documents and queries in the order that an array's rows follow."""
     if isinstance(corpus, Mapping):
-        tables = (frames.as_table(corpus["documents"], "documents"), frames.as_table(corpus["queries"], "queries"))
+        given = frames.read(corpus)
+        tables = (given.documents, given.queries)
     else:
         whole = corpus if isinstance(corpus, Corpus) else read
         tables = (whole.documents, whole.queries)

@@ -95,6 +95,13 @@ class Case:
                     best[qrel.query][doc.id] = max(qrel.grade, best[qrel.query].get(doc.id, 0))
         return best
 
+    def is_out(self, query: Text, doc: Text) -> bool:
+        """Whether a document is the query itself, or a translation of that; what is relevant is not."""
+        golds = {gold.group for gold in self.audited if gold.id in self.golds[query.id]}
+        own = {mine.group for mine in self.docs if mine.id == query.id}
+        is_own = doc.id == query.id or (doc.group in own and doc.group not in golds)
+        return is_own and doc.id not in self.golds[query.id]
+
     def score(self, query: Text, doc: Text) -> int:
         return sum(a * b for a, b in zip(self.vectors[query.id], self.vectors[doc.id], strict=True))
 
@@ -185,7 +192,7 @@ def can_ask(case: Case, pool: Pool, query: Text) -> bool:
 def answer(case: Case, pool: Pool, query: Text) -> Answer:
     grades = case.golds[query.id]
     groups = {doc.group for doc in case.audited if doc.id in grades}
-    docs = [doc for doc in case.audited if pool.inside(doc, doc.group in groups)]
+    docs = [doc for doc in case.audited if pool.inside(doc, doc.group in groups) and not case.is_out(query, doc)]
     score = {doc.id: case.score(query, doc) for doc in docs}
     related = [doc for doc in docs if doc.group in groups]
     unrelated = [doc for doc in docs if doc.group not in groups]
