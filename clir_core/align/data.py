@@ -1,6 +1,7 @@
 """Training data: triples of an English query, the English passage that answers it, and that passage in a language X."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ TRIPLES = pa.schema(
     ]
 )
 _OPTIONAL = ("q_x", "negatives")
+_NOTES = b"notes"  # of the corpus, in the schema's metadata
 
 
 def training_triples(
@@ -40,11 +42,18 @@ def training_triples(
     """
     kind, _, place = reference.partition(":")
     if kind != "triples":
-        return build_triples(read_corpus(reference, languages, reading, training=True), languages, most, seed)
+        corpus = read_corpus(reference, languages, reading, training=True)
+        triples = build_triples(corpus, languages, most, seed)
+        return triples.replace_schema_metadata({_NOTES: json.dumps(corpus.notes)}) if corpus.notes else triples
     triples = _frame(read_triples(Path(place).expanduser()))
     wanted = sorted(set(languages or triples["lang"]) - {ENGLISH})
     _check_languages(wanted, triples, reference)
     return _table(_sample(triples.filter(pl.col("lang").is_in(wanted)), most, seed))
+
+
+def notes_of(triples: pa.Table) -> tuple[str, ...]:
+    """What was read of the corpus that the triples are of, and how."""
+    return tuple(json.loads((triples.schema.metadata or {}).get(_NOTES, b"[]")))
 
 
 def build_triples(corpus: Corpus, languages: Sequence[str], most: int, seed: int) -> pa.Table:

@@ -68,6 +68,7 @@ class AlignResult(Spec):
     differences: tuple[Difference, ...] = Field(description="After minus before, paired per query")
     trained: Trained
     contamination: Contamination
+    data_notes: tuple[str, ...] = Field((), description="What was read of the training corpus, and how")
     base_digest: str = Field("", description="Of the base's content; empty in older results")
     base_fingerprint: str = Field(description="Of its vectors")
     digest: str = Field("", description="Of the trained checkpoint's content; empty in older results")

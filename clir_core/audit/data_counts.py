@@ -19,13 +19,14 @@ def count_facts(corpus: Corpus, pools: Sequence[PoolInfo], cutoff: int, cut: Cut
     """All that is known of a corpus and of the pools that were made of it. `cutoff` is the largest."""
     documents, queries = documents_of(corpus), queries_of(corpus)
     of_documents, of_queries = _by_language(documents), _by_language(queries)
-    suspects = _suspects(documents, queries)
+    suspects, titles = _suspects(documents, queries), _title_queries(corpus)
     languages = english_first({*of_documents, *of_queries})
     return DataFacts(
-        languages=tuple(_row(lang, of_documents, of_queries, suspects, cut) for lang in languages),
+        languages=tuple(_row(lang, (of_documents, of_queries), titles, suspects, cut) for lang in languages),
         **_passages(corpus),
         cutoff=cutoff,
         small_pools=tuple(small_pools(pools, cutoff)),
+        notes=corpus.notes,
     )
 
 
@@ -45,9 +46,14 @@ def small_pools(pools: Sequence[PoolInfo], cutoff: int) -> list[SmallPool]:
 
 
 def _row(
-    lang: str, documents: _Counts, queries: _Counts, suspects: Mapping[str, tuple[int, list[str]]], cut: Cuts
+    lang: str,
+    counts: tuple[_Counts, _Counts],
+    titles: Mapping[str, int],
+    suspects: Mapping[str, tuple[int, list[str]]],
+    cut: Cuts,
 ) -> LanguageFacts:
     nothing = {"texts": 0, "duplicate": 0, "untranslated": 0}
+    documents, queries = counts
     of_documents, of_queries = documents.get(lang, nothing), queries.get(lang, nothing)
     n_suspects, examples = suspects.get(lang, (0, []))
     english = documents.get(ENGLISH, nothing)["texts"]
@@ -60,6 +66,7 @@ def _row(
         duplicate_queries=of_queries["duplicate"],
         untranslated_documents=None if is_english else of_documents["untranslated"],
         untranslated_queries=None if is_english else of_queries["untranslated"],
+        title_queries=titles.get(lang, 0),
         suspected_labels=n_suspects,
         suspected_examples=tuple(examples),
         cut_documents=cut.documents.get(lang),
@@ -79,6 +86,14 @@ def _by_language(texts: pl.DataFrame) -> _Counts:
     counts = texts.group_by("lang").agg(texts=pl.len(), duplicate=pl.len() - pl.col("text").n_unique())
     rows = counts.join(same, on="lang", how="left").with_columns(pl.col("untranslated").fill_null(0))
     return {row.pop("lang"): row for row in rows.to_dicts()}
+
+
+def _title_queries(corpus: Corpus) -> dict[str, int]:
+    """Queries that are the title of a document of their language, by language."""
+    documents, queries = (pl.DataFrame(pl.from_arrow(table)) for table in (corpus.documents, corpus.queries))
+    titles = documents.drop_nulls("title").select("lang", text=_plain(pl.col("title")).str.to_lowercase())
+    asked = queries.select("lang", text=_plain(pl.col("text")).str.to_lowercase())
+    return dict(asked.join(titles, on=["lang", "text"], how="semi").group_by("lang").len().iter_rows())
 
 
 def _plain(text: pl.Expr) -> pl.Expr:

@@ -31,6 +31,9 @@ class LanguageFacts(Spec):
         "for English"
     )
     untranslated_queries: int | None
+    title_queries: int = Field(
+        0, description="Queries that are, but for case and white space, the title of a document of their language"
+    )
     suspected_labels: int = Field(description="Documents and queries in a script that the language is not written in")
     suspected_examples: tuple[str, ...] = ()
     cut_documents: int | None = Field(
@@ -61,15 +64,18 @@ class DataFacts(Spec):
     most_questions: int = Field(description="About one passage")
     cutoff: int = Field(description="The largest")
     small_pools: tuple[SmallPool, ...] = ()
+    notes: tuple[str, ...] = Field((), description="What was read, and how, where it could have been otherwise")
 
 
 def sentences(facts: DataFacts) -> tuple[str, ...]:
     """What a reader should know before the figures: nothing that is zero, or as it should be."""
     return (
+        *facts.notes,
         *_each(facts, "duplicate_documents", "documents", ("repeats", "repeat"), "an earlier text"),
         *_each(facts, "duplicate_queries", "queries", ("repeats", "repeat"), "an earlier text"),
         *_each(facts, "untranslated_documents", "documents", ("has", "have"), "the text of their English version"),
         *_each(facts, "untranslated_queries", "queries", ("has", "have"), "the text of their English version"),
+        *_each(facts, "title_queries", "queries", ("is", "are"), "the title of a document, which stands in its text"),
         *_suspected(facts),
         *_each(facts, "cut_documents", "documents", ("is", "are"), "longer than the checkpoint reads"),
         *_each(facts, "cut_queries", "queries", ("is", "are"), "longer than the checkpoint reads"),

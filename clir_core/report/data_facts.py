@@ -14,6 +14,7 @@ _COUNTS = (
     ("Queries", "repeated", "duplicate_queries"),
     ("Queries", "untranslated", "untranslated_queries"),
     ("Queries", "cut", "cut_queries"),
+    ("Queries", "a title", "title_queries"),
     ("Both", "perhaps mislabelled", "suspected_labels"),
 )
 _UNKNOWN = "—"

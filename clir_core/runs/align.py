@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from clir_core.align import contamination
 from clir_core.align.audits import audit_spec
 from clir_core.align.contamination import Contamination
-from clir_core.align.data import training_triples
+from clir_core.align.data import notes_of, training_triples
 from clir_core.align.result import AlignResult, Trained
 from clir_core.align.spec import AlignSpec
 from clir_core.align.train.checks import check_triples
@@ -75,6 +75,7 @@ def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by
         "compare and decide", lambda: compare(spec, before, after), lambda found: found[1].status
     )
     found = result(spec, base, shared, trained, made, differences, decision, foreseen, runner.timings, out)
+    found = found.model_copy(update={"data_notes": notes_of(triples)})
     runner.step(
         "report",
         lambda: outputs.write_outputs(found, base, triples, (before, after, made.path), out),
@@ -198,7 +199,7 @@ def result(
 def _listed(spec: AlignSpec, triples: pa.Table) -> str:
     of_each = sorted((str(row["values"]), row["counts"]) for row in pc.value_counts(triples["lang"]).to_pylist())
     listed = ", ".join(f"{lang} {count:,}" for lang, count in of_each)
-    return f"{spec.train}: {len(triples):,} triples ({listed})"
+    return " ".join([f"{spec.train}: {len(triples):,} triples ({listed}).", *notes_of(triples)])
 
 
 def _told(shared: Contamination) -> str:

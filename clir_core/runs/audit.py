@@ -271,7 +271,8 @@ def _without_times(made: AuditResult) -> AuditResult:
 
 def _counted(corpus: Corpus) -> str:
     documents, queries = f"{len(corpus.documents):,}", f"{len(corpus.queries):,}"
-    return f"{corpus.name}: {documents} documents and {queries} queries in {', '.join(corpus.languages)}"
+    counted = f"{corpus.name}: {documents} documents and {queries} queries in {', '.join(corpus.languages)}"
+    return ". ".join([counted, " ".join(corpus.notes)]) if corpus.notes else counted
 
 
 def _named(checkpoint: Checkpoint) -> str:
