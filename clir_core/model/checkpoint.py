@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -59,9 +59,15 @@ class EncodingSpec(Spec):
     )
 
 
+# how texts and scores come about: one vector a text, of this machine, of a file or of a server; many, or weighted
+# terms, of this machine; no vectors at all
+Kind = Literal["dense", "vectors", "served", "sparse", "multi_vector", "bm25", "run"]
+
+
 class Checkpoint(Spec):
     """A checkpoint that is ready to load."""
 
+    kind: Kind = "dense"
     name: str
     ref: str
     path: Path
@@ -78,6 +84,7 @@ class Checkpoint(Spec):
     vectors: str = Field(
         description="Identity of its vectors: content, prompts, longest text, dimension, dtype, normalisation"
     )
+    notes: tuple[str, ...] = Field((), description="What was guessed, or is suspicious, about how it is read")
 
     def prompt(self, kind: str) -> str:
         """The prompt of `query` or `document`."""
