@@ -11,6 +11,7 @@ from clir_core.corpus.own import own_documents
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import documents_of, queries_of
+from clir_core.errors import ModelError
 from clir_core.model.checkpoint import EncodingSpec
 from clir_core.sources import read_corpus
 
@@ -43,7 +44,7 @@ class CorpusLook(NamedTuple):
 
 
 def look(reference: str, languages: Sequence[str], reading: ReadingSpec, model: str | None = None) -> CorpusLook:
-    """Read the corpus as an audit would, and count. Tokens are those of the model's tokenizer, prompts left out."""
+    """Read the corpus as an audit would, and count. Tokens are of the model's tokenizer, without prompts."""
     corpus = read_corpus(reference, languages, reading)
     documents, queries = documents_of(corpus), queries_of(corpus).select("id", "group_id", "lang", "text")
     texts = pl.concat([documents, queries])
@@ -100,7 +101,11 @@ def _tokens(model: str, texts: pl.DataFrame) -> dict[str, int]:
     from clir_core.workspace import layout
 
     checkpoint = resolve(model, EncodingSpec(), layout.models(WORKSPACE), "float32")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.path)
+    # in its own folder, or in that of its first module
+    places = sorted(checkpoint.path.rglob("tokenizer*.json"), key=lambda path: len(path.parts))
+    if not places:
+        raise ModelError(f"{checkpoint.path}: has no tokenizer.json to count tokens with; leave the model out")
+    tokenizer = AutoTokenizer.from_pretrained(places[0].parent)
     counts = [len(ids) for ids in tokenizer(texts["text"].to_list(), truncation=False, verbose=False)["input_ids"]]
     found = texts.select("lang", tokens=pl.Series(counts, dtype=pl.Int64)).group_by("lang").agg(pl.col("tokens").sum())
     return dict(found.iter_rows())

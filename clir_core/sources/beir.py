@@ -16,7 +16,6 @@ from clir_core.corpus.tables import DOCUMENTS, QUERIES, further_columns
 from clir_core.errors import CorpusError
 from clir_core.sources.asked import Asked, choose_split, split_note
 from clir_core.sources.choice import choose_languages
-from clir_core.sources.columns import conform
 from clir_core.sources.lines import TABLES, find, read_rows, stem_of
 from clir_core.sources.names import candidates, names_text
 from clir_core.sources.parts import Part, joined
@@ -51,8 +50,14 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     """The corpus in this folder, row by row; one CorpusError with every row that cannot be used."""
     folders = _folders(directory, asked.languages)
     problems: list[str] = []
-    splits, notes = _splits(directory, folders, asked, problems)
-    parts = [_part(folder, splits.get(folder.name), asked, problems) for folder in folders]
+    texts = [_texts(folder, asked, problems) for folder in folders]
+    qrels, notes = _splits(directory, folders, asked, problems)
+    renamed = asked.reading.of_table("qrels")
+    parts = [
+        Part(folder.lang, *tables, read_qrels(qrels[folder.name], renamed, problems))
+        for folder, tables in zip(folders, texts, strict=True)
+        if qrels
+    ]
     if problems:
         raise CorpusError(f"BEIR corpus {directory} cannot be read, problems: {len(problems)}", problems)
     return joined(directory.resolve().name, parts, asked.reading.parallel, notes)
@@ -94,16 +99,14 @@ def _splits(
     return chosen, [split_note(read, [name for name in others if name not in read])]
 
 
-def _part(folder: _Folder, qrels: Path | None, asked: Asked, problems: list[str]) -> Part:
-    tables = {}
+def _texts(folder: _Folder, asked: Asked, problems: list[str]) -> list[pa.Table]:
+    """Documents and queries."""
+    tables = []
     for what, stem in (("documents", "corpus"), ("queries", "queries")):
         path = find(folder.path, stem, problems)
         reader = _Reader(what, folder.lang, asked.reading.of_table(what))
-        tables[what] = reader.table(path, problems) if path else Rows(_SCHEMAS[what]).table()
-    judged = read_qrels(qrels, asked.reading.of_table("qrels"), problems) if qrels else None
-    if judged is None:
-        judged = conform(pa.table({"query_id": [], "doc_id": []}), "qrels", "", [])
-    return Part(folder.lang, tables["documents"], tables["queries"], judged)
+        tables.append(reader.table(path, problems) if path else Rows(_SCHEMAS[what]).table())
+    return tables
 
 
 @dataclass
@@ -133,7 +136,9 @@ class _Reader:
         if has not in self._named:
             self._named[has] = names = {}
             for column in _SCHEMAS[self.what].names:
-                found = candidates(has, self.what, column, self.asked)
+                # BEIR's own name, whatever else a row has
+                is_beir = column in ("doc_id", "query_id") and "_id" in has and column not in self.asked
+                found = ["_id"] if is_beir else candidates(has, self.what, column, self.asked)
                 if len(found) > 1:
                     problems.append(
                         f"{place}: {column!r} may be {' or '.join(map(repr, found))}; name one by `columns`: "
@@ -157,6 +162,8 @@ class _Reader:
             except ValueError as error:
                 problems.append(f"{place}: {names.get(column, column)!r}: {error}")
                 values[column] = "?"
+        if not values.get("title"):
+            values.pop("title", None)
         if self.lang is None and not values["lang"]:
             problems.append(f"{place}: 'lang' is missing; add it to the row or to its metadata, such as \"en\"")
         for column in (f"{'doc' if self.what == 'documents' else 'query'}_id", "text"):

@@ -94,7 +94,7 @@ def _may_be_grades(name: str, column: pa.ChunkedArray) -> bool:
     if plain(name) in NOT_GRADES or name.startswith("__index_level_") or name.startswith("Unnamed"):
         return False
     kind = _decoded(column).type
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind):
+    if _is_number(kind):
         return True
     try:
         return _is_text(kind) and any(grade_of(value) is not None for value in pc.unique(column).to_pylist())
@@ -132,7 +132,9 @@ def _typed(
     column = _decoded(column)
     is_text = field.type == pa.string()
     fits = _is_text(column.type) if is_text else types.is_integer(column.type)
-    if fits or types.is_null(column.type):
+    if is_text and types.is_integer(column.type):
+        return column.cast(pa.string())
+    if fits or not (_is_text(column.type) or _is_number(column.type)):
         return convert(column, field.with_name(name), file, problems)
     read: Callable[[Any], object] = (id_of if field.name in _IDS else text_of) if is_text else grade_of
     values: list[object] = []
@@ -179,6 +181,10 @@ def convert(column: pa.ChunkedArray, field: pa.Field, file: str, problems: list[
     except pa.ArrowInvalid as error:
         problems.append(f"{file}: column {field.name!r} does not fit {field.type} ({error}); convert it")
         return column
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return any(test(kind) for test in (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -25,12 +25,11 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     that cannot be used.
     """
     problems: list[str] = []
-    files = {what: _files(directory, what, problems) for what in SCHEMAS}
     notes: list[str] = []
-    files["qrels"] = _of_split(directory, files["qrels"], asked, notes)
     tables = {}
-    for what, paths in files.items():
-        read = _tables(paths, problems)
+    for what in SCHEMAS:
+        paths = _files(directory, what, problems)
+        read = _tables(_of_split(directory, paths, asked, notes) if what == "qrels" else paths, problems)
         rows = rows_of_split(read, asked, notes) if what == "qrels" else dict.fromkeys(read)
         renamed = asked.reading.of_table(what)
         parts = [conform(read[file], what, file, problems, renamed, rows=rows[file]) for file in read]

@@ -18,11 +18,8 @@ _KNOWN = frozenset(name for names in NAMES["qrels"].values() for name in names)
 
 def read_qrels(path: Path, asked: Mapping[str, str], problems: list[str]) -> pa.Table:
     """The raw table of a file, whose targets, documents or groups, are in `doc_id`."""
-    before = len(problems)
     read = _json_columns if form_of(path) == ".jsonl" else _text_columns
     columns, numbers = read(path, asked, problems)
-    if len(problems) > before:
-        return conform(pa.table({"query_id": [], "doc_id": []}), "qrels", str(path), [])
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     return conform(table, "qrels", str(path), problems, asked, rows=numbers)
 

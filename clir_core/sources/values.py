@@ -30,22 +30,17 @@ def text_of(value: object) -> str | None:
 
 def grade_of(value: object) -> int | None:
     """A grade; None where there is none."""
-    if isinstance(value, str):
-        if not value.strip():
-            return None
-        try:
-            value = float(value)
-        except ValueError:
-            raise ValueError(f"{value!r} is not a whole number; {_GRADES}") from None
-    number = _number(value)
+    if isinstance(value, str) and not value.strip():
+        return None
+    try:
+        number = _number(float(value) if isinstance(value, str) else value)
+    except ValueError:
+        number = math.inf
     if number is None:
         return None
     if not number.is_integer() or abs(number) > _MAX_GRADE:
-        raise ValueError(f"{value!r} is not a whole number; {_GRADES}")
+        raise ValueError(f"{_shown(value)} is not a whole number; write 0 for not relevant, 1 and more for relevant")
     return int(number)
-
-
-_GRADES = "write 0 for not relevant, 1 and more for relevant"
 
 
 def _number(value: object) -> float | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clir_core.corpus.reading import ReadingSpec
 from clir_core.corpus.tables import DOCUMENTS
 from clir_core.errors import CorpusError
 from clir_core.sources import read_corpus
@@ -99,12 +100,16 @@ def test_a_document_id_goes_before_a_group_id(tmp_path):
     assert rows(read_corpus(f"beir:{tmp_path}").qrels, "group_id", "doc_id") == [(None, "x")]
 
 
-def test_one_folder_a_language(tmp_path):
+def a_folder_a_language(folder: Path) -> Path:
     for lang in ("en", "de", "zh"):
         texts = [{"_id": "1", "text": f"{lang} one"}, {"_id": f"only-{lang}", "text": f"{lang} own"}]
         queries = [{"_id": "q", "text": f"{lang}?"}, {"_id": "p", "text": f"{lang}!"}]
-        write(tmp_path / lang, texts, queries, ["q 1 1", f"p only-{lang} 1"])
-    corpus = read_corpus(f"beir:{tmp_path}")
+        write(folder / lang, texts, queries, ["q 1 1", f"p only-{lang} 1"])
+    return folder
+
+
+def test_one_folder_a_language_whose_equal_ids_are_said_to_be_translations(tmp_path):
+    corpus = read_corpus(f"beir:{a_folder_a_language(tmp_path)}", reading=ReadingSpec(parallel="ids"))
     assert corpus.languages == ("en", "de", "zh")
     assert rows(corpus.documents, "doc_id", "group_id", "lang")[:2] == [
         ("de/1", "1", "de"),
@@ -118,6 +123,17 @@ def test_one_folder_a_language(tmp_path):
     ]
     (tmp_path / "de" / "corpus.jsonl").write_text("broken")
     assert read_corpus(f"beir:{tmp_path}", ["zh"]).languages == ("en", "zh")
+
+
+@pytest.mark.parametrize("rule", ["check", "none"])
+def test_too_few_equal_ids_are_no_translations_unless_that_is_said(tmp_path, rule):
+    corpus = read_corpus(f"beir:{a_folder_a_language(tmp_path)}", reading=ReadingSpec(parallel=rule))
+    assert len(set(corpus.documents["group_id"].to_pylist())) == 6
+    assert set(corpus.qrels["doc_id"].to_pylist()) == {
+        f"{x}/{y}" for x in ("en", "de", "zh") for y in ("1", f"only-{x}")
+    }
+    said = [note for note in corpus.notes if note.startswith("1 documents in en and de have the same id")]
+    assert len(said) == 1 and ("say so by `parallel`: ids" in said[0]) == (rule == "check")
 
 
 def test_group_ids_go_before_equal_ids(tmp_path):
@@ -137,7 +153,7 @@ def test_every_bad_line_is_reported_at_once(flat):
         file.write(b'{"_id": "z", "text": "no lang"}\n')
         file.write(b'{"_id": "u", "text": "\xff", "lang": "en"}\n')
         file.write(b'\n["a list"]\n')
-        file.write(b'{"_id": 7, "text": "number", "lang": "en"}\n')
+        file.write(b'{"_id": 7.5, "text": "number", "lang": "en"}\n')
     with (flat / "queries.jsonl").open("a") as file:
         file.write('{"_id": "q4", "text": "\\ud800", "lang": "en"}\n{"_id": "q5", "text": "no lang"}\n')
     with (flat / "qrels" / "test.tsv").open("ab") as file:
@@ -148,8 +164,8 @@ def test_every_bad_line_is_reported_at_once(flat):
         *((corpus, 4, "cut off"), (corpus, 5, "'_id' is missing"), (corpus, 6, "'text' is missing")),
         *((corpus, 7, "'lang' is missing"), (corpus, 8, "not UTF-8"), (corpus, 10, "object"), (corpus, 11, "'_id'")),
         *((queries, 4, "not JSON"), (queries, 5, "'lang' is missing")),
-        *((qrels, 5, "2 columns, not 3"), (qrels, 6, "'1.5'"), (qrels, 7, "'99999999999'")),
-        *((qrels, 8, "byte 1 is not UTF-8"), (qrels, 9, "corpus-id is empty")),
+        *((qrels, 5, "2 columns, not 3"), (qrels, 8, "byte 1 is not UTF-8"), (qrels, 9, "a cell is empty")),
+        *((qrels, 6, "'1.5'"), (qrels, 7, "'99999999999'")),
     ]
     assert len(problems) == len(expected)
     for problem, (file, row, what) in zip(problems, expected, strict=True):
@@ -158,10 +174,9 @@ def test_every_bad_line_is_reported_at_once(flat):
 
 def test_a_qrel_that_leads_nowhere_is_named(flat):
     with (flat / "qrels" / "test.tsv").open("a") as file:
-        file.write("q1\tgone\t1\nnobody\te2\t-1\n")
+        file.write("q1\tgone\t1\nnobody\te2\t1\nq1\tlost\t0\n")
     assert [problem.split(": ", 1)[1].split(";")[0] for problem in problems_of(flat)] == [
         "doc_id 'gone' is no document of this corpus",
-        "grade -1 for query 'nobody' is negative",
         "query_id 'nobody' is no query of this corpus",
     ]
 
@@ -191,7 +206,7 @@ def test_missing_files_are_all_named(flat):
     (flat / "qrels" / "test.tsv").unlink()
     queries, qrels = problems_of(flat)
     assert queries.startswith(f"{flat / 'queries.jsonl'}: No such file")
-    assert qrels == f"{flat / 'qrels'} has no *.tsv; it needs test.tsv (or dev.tsv, or train.tsv)"
+    assert qrels == f"{flat / 'qrels'} has no *.tsv; it needs test.tsv, dev.tsv or train.tsv"
 
 
 def test_two_layouts_at_once_are_refused(flat):

@@ -132,13 +132,13 @@ def test_any_other_name_needs_our_three_configs(hub_is):
     assert corpus.name == "own"
     assert rows_of(corpus.qrels, "query_id", "doc_id", "grade") == [("q", "e", 2)]
     hub_is("me/half", {"documents": OWN["documents"], "other": OWN["queries"]}, "test")
-    with pytest.raises(CorpusError, match=r"hub:me/half has no config queries, qrels, only documents, other; give"):
+    with pytest.raises(CorpusError, match=r"hub:me/half has the configs documents, other, and no corpus is known"):
         read_corpus("hub:me/half")
 
 
 def test_columns_that_are_missing_are_named(hub_is):
-    hub_is("me/wrong", OWN | {"queries": [{"id": "q"}]}, "test")
-    with pytest.raises(CorpusError, match=r"hub:me/wrong/queries: column 'query_id' is missing, it has id"):
+    hub_is("me/wrong", OWN | {"queries": [{"key": "q"}]}, "test")
+    with pytest.raises(CorpusError, match=r"hub:me/wrong/queries: column 'query_id' is missing, it has key"):
         read_corpus("hub:me/wrong")
     hub_is("google/xquad", {"xquad.en": [{"id": "q", "text": "moon"}]}, "validation")
     with pytest.raises(CorpusError, match=r"hub:google/xquad/xquad\.en has no column context, question"):

@@ -146,15 +146,16 @@ def test_files_of_a_folder_may_have_other_further_columns(tmp_path):
 
 
 def test_missing_columns_and_wrong_types_are_all_named(tmp_path):
-    docs = {"id": ["e"], "lang": [b"en"], "text": [1.5]}
-    problems = problems_of(write(tmp_path, docs, judged={"query_id": ["q"], "grade": [2.0]}))
+    docs = {"key": ["e"], "lang": [b"en"], "text": [["a"]]}
+    problems = problems_of(write(tmp_path, docs, judged={"query_id": ["q"], "grade": [2.5]}))
     documents, qrels = tmp_path / "documents.parquet", tmp_path / "qrels.parquet"
     assert problems == [
-        f"{documents}: column 'doc_id' is missing, it has id, lang, text; add it",
+        f"{documents}: column 'doc_id' is missing, it has key, lang, text; add it, or name one by `columns`: "
+        "documents.doc_id=...",
         f"{documents}: column 'lang' is binary, not string; convert it",
-        f"{documents}: column 'text' is double, not string; convert it",
+        f"{documents}: column 'text' is list<element: string>, not string; convert it",
         f"{qrels}: neither 'group_id' nor 'doc_id' is there, it has query_id, grade; add one of them",
-        f"{qrels}: column 'grade' is double, not int32; convert it",
+        f"{qrels}, row 1: 'grade': 2.5 is not a whole number; write 0 for not relevant, 1 and more for relevant",
     ]
 
 

@@ -67,8 +67,8 @@ def test_a_good_corpus_passes_sorted_and_without_places():
 BAD = {
     "doc_id 'en/a' was used before, in docs, row 1": (good().doc("en/a", "fr", "c"), "docs, row 3"),
     "query_id 'q' was used before, in queries, row 1": (good().query("q", "de", "c"), "queries, row 2"),
-    "text of document 'x' is empty": (good().doc("x", text=" \n\t　"), "docs, row 3"),
-    "text of query 'y' is empty": (good().query("y", text=None), "queries, row 2"),
+    "text of document 'x' is empty": (good().doc("x", text=" \n\t　").qrel("q", doc_id="x"), "docs, row 3"),
+    "text of query 'y' is empty": (good().query("y", text=None).qrel("y", "a"), "queries, row 2"),
     "doc_id is empty": (good().doc(None, group_id="g"), "docs, row 3"),
     "query_id is empty; every query": (good().query("", group_id="g"), "queries, row 2"),
     "group_id is empty": (good().doc("x", group_id=""), "docs, row 3"),
@@ -84,7 +84,7 @@ BAD = {
     "query 'q' has neither group_id nor doc_id": (good().qrel("q", group_id="", doc_id=""), "qrels, row 2"),
     "query 'q' is judged for 'a' before, in qrels, row 1": (good().qrel("q", group_id="a", grade=2), "qrels, row 2"),
     "for document 'de/a' and for its group 'a' as well": (good().qrel("q", doc_id="de/a", grade=0), "qrels, row 2"),
-    "grade -1 for query 'q' is negative": (good().doc("b").qrel("q", doc_id="b", grade=-1), "qrels, row 2"),
+    "in qrels, row 1, as 1, and here as 0; keep one": (good().qrel("q", group_id="a", grade=0), "qrels, row 2"),
     "grade for query 'q' is empty": (good().doc("b").qrel("q", doc_id="b", grade=None), "qrels, row 2"),
     "group 'a' has a document in 'de' before, in docs, row 2": (good().doc("de/2", "de", "a"), "docs, row 3"),
     "group 'q' has a query in 'en' before, in queries, row 1": (good().query("q2", "en", "q"), "queries, row 2"),
@@ -100,10 +100,10 @@ def test_a_problem_is_named_once_with_file_row_and_value(message):
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_files():
-    draft = good().doc("x", "german", text="").doc("en/a").query("q").qrel("q", group_id="gone", grade=-2)
+    draft = good().doc("x", "german", text="").doc("en/a").query("q", "de").qrel("q", group_id="gone").qrel("q", "x")
     problems = problems_of(draft)
     places = [problem.split(": ")[0] for problem in problems]
-    assert places == ["docs, row 3", "docs, row 3", "docs, row 4", "queries, row 2", "qrels, row 2", "qrels, row 2"]
+    assert places == ["docs, row 3", "docs, row 3", "docs, row 4", "queries, row 2", "qrels, row 2"]
 
 
 def test_the_same_id_may_be_a_group_and_a_document():
@@ -135,7 +135,7 @@ def test_qrels_that_are_all_zero_are_an_error():
 def test_a_long_list_of_problems_stays_whole_across_processes():
     draft = good()
     for number in range(50):
-        draft.doc(f"d{number}", text="")
+        draft.doc(f"d{number}", text="").qrel("q", doc_id=f"d{number}")
     with pytest.raises(CorpusError, match=r"\.\.\. and 30 more") as caught:
         draft.validated()
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
