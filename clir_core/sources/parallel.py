@@ -18,12 +18,12 @@ FEWEST = 8  # pairs: of less, chance can do as much
 MOST = 300  # pairs that are looked at
 _READ = 2000  # characters of a text
 _WORDS = re.compile(r"\d+|[a-z]{3,}")
-# beyond chance, in standard deviations: one in 30,000 and one in 200
-_SURE, _LIKELY = 4.0, 2.6
+_LIKELY = 2.6  # standard deviations beyond chance, which does as much once in 200 times
+_CHANCE = 0.003  # of so many partners being closest
 _CLOSEST = 0.5  # share of the texts whose partner is closest
 _RISING = 0.5  # rank correlation of lengths; lengths alone are asked for more
 _RISING_ALONE = 0.6
-_TELLING = 5  # texts that share a word with any of the other language's
+_TELLING = 3  # texts that share a word with any of the other language's
 
 
 class Evidence(NamedTuple):
@@ -46,9 +46,10 @@ def compare(texts: Sequence[str], others: Sequence[str]) -> Evidence:
     if len(telling) < _TELLING:
         why = f"lengths correlate by {rising:.2f}, and they share no words to tell by"
         return Evidence(rising >= _RISING_ALONE and rising_z >= _LIKELY, why)
-    closest = float(np.mean([_is_closest(shared[i], i) for i in telling]))
-    words_z = _beyond_chance(shared)
-    by_words = closest >= _CLOSEST and words_z >= _SURE
+    n_closest = float(sum(_is_closest(shared[i], i) for i in telling))
+    closest, words_z = n_closest / len(telling), _beyond_chance(shared)
+    by_chance = _at_least(int(n_closest), len(telling), 1 / len(chosen))
+    by_words = closest >= _CLOSEST and by_chance < _CHANCE and words_z >= _LIKELY
     by_length = rising >= _RISING and rising_z >= _LIKELY and words_z >= _LIKELY
     why = (
         f"by numbers and Latin words, {closest:.0%} of {len(telling)} texts are closest to their partner; lengths "
@@ -57,8 +58,14 @@ def compare(texts: Sequence[str], others: Sequence[str]) -> Evidence:
     return Evidence(by_words or by_length, why)
 
 
-def _is_closest(row: np.ndarray, own: int) -> bool:
-    return bool(row[own] > 0 and row[own] >= row.max())
+def _is_closest(row: np.ndarray, own: int) -> float:
+    """1 where a text's partner shares most with it; where others share as much, the part that chance would give it."""
+    return float(row[own] == row.max()) / int((row == row.max()).sum())
+
+
+def _at_least(k: int, n: int, p: float) -> float:
+    """How likely k or more of n are, each with p."""
+    return sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
 
 
 def _rank_correlation(texts: Sequence[str], others: Sequence[str]) -> float:

@@ -68,7 +68,7 @@ def _parallel_documents(documents: pl.DataFrame, rule: ParallelRule, notes: list
     """The parts whose documents are translations of those with the same id in the other parts of this kind."""
     title = pl.concat_str(pl.col("title").fill_null(""), pl.lit(" "), pl.col("text").fill_null(""))
     texts = documents.filter(pl.col("group_id").is_null()).with_columns(text=title)
-    return _parallel_parts(texts, "document", rule, notes, {})
+    return _parallel_parts(texts, "Documents", rule, notes, {})
 
 
 def _parallel_queries(
@@ -84,7 +84,7 @@ def _parallel_queries(
         same = both.filter(pl.col("gold_group") == pl.col("gold_group_en"))
         if len(same) and len(same) >= _SAME_ANSWERS * len(both):
             known[lang] = Evidence(True, f"{len(same)} of {len(both)} have the same golds")
-    return _parallel_parts(queries.filter(pl.col("group_id").is_null()), "query", rule, notes, known)
+    return _parallel_parts(queries.filter(pl.col("group_id").is_null()), "Queries", rule, notes, known)
 
 
 def _parallel_parts(
@@ -93,7 +93,6 @@ def _parallel_parts(
     """The parts (part, id, text) that are taken as translations of the English one, which is among them, if any is."""
     found = {ENGLISH}
     english = texts.filter(pl.col("part") == ENGLISH).unique("id", keep="first", maintain_order=True)
-    plural = "queries" if what == "query" else f"{what}s"
     for lang in texts["part"].drop_nulls().unique().sort():
         if lang == ENGLISH:
             continue
@@ -102,13 +101,13 @@ def _parallel_parts(
         if both.is_empty():
             continue
         evidence = known.get(lang) or _evidence(both, rule)
-        joins = f"{len(both)} {plural} in {ENGLISH} and {lang} have the same id"
+        equal = f"{what} with one id in {ENGLISH} and {lang}: {len(both):,}"
         if evidence.is_parallel:
             found.add(lang)
-            notes.append(f"{joins} and are taken as translations of one another: {evidence.why}.")
+            notes.append(f"{equal}, taken as translations of one another: {evidence.why}.")
         else:
             hint = "" if rule == "none" else "; if they are translations, say so by `parallel`: ids"
-            notes.append(f"{joins} and are not taken as translations of one another: {evidence.why}{hint}.")
+            notes.append(f"{equal}, not taken as translations of one another: {evidence.why}{hint}.")
     return frozenset(found) if len(found) > 1 else frozenset()
 
 

@@ -54,7 +54,7 @@ def check(case: Case) -> Measured:
     measured = measure(case)
     assert_same(measured.ranks, expected_ranks(found), "query_id", "doc_id")
     assert_same(measured.top, expected_top(case, found), "query_id", "position")
-    given = [one for one in measured.ranked.skipped if one.what != "queries"]
+    given = [one for one in measured.ranked.skipped if one.what not in ("queries", "documents")]
     assert {_skipped_key(one): one.count for one in given} == {key: len(ids) for key, ids in skipped.items()}
     for one in given:
         assert set(one.examples) <= set(skipped[_skipped_key(one)])
@@ -70,6 +70,30 @@ def _skipped_key(one: Skipped) -> tuple[str, str, str | None]:
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_ranks_and_top_lists_equal_a_full_sort_of_every_pool(case: Case) -> None:
     check(case)
+
+
+def with_own_documents(case: Case) -> Case:
+    """The same case, whose queries have the ids of documents of their language, as far as there are some."""
+    left = {lang: [doc.id for doc in case.docs if doc.lang == lang] for lang in case.languages}
+    names = {query.id: left[query.lang].pop() if left[query.lang] else query.id for query in case.queries}
+    return replace(
+        case,
+        queries=tuple(replace(query, id=names[query.id]) for query in case.queries),
+        qrels=tuple(replace(qrel, query=names[qrel.query]) for qrel in case.qrels),
+    )
+
+
+@given(cases().map(with_own_documents))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_a_querys_own_document_is_in_none_of_its_pools(case: Case) -> None:
+    """Nor are its translations, but what is relevant stays; the brute force takes them out before it ranks."""
+    measured = check(case)
+    own = {query.id for query in case.asked} & {doc.id for doc in case.docs}
+    (counted,) = [one.count for one in measured.ranked.skipped if one.what == "documents"] or [0]
+    assert counted == len(own)
+    relevant = {(query.id, doc) for query in case.asked for doc in case.golds[query.id]}
+    listed = set(measured.top.select("query_id", "doc_id").iter_rows())
+    assert not {(one, one) for one in own} & (listed - relevant)
 
 
 @given(cases())

@@ -132,7 +132,7 @@ def test_too_few_equal_ids_are_no_translations_unless_that_is_said(tmp_path, rul
     assert set(corpus.qrels["doc_id"].to_pylist()) == {
         f"{x}/{y}" for x in ("en", "de", "zh") for y in ("1", f"only-{x}")
     }
-    said = [note for note in corpus.notes if note.startswith("1 documents in en and de have the same id")]
+    said = [note for note in corpus.notes if note.startswith("Documents with one id in en and de: 1, not taken")]
     assert len(said) == 1 and ("say so by `parallel`: ids" in said[0]) == (rule == "check")
 
 
