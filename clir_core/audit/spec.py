@@ -60,7 +60,9 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
 # a spec's fields are shown in this order: those of the classes that it names last come first
 class _Texts(ReadingSpec):
     model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
-    corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #NAME is a split")
+    corpus: str = Field(
+        "demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR, bitext:DIR, hub:NAME; #NAME is a split"
+    )
     languages: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (), description="BCP-47 codes beside English; empty means all that the corpus has"
     )

@@ -7,16 +7,17 @@ from pathlib import Path
 from clir_core.corpus.reading import AS_IT_IS, ReadingSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import CorpusError, SpecError
-from clir_core.sources import beir, demo, hub, parquet, splits, xquad
+from clir_core.sources import beir, bitext, demo, hub, parquet, splits, xquad
 from clir_core.sources.asked import Asked
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.rows import RawCorpus
 
-KINDS = ("demo", "xquad:DIR", "beir:DIR", "parquet:DIR", "hub:NAME")
+KINDS = ("demo", "xquad:DIR", "beir:DIR", "parquet:DIR", "bitext:DIR", "hub:NAME")
 _READERS: Mapping[str, Callable[[Path, Asked], RawCorpus]] = {
     "xquad": xquad.read,
     "beir": beir.read,
     "parquet": parquet.read,
+    "bitext": bitext.read,
 }
 
 
@@ -33,6 +34,8 @@ def read_corpus(
     of_parts = splits.has_parts(whole)
     asked = Asked(languages, None if of_parts else split, training, reading)
     raw = _read(whole, asked)
+    if asked.split:
+        raw = replace(raw, name=f"{raw.name}-{asked.split}")
     corpus = (raw if reading.titles else raw.without_titles()).validated()
     if split and of_parts:
         corpus = splits.take(corpus, whole, split)
@@ -58,5 +61,4 @@ def _read(reference: str, asked: Asked) -> RawCorpus:
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "does not exist"
         raise CorpusError(f"corpus {reference!r}: {directory.absolute()} {what}; give the folder that holds the corpus")
-    raw = _READERS[kind](directory, asked)
-    return replace(raw, name=f"{raw.name}-{asked.split}") if asked.split else raw
+    return _READERS[kind](directory, asked)

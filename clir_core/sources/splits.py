@@ -30,7 +30,7 @@ _INDEX: Mapping[str, Callable[[str], int]] = {"demo": demo.topic_of, "xquad": xq
 
 
 # the sources whose qrels have names
-_NAMED = ("beir", "parquet", "hub")
+_NAMED = ("beir", "parquet", "bitext", "hub")
 
 
 def has_parts(reference: str) -> bool:

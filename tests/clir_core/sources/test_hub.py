@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from clir_core.corpus.reading import ReadingSpec
 from clir_core.errors import CorpusError
 from clir_core.sources import hub, read_corpus
+from clir_core.sources.asked import Asked
 
 
 def question(number: int, context: str) -> dict:
@@ -152,3 +154,67 @@ def test_a_hub_that_cannot_be_reached_is_one_clear_error(monkeypatch):
     monkeypatch.setattr(datasets, "get_dataset_config_names", unreachable)
     with pytest.raises(CorpusError, match=r"ConnectionError: Couldn't reach 'google/xquad'.*use xquad:DIR, beir:DIR"):
         read_corpus("hub:google/xquad")
+
+
+def mteb(lang: str, texts: dict[str, str], splits: tuple[str, ...] = ("test",)) -> dict[str, hub.Splits]:
+    """One language as mteb's data sets hold it: three configs, the last with a split each."""
+
+    def table(rows: list[dict]) -> pa.Table:
+        return pa.Table.from_pylist(rows)
+
+    corpus = table([{"_id": key, "title": "", "text": text} for key, text in texts.items()])
+    queries = table([{"_id": f"q{key}", "text": f"{text}?"} for key, text in texts.items()])
+    pairs = [{"query-id": f"q{key}", "corpus-id": key, "score": 1.0} for key in texts]
+    qrels = {split: table(pairs[at : at + 1]) for at, split in enumerate(splits)}
+    return {
+        "documents": hub.Splits(f"hub:x/{lang}-corpus", {"corpus": corpus}),
+        "queries": hub.Splits(f"hub:x/{lang}-queries", {"queries": queries}),
+        "qrels": hub.Splits(f"hub:x/{lang}-qrels", qrels),
+    }
+
+
+@pytest.mark.parametrize(
+    ("configs", "expected"),
+    [
+        (["corpus", "default", "queries"], {None}),
+        (["en-corpus", "en-qrels", "en-queries", "zh-corpus", "zh-qrels", "zh-queries"], {"en", "zh"}),
+        (["en-corpus", "en-queries"], set()),
+        (["train", "test"], set()),
+    ],
+)
+def test_mteb_names_its_configs(configs, expected):
+    assert set(hub.mteb_layout(configs)) == expected
+
+
+def test_mteb_rows_become_a_corpus():
+    parts = {"en": mteb("en", {"1": "moon", "2": "sun"}), "zh": mteb("zh", {"1": "哲学", "9": "城市"})}
+    corpus = hub.mteb_tables("miracl", parts, Asked()).validated()
+    # an id that two languages number by themselves
+    assert rows_of(corpus.documents, "doc_id", "group_id", "lang") == [
+        *(("en/1", "en/1", "en"), ("en/2", "en/2", "en"), ("zh/1", "zh/1", "zh"), ("zh/9", "zh/9", "zh"))
+    ]
+    assert rows_of(corpus.qrels, "query_id", "doc_id", "grade") == [("en/q1", "en/1", 1), ("zh/q1", "zh/1", 1)]
+    said = hub.mteb_tables("miracl", parts, Asked(reading=ReadingSpec(parallel="ids"))).validated()
+    assert rows_of(said.qrels, "query_id", "group_id") == [("en/q1", "1"), ("zh/q1", "1")]
+
+
+def test_mteb_splits_are_named_and_none_is_trained_on_that_audits_ask():
+    parts = {"en": mteb("en", {"1": "moon", "2": "sun"}, ("train", "test"))}
+    for asked, query in ((Asked(), "en/q2"), (Asked(split="train"), "en/q1"), (Asked(training=True), "en/q1")):
+        raw = hub.mteb_tables("x", parts, asked)
+        assert raw.validated().queries["query_id"].to_pylist() == [query]
+    assert raw.notes[0] == "Qrels were read from split train, and not from split test."
+    with pytest.raises(CorpusError, match=r"to be trained on, and there is no train \(en: test\)"):
+        hub.mteb_tables("x", {"en": mteb("en", {"1": "moon"})}, Asked(training=True))
+
+
+def test_mteb_configs_are_loaded(hub_is):
+    rows = {
+        "corpus": [{"_id": "1", "title": "", "text": "moon", "lang": "en"}],
+        "queries": [{"_id": "q", "text": "moon?", "lang": "en"}],
+        "default": [{"query-id": "q", "corpus-id": "1", "score": 2}],
+    }
+    hub_is("mteb/small", rows, "test")
+    corpus = read_corpus("hub:mteb/small")
+    assert rows_of(corpus.qrels, "query_id", "doc_id", "grade") == [("q", "1", 2)]
+    assert read_corpus("hub:mteb/small#test").name == "small-test"
