@@ -85,9 +85,7 @@ def _current(path: Path, is_json: bool, kept: Kept | None) -> tuple[Kept, bool]:
         return kept, True
     with path.open("rb") as stream:
         started, before = time.time_ns(), State.of(os.fstat(stream.fileno()))
-        digest = (
-            _of_json(stream.read()) if path.suffix == ".json" else hashlib.file_digest(stream, "sha256").hexdigest()
-        )
+        digest = _of_json(stream.read()) if is_json else hashlib.file_digest(stream, "sha256").hexdigest()
         after = State.of(os.fstat(stream.fileno()))
     return Kept(after, digest), before == after and before.is_settled(started)
 
