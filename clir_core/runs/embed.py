@@ -109,23 +109,28 @@ def prove(encoders: Encoders, checkpoint: Checkpoint, workspace: Path) -> Proof:
 
     ModelError where it is not that of the vectors that are there: both would stand in one table.
     """
-    rows = [
-        {"id": f"canary/{i}", "group_id": "", "lang": "", "text_hash": "", "text": text} for i, text in enumerate(TEXTS)
-    ]
-    (table,) = encoders.encode([pl.DataFrame(rows)], "query")
-    reading, file = encoders.reading(), layout.proof(workspace, checkpoint.vectors)
-    canary = Canary.of(np.stack(table["vector"].to_numpy()), reading.dtype, versions())
+    canary, reading = canary_of(encoders)
+    file = layout.proof(workspace, checkpoint.vectors)
     before = read_result(file, Proof)
-    if before and not is_same(before.canary, canary):
+    if before is None:
+        proof = Proof(reading=reading, canary=canary)
+        write_text(file, proof.model_dump_json(indent=1))
+        return proof
+    if not is_same(before.canary, canary):
         raise ModelError(
             f"{checkpoint.ref}: gives other vectors here than those that the workspace holds of it, of one text by "
             f"{distance(before.canary, canary):.2g} of 1 - cosine; {changed_versions(before.canary, canary)}. Encode "
             "with what made the others, or in another workspace"
         )
-    proof = before or Proof(reading=reading, canary=canary)
-    if not before:
-        write_text(file, proof.model_dump_json(indent=1))
-    return proof
+    return before
+
+
+def canary_of(encoders: Encoders) -> tuple[Canary, Reading]:
+    """The vectors of the canary's texts, and how they were made."""
+    rows = [dict.fromkeys(("group_id", "lang", "text_hash"), "") | {"id": text, "text": text} for text in TEXTS]
+    (table,) = encoders.encode([pl.DataFrame(rows)], "query")
+    reading = encoders.reading()
+    return Canary.of(np.stack(table["vector"].to_numpy()), reading.dtype, versions()), reading
 
 
 def count_missing(corpus: Corpus, checkpoint: Checkpoint, spec: EmbedSpec, fit: Corpus | None = None) -> int:

@@ -37,7 +37,7 @@ class Here:
         """Encode what the vector tables lack, one block after the other."""
         from clir_core.runs.embed import embed_corpus
 
-        return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=_encoders)
+        return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=encoders)
 
     def rank(self, asked: Ranking, bars: Bars) -> tuple[Ranked, bool]:
         """Rank every gold in every pool, in the step's directory; and whether that was done before."""
@@ -83,5 +83,6 @@ class _Encoder:
 
 
 @contextmanager
-def _encoders(checkpoint: Checkpoint, runtime: RuntimeSpec) -> "Iterator[Encoders]":
+def encoders(checkpoint: Checkpoint, runtime: RuntimeSpec) -> "Iterator[Encoders]":
+    """The checkpoint, loaded in this process."""
     yield _Encoder(checkpoint, runtime)

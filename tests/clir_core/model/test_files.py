@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from checkpoint_files import FOLDERS, LAYERS, PLAIN, SHARDS, ST, Files, as_json, weights, write
+from checkpoint_files import FOLDERS, LAYERS, PLAIN, SHARDS, Files, as_json, weights, write
 
 from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
