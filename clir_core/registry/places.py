@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from clir_core.errors import StoreError, first_line
-from clir_core.model.files import STEP_FOLDER
+from clir_core.model.files import ADAPTER_CONFIG, CONFIG, MODULES, STEP_FOLDER
 from clir_core.spec import sha256_of
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import sweep, write_folder
@@ -20,8 +20,11 @@ from clir_core.workspace.deadline import within
 from clir_core.workspace.locks import locked
 from clir_core.workspace.storage import explained
 
-MODULES, CONFIG, WEIGHTS, INDEX = "modules.json", "config.json", ".safetensors", ".safetensors.index.json"
-TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
+WEIGHTS, INDEX = ".safetensors", ".safetensors.index.json"
+TOKENIZERS = (
+    "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
 # modules that are nothing without weights, or without a configuration
 WEIGHTED, CONFIGURED = ("Transformer", "Dense", "StaticEmbedding"), ("Transformer", "Dense", "Pooling")
 # 1_Pooling: a part of the checkpoint above it; by name, because modules.json may come last
@@ -125,7 +128,7 @@ class Checkpoints:
         held: dict[str, set[str]] = {}
         for path in self._files:
             folder, name = _folder(path), _name(path)
-            kind = WEIGHTS if name.endswith(WEIGHTS) else name
+            kind = WEIGHTS if name.endswith(WEIGHTS) else CONFIG if name == ADAPTER_CONFIG else name
             if kind not in (MODULES, CONFIG, WEIGHTS):
                 continue
             if MODULE_FOLDER.fullmatch(_name(folder)):
@@ -152,7 +155,7 @@ class Checkpoints:
             held = {name.rpartition("/")[2] for name in files if name.rpartition("/")[0] == folder}
             if kind in WEIGHTED and not any(name.endswith(WEIGHTS) for name in held):
                 return f"{MODULES} lists {folder or kind}, whose weights (*{WEIGHTS}) are not there"
-            if kind in CONFIGURED and CONFIG not in held:
+            if kind in CONFIGURED and not {CONFIG, ADAPTER_CONFIG} & held:
                 return f"{MODULES} lists {folder or kind}, whose {CONFIG} is not there"
             if folder and kind != "Normalize" and not any(_at(name, folder) for name in files):
                 return f"{MODULES} lists {folder}, which is not there"
@@ -198,11 +201,12 @@ def missing_of(names: Collection[str]) -> str:
     folders = {name.partition("/")[0] for name in names if "/" in name}
     if MODULES not in names and (parts := sorted(filter(MODULE_FOLDER.fullmatch, folders))):
         return f"{parts[0]} is there, but {MODULES} is not"
-    if CONFIG not in names and MODULES not in names:
+    if not {CONFIG, MODULES, ADAPTER_CONFIG} & set(names):
         return f"neither {CONFIG} nor {MODULES} is there"
     # without modules.json nothing below is ever loaded
     loaded = [name for name in names if MODULES in names or "/" not in name]
-    if not any(_name(name) in TOKENIZERS for name in loaded):
+    is_adapter = any(_name(name) == ADAPTER_CONFIG for name in loaded)  # its base has a tokenizer
+    if not is_adapter and not any(_name(name) in TOKENIZERS for name in loaded):
         return f"no tokenizer is there ({', '.join(TOKENIZERS)})"
     if not any(name.endswith(WEIGHTS) for name in loaded):
         return f"no weights are there (*{WEIGHTS})"
