@@ -58,7 +58,7 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
 
 
 # a spec's fields are shown in this order: those of the classes that it names last come first
-class _Texts(ReadingSpec):
+class _Texts(Spec):
     model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
     corpus: str = Field(
         "demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR, bitext:DIR, hub:NAME; #NAME is a split"
@@ -122,7 +122,7 @@ class _Places(Spec):
     workspace: Path = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
 
 
-class EmbedSpec(_Places, _Texts):
+class EmbedSpec(_Places, ReadingSpec, _Texts):
     """Which corpus to embed with which checkpoint."""
 
     def identity(self) -> str:
