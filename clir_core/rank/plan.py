@@ -188,8 +188,7 @@ def make_plan(
     )
     golds = _golds(documents, _frame(corpus.qrels))
     own = own_documents(corpus)
-    own_groups = own.join(documents.select("group_id", "group").unique(), on="group_id").select("query_id", "group")
-    own_docs = own.join(documents, on="doc_id").select("query_id", "lang", "doc")
+    mine = _mine(own, documents)
     queries = _number_queries(_frame(corpus.queries), golds, languages)
     wanted = pools(scenarios, languages)
     if not wanted:
@@ -211,10 +210,7 @@ def make_plan(
         tuple(languages),
         wanted,
         {lang: _documents(documents.filter(pl.col("lang") == lang)) for lang in languages},
-        {
-            lang: _queries(queries.filter(pl.col("lang") == lang), golds, (own_groups, own_docs), versions, code)
-            for lang in languages
-        },
+        {lang: _queries(queries.filter(pl.col("lang") == lang), golds, mine, versions, code) for lang in languages},
         cutoff,
         seed,
         _asked(wanted),
@@ -237,6 +233,15 @@ def _own(own: pl.DataFrame, asked: pl.DataFrame) -> tuple[Skipped, ...]:
     left = own.join(asked, on="query_id", how="semi")["doc_id"].sort()
     reason = "is a query itself, by id and text: in no pool of that query, nor are its translations, unless relevant"
     return skip("documents", reason, left.to_list())
+
+
+def _mine(own: pl.DataFrame, documents: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Of queries that are documents: the groups of those (query_id, group), and the documents (query_id, lang, doc)."""
+    groups = documents.select("group_id", "group").unique()
+    return (
+        own.join(groups, on="group_id").select("query_id", "group"),
+        own.join(documents, on="doc_id").select("query_id", "lang", "doc"),
+    )
 
 
 def _asked(wanted: Sequence[Pool]) -> dict[tuple[str, str], Asked]:

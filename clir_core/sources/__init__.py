@@ -12,7 +12,7 @@ from clir_core.sources.asked import Asked
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.rows import RawCorpus
 
-KINDS = ("demo", "xquad:DIR", "beir:DIR", "parquet:DIR", "bitext:DIR", "hub:NAME")
+KINDS = ("demo", "xquad:DIR", "beir:DIR", "parquet:DIR", "hub:NAME", "bitext:DIR")
 _READERS: Mapping[str, Callable[[Path, Asked], RawCorpus]] = {
     "xquad": xquad.read,
     "beir": beir.read,

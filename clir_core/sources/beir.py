@@ -54,8 +54,8 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     qrels, notes = _splits(directory, folders, asked, problems)
     renamed = asked.reading.of_table("qrels")
     parts = [
-        Part(folder.lang, *tables, read_qrels(qrels[folder.name], renamed, problems))
-        for folder, tables in zip(folders, texts, strict=True)
+        Part(folder.lang, documents, queries, read_qrels(qrels[folder.name], renamed, problems))
+        for folder, (documents, queries) in zip(folders, texts, strict=True)
         if qrels
     ]
     if problems:
@@ -99,14 +99,14 @@ def _splits(
     return chosen, [split_note(read, [name for name in others if name not in read])]
 
 
-def _texts(folder: _Folder, asked: Asked, problems: list[str]) -> list[pa.Table]:
+def _texts(folder: _Folder, asked: Asked, problems: list[str]) -> tuple[pa.Table, pa.Table]:
     """Documents and queries."""
     tables = []
     for what, stem in (("documents", "corpus"), ("queries", "queries")):
         path = find(folder.path, stem, problems)
         reader = _Reader(what, folder.lang, asked.reading.of_table(what))
         tables.append(reader.table(path, problems) if path else Rows(_SCHEMAS[what]).table())
-    return tables
+    return tables[0], tables[1]
 
 
 @dataclass
@@ -134,7 +134,8 @@ class _Reader:
         """Of each of our columns, theirs in rows of these names."""
         has = tuple(row)
         if has not in self._named:
-            self._named[has] = names = {}
+            names: dict[str, str] = {}
+            self._named[has] = names
             for column in _SCHEMAS[self.what].names:
                 # BEIR's own name, whatever else a row has
                 is_beir = column in ("doc_id", "query_id") and "_id" in has and column not in self.asked

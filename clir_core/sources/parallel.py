@@ -46,7 +46,7 @@ def compare(texts: Sequence[str], others: Sequence[str]) -> Evidence:
     if len(telling) < _TELLING:
         why = f"lengths correlate by {rising:.2f}, and they share no words to tell by"
         return Evidence(rising >= _RISING_ALONE and rising_z >= _LIKELY, why)
-    n_closest = float(sum(_is_closest(shared[i], i) for i in telling))
+    n_closest = float(sum(_is_closest(shared[i], int(i)) for i in telling))
     closest, words_z = n_closest / len(telling), _beyond_chance(shared)
     by_chance = _at_least(int(n_closest), len(telling), 1 / len(chosen))
     by_words = closest >= _CLOSEST and by_chance < _CHANCE and words_z >= _LIKELY

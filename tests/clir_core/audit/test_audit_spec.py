@@ -42,7 +42,15 @@ def test_a_request_of_before_is_one_for_the_default() -> None:
 
 def test_forms_ask_what_is_audited_first_and_where_it_goes_last() -> None:
     reading = ["columns", "titles", "parallel"]
-    assert list(EmbedSpec.model_fields) == ["model", "corpus", "languages", *reading, "encoding", "runtime", "workspace"]
+    assert list(EmbedSpec.model_fields) == [
+        "model",
+        "corpus",
+        "languages",
+        *reading,
+        "encoding",
+        "runtime",
+        "workspace",
+    ]
     middle = ["scenarios", "cutoffs", "correction", "correction_fit", "correction_alpha", "seed", "cluster"]
     middle += ["min_inclination", "min_retrieval"]
     first, last = ["model", "corpus", "languages"], [*reading, "encoding", "runtime", "workspace", "out"]

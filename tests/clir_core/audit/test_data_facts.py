@@ -3,6 +3,7 @@
 import random
 import unicodedata
 from collections import Counter
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -88,6 +89,23 @@ def test_questions_count_once_whatever_their_languages_and_grade_0_asks_nothing(
     found = counted()
     # passage 1 is asked about by a, b and c; passage 2 by b
     assert (found.questions, found.passages, found.questions_per_passage, found.most_questions) == (3, 2, 2.0, 3)
+
+
+def test_a_query_that_is_a_title_of_its_language_is_counted_and_said() -> None:
+    made = corpus()
+    titles = {"en-1": "WHO?", "en-2": "Wo  denn bitte?", "de-1": " wo denn  bitte?", "de-3": "Who?"}
+    rows = [row | {"title": titles.get(row["doc_id"])} for row in made.documents.to_pylist()]
+    titled = replace(made, documents=pa.Table.from_pylist(rows, DOCUMENTS))
+    found = count_facts(titled, (), 10, Cuts())
+    assert [one.title_queries for one in found.languages] == [1, 2, 0]
+    said = "German: 2 of 2 queries (100.0 %) are the title of a document, which stands in its text; English: 1 of 2 (50.0 %)."
+    assert said in sentences(found)
+    assert [one.title_queries for one in counted().languages] == [0, 0, 0]
+
+
+def test_notes_of_the_corpus_come_first() -> None:
+    found = count_facts(replace(corpus(), notes=("Qrels were read from x.",)), (), 10, Cuts())
+    assert found.notes == ("Qrels were read from x.",) == sentences(found)[:1]
 
 
 @given(st.randoms(use_true_random=False))

@@ -5,7 +5,9 @@ import random
 import pytest
 from test_beir import write
 
+from clir_core.align.data import build_triples
 from clir_core.corpus.reading import ReadingSpec
+from clir_core.errors import AlignError
 from clir_core.sources import read_corpus
 from clir_core.sources.parallel import FEWEST, compare
 
@@ -75,6 +77,8 @@ def test_folders_of_translations_are_parallel_and_others_are_not(texts, tmp_path
     assert len(set(apart.documents["group_id"].to_pylist())) == 144
     assert len(set(apart.queries["group_id"].to_pylist())) == 6
     assert sorted(apart.qrels["doc_id"].to_pylist()) == [f"{lang}/{i}#0" for lang in ("de", "en") for i in range(3)]
+    with pytest.raises(AlignError, match="no triple for en-de"):
+        build_triples(apart, (), 10, 0)
     said = read_corpus(reference, reading=ReadingSpec(parallel="ids"))
     assert len(set(said.documents["group_id"].to_pylist())) == 72
 
