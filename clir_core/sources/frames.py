@@ -28,9 +28,21 @@ def read(frames: Mapping[str, Any], name: str = "frames") -> RawCorpus:
 def as_table(frame: Any, what: str) -> pa.Table:
     """A frame as an Arrow table; CorpusError where it is none."""
     try:
-        return pa.Table.from_pylist(frame) if isinstance(frame, list) else pa.table(frame)
+        return _of_rows(frame) if isinstance(frame, list) else pa.table(frame)
     except (TypeError, ValueError, pa.ArrowException) as error:
         raise CorpusError(
             f"{what}: {type(frame).__name__} is no table ({error}); give a Polars, pandas or Arrow table, or a list of "
             "rows"
         ) from error
+
+
+def _of_rows(rows: list[Mapping[str, Any]]) -> pa.Table:
+    """A column of several types as text: 1 and "1" are one id."""
+    columns = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        try:
+            columns[name] = pa.array(values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            columns[name] = pa.array([None if value is None else str(value) for value in values])
+    return pa.table(columns)
