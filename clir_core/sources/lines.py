@@ -14,8 +14,10 @@ from pydantic_core import from_json
 
 from clir_core.errors import first_line
 from clir_core.sources.json_input import unreadable
+from clir_core.sources.names import NAMES, plain
 
 _PACKED = {".gz": "gzip", ".zst": "zstd"}
+_HEADS = frozenset(name for table in ("documents", "queries") for names in NAMES[table].values() for name in names)
 TABLES = (".jsonl", ".json", ".tsv")
 
 
@@ -59,7 +61,7 @@ def read_lines(path: Path, problems: list[str]) -> Iterator[tuple[int, bytes]]:
 
 
 def read_rows(path: Path, headless: Sequence[str], problems: list[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each row by its columns' names. Tab-separated columns have a header, or are `headless` where `text` is last."""
+    """Each row by its columns' names. Tab-separated columns have a header, or these names where they are `headless`."""
     if form_of(path) == ".tsv":
         yield from _tab_rows(path, headless, problems)
         return
@@ -127,7 +129,8 @@ def _tab_rows(path: Path, headless: Sequence[str], problems: list[str]) -> Itera
             continue
         row = cells(line)
         if header is None:
-            header, is_header = (row, True) if "text" in row else (list(headless), False)
+            is_header = sum(plain(cell) in _HEADS for cell in row) > 1
+            header = row if is_header else list(headless)
             if is_header:
                 continue
         if len(row) > len(header):

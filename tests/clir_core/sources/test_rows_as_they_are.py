@@ -169,6 +169,24 @@ def test_packed_files_arrays_and_tables(corpus, tmp_path, form):
     assert found.notes == ("Qrels were read from qrels/test.tsv.gz.",)
 
 
+def test_files_as_miracl_and_mmarco_publish_them(tmp_path):
+    """JSON lines with docid, or two columns without a header; topics without one; TREC's qrels."""
+    for lang, words in {"en": ("moon", "sun"), "zh": ("哲学", "火星")}.items():
+        (tmp_path / lang / "qrels").mkdir(parents=True)
+        docs = [{"docid": f"{i}#0", "title": word, "text": f"{word} text"} for i, word in enumerate(words)]
+        if lang == "en":
+            packed = gzip.compress("\n".join(map(json.dumps, docs)).encode())
+            (tmp_path / lang / "corpus.jsonl.gz").write_bytes(packed)
+        else:
+            rows = "".join(f"{row['docid']}\t{row['text']}\n" for row in docs)
+            (tmp_path / lang / "corpus.tsv").write_text(rows, "utf-8")
+        (tmp_path / lang / "queries.tsv").write_text(f"0\t{words[0]}?\n1\t{words[1]}?\n", "utf-8")
+        (tmp_path / lang / "qrels" / "dev.tsv").write_text("0\tQ0\t0#0\t1\n1\tQ0\t1#0\t1\n1\tQ0\t0#0\t0\n", "utf-8")
+    corpus = read_corpus(f"beir:{tmp_path}")
+    assert golds(corpus) == [(f"{lang}/{i}", f"{lang}/{i}#0", 1) for lang in ("en", "zh") for i in (0, 1)]
+    assert dict(document_texts(corpus).select("id", "text").iter_rows())["zh/1#0"] == "火星 text"
+
+
 def test_two_files_of_one_table_and_damaged_ones_are_named(corpus, tmp_path):
     corpus()
     whole = gzip.compress(b"x" * 5000)
