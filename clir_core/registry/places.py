@@ -3,7 +3,7 @@
 import json
 import re
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from clir_core.errors import StoreError, first_line
-from clir_core.model.files import ADAPTER_CONFIG, CONFIG, MODULES, STEP_FOLDER
+from clir_core.model.files import ADAPTER_CONFIG, CONFIG, MODULES, ROUTER_CONFIG, STEP_FOLDER
 from clir_core.spec import sha256_of
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import sweep, write_folder
@@ -150,6 +150,13 @@ class Checkpoints:
         modules = self._json(files[MODULES])
         if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
             return f"{MODULES} is cut off"
+        for module in list(modules):
+            if str(module.get("type", "")).endswith(".Router"):
+                config = self._json(file) if (file := files.get(_in(module, ROUTER_CONFIG))) else None
+                types = config.get("types") if isinstance(config, dict) else None
+                if not isinstance(types, dict):
+                    return f"{MODULES} lists a Router, whose {ROUTER_CONFIG} is not there, or cut off"
+                modules += [{"type": kind, "path": _in(module, folder)} for folder, kind in types.items()]
         for module in modules:
             folder, kind = str(module.get("path", "")), str(module.get("type", "")).rpartition(".")[2]
             held = {name.rpartition("/")[2] for name in files if name.rpartition("/")[0] == folder}
@@ -212,6 +219,10 @@ def missing_of(names: Collection[str]) -> str:
         return f"no weights are there (*{WEIGHTS})"
     indexed = {f"{shard[1]}{INDEX}" for name in names if (shard := SHARD.fullmatch(name))}
     return "".join(f"{index} is not there" for index in sorted(indexed - set(names))[:1])
+
+
+def _in(module: Mapping[str, Any], name: str) -> str:
+    return f"{module['path']}/{name}" if module.get("path") else name
 
 
 def _hidden(path: str, root: str) -> bool:
