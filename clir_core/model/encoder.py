@@ -146,6 +146,16 @@ def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
 
     ModelError where it cannot be loaded.
     """
+    model = load_as_saved(checkpoint, device)
+    if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set
+        own = model.max_seq_length or checkpoint.max_tokens
+        model.max_seq_length = min(own, checkpoint.max_tokens)
+    model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
+    return model
+
+
+def load_as_saved(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
+    """The same, with its own length, prompts and dimension: what is saved again keeps them."""
     # a missing BERT pooler, which no embedding uses, is reported at length otherwise
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -163,9 +173,5 @@ def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
             f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {first_line(error)}); "
             f"does SentenceTransformer({str(checkpoint.path)!r}) load it?"
         ) from error
-    if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set
-        own = model.max_seq_length or checkpoint.max_tokens
-        model.max_seq_length = min(own, checkpoint.max_tokens)
     use_onednn(model)
-    model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
     return model.eval()
