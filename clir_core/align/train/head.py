@@ -65,7 +65,7 @@ def save_with_head(checkpoint: Checkpoint, head_DD: np.ndarray, directory: Path)
     weight_HH[: len(head_DD), : len(head_DD)] = torch.from_numpy(head_DD)
     layer = Dense(*weight_HH.shape, bias=False, activation_function=nn.Identity(), init_weight=weight_HH)
     parts, at = list(model._modules.items()), end_of_body(model)
-    name = next(name for name in ("head", *(f"head-{n}" for n in count(2))) if name not in model._modules)
+    name = next(name for n in count(1) if (name := f"head-{n}") not in model._modules)
     # not `insert`, which counts on parts that are named by their place
     model._modules = OrderedDict([*parts[:at], (name, layer.to(next(model.parameters()).dtype)), *parts[at:]])
     save(model, checkpoint, directory)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from torch import Tensor, nn
 
 from clir_core.align.spec import AlignSpec
 from clir_core.align.train.adapter import add_adapter, has_adapter, is_scale
-from clir_core.align.train.parts import body, cut, embedding_matrices, save, transformers
+from clir_core.align.train.parts import body, cut, embedding_matrices, save
 from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.encoder import load_as_saved
@@ -27,10 +28,11 @@ class Trainable(nn.Module):
     def __init__(self, checkpoint: Checkpoint, spec: AlignSpec, device: str) -> None:
         super().__init__()
         self.model = load_as_saved(checkpoint, device)
-        if not any(isinstance(part, StaticEmbedding) for part in self.model.modules()) and not transformers(self.model):
+        if not any(isinstance(part, Transformer | StaticEmbedding) for part in self.model.modules()):
+            first = type(self.model[0]).__name__
             raise AlignError(
-                f"{checkpoint.ref}: its first part is {type(self.model[0]).__name__}, and training needs a transformer or "
-                "a static embedding; a head alone can be fitted to it: --loss none"
+                f"{checkpoint.ref}: its first part is {first}, and training needs a transformer or a static embedding; "
+                "a head alone can be fitted to it: --loss none"
             )
         if has_adapter(self.model):
             raise AlignError(
