@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from clir_core.errors import StoreError, first_line
-from clir_core.model.checkpoint import STEP_FOLDER
+from clir_core.model.files import STEP_FOLDER
 from clir_core.spec import sha256_of
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import sweep, write_folder

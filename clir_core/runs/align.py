@@ -78,7 +78,7 @@ def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by
     found = result(spec, base, shared, trained, made, differences, decision, foreseen, runner.timings, out)
     runner.step(
         "report",
-        lambda: outputs.write_outputs(found, base, triples, (before, after, made.path), out),
+        lambda: outputs.write_outputs(found, base, triples, (before, after, Path(made.ref)), out),
         lambda _: f"report: {out / layout.REPORT}",
     )
     entry, news = runner.step("register", lambda: record_alignment(found, made, by), _registered)

@@ -1,12 +1,11 @@
 """A LoRA adapter on a base: trained beside it, saved without it."""
 
-import json
-
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 
 from clir_core.align.spec import AdapterSpec
 from clir_core.errors import AlignError, first_line
+from clir_core.model.adapter import base_transformer
 from clir_core.model.checkpoint import Checkpoint
 
 
@@ -35,14 +34,8 @@ def add_adapter(model: SentenceTransformer, spec: AdapterSpec, checkpoint: Check
         model.add_adapter(config)
     except ValueError as error:
         raise AlignError(f"{checkpoint.ref}: no adapter can be added ({first_line(error)})") from error
-    config.base_model_name_or_path = _folder(checkpoint)
-
-
-def _folder(checkpoint: Checkpoint) -> str:
-    """Where its transformer's files are: a name on a hub would be read at its newest commit, whichever was trained."""
-    listed = checkpoint.path / "modules.json"
-    modules = json.loads(listed.read_text("utf-8")) if listed.exists() else [{"path": ""}]
-    return str(checkpoint.path.absolute() / modules[0]["path"]).rstrip("/")
+    # where it lies: a name on a hub would be read at its newest commit, whichever was trained on
+    config.base_model_name_or_path = str(base_transformer(checkpoint.ref, checkpoint.path))
 
 
 def has_adapter(model: SentenceTransformer) -> bool:

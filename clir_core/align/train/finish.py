@@ -17,7 +17,7 @@ from clir_core.align.train.kept import HEADED, MEASURED, kept
 from clir_core.align.train.parts import cut_encoder, end_of_body, lengths, ranked, tokens, used_dim
 from clir_core.align.train.teacher import teacher
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import load_as_saved
+from clir_core.model.loading import load_as_saved
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_folder, write_text
 

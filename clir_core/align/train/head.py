@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from clir_core.align.train.parts import end_of_body, save
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import load_as_saved
+from clir_core.model.loading import load_as_saved
 
 _PAIRS = (("p_en", "p_x"), ("q_en", "q_x"))
 # chosen on XQuAD's train articles: more mends the pools further and costs monolingual accuracy

@@ -87,13 +87,13 @@ def read_judged(directory: Path, name: str) -> Judged:
 
 
 def check_loaded(checkpoint: Checkpoint, judged: Judged) -> None:
-    """AlignError where the checkpoint, loaded here or by plain sentence-transformers, gives other vectors in float32.
+    """AlignError where a checkpoint, loaded here or by sentence-transformers alone, gives other vectors in float32.
 
-    Or where it reads less of a text, or more, than its base.
+    Or where it reads less of a text, or more, than its base. Its reference is a directory.
     """
     exact = checkpoint.model_copy(update={"dtype": "float32"})
-    judged.check(f"{checkpoint.path}", load_encoder(exact).encode)
-    who = f"{checkpoint.path}, loaded by sentence-transformers alone,"
+    judged.check(checkpoint.ref, load_encoder(exact).encode)
+    who = f"{checkpoint.ref}, loaded by sentence-transformers alone,"
     model = _plain(exact)
     if lengths(model) != [tuple(one) for one in judged.lengths]:
         raise AlignError(f"{who} reads {lengths(model)} tokens, and its base {list(judged.lengths)}")
@@ -112,7 +112,7 @@ def check_loaded(checkpoint: Checkpoint, judged: Judged) -> None:
 def _plain(checkpoint: Checkpoint) -> SentenceTransformer:
     try:
         return SentenceTransformer(
-            str(checkpoint.path),
+            checkpoint.ref,  # an adapter's path is a folder that was put together
             device="cpu",
             trust_remote_code=checkpoint.remote_code,
             local_files_only=True,
@@ -120,7 +120,7 @@ def _plain(checkpoint: Checkpoint) -> SentenceTransformer:
         )
     except Exception as error:
         raise AlignError(
-            f"{checkpoint.path}: sentence-transformers alone cannot load it ({type(error).__name__}: "
+            f"{checkpoint.ref}: sentence-transformers alone cannot load it ({type(error).__name__}: "
             f"{first_line(error)})"
         ) from error
 

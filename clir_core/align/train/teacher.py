@@ -14,7 +14,7 @@ from torch import distributed as dist
 from clir_core.align.train.gathering import workers
 from clir_core.align.train.parts import cut_encoder
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import load_as_saved
+from clir_core.model.loading import load_as_saved
 from clir_core.workspace.atomic import write_file
 
 KIND = {"q_en": "query", "q_x": "query", "p_en": "document", "p_x": "document", "negatives": "document"}

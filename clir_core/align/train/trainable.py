@@ -15,7 +15,7 @@ from clir_core.align.train.adapter import add_adapter, has_adapter, is_scale
 from clir_core.align.train.parts import body, cut, embedding_matrices, save
 from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import load_as_saved
+from clir_core.model.loading import load_as_saved
 
 # what a text becomes before the model: tensors, and what its parts must know beside them
 Features = Mapping[str, Any]
