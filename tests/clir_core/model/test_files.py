@@ -15,7 +15,10 @@ ROUTER: Files = {
     "modules.json": as_json([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Router"}]),
     "router_config.json": as_json(
         {
-            "types": {"query_0": "sentence_transformers.models.StaticEmbedding", "document_0": "sentence_transformers.x"},
+            "types": {
+                "query_0": "sentence_transformers.models.StaticEmbedding",
+                "document_0": "sentence_transformers.x",
+            },
             "structure": {"query": ["query_0"], "document": ["document_0"]},
             "parameters": {"default_route": "document"},
         }
