@@ -1,8 +1,6 @@
 """The canary: five texts whose vectors are kept, and tell whether a model still gives the same ones."""
 
 import base64
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -31,14 +29,14 @@ class Canary(Spec):
     """The vectors of TEXTS, as queries, and what made them."""
 
     vectors: tuple[str, ...] = Field(description="One a text: base64 of float32, little-endian")
+    dtype: str
     versions: dict[str, str]
-    reading: Reading
 
     @staticmethod
-    def of(vectors_NH: "np.ndarray", versions: dict[str, str], reading: Reading) -> "Canary":
+    def of(vectors_NH: "np.ndarray", dtype: str, versions: dict[str, str]) -> "Canary":
         """Of the vectors of TEXTS in their order."""
-        rows = [base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors_NH]
-        return Canary(vectors=tuple(rows), versions=versions, reading=reading)
+        rows = (base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors_NH)
+        return Canary(vectors=tuple(rows), dtype=dtype, versions=versions)
 
     def array(self) -> "np.ndarray":
         """The vectors, float32 [texts, H]."""
@@ -47,44 +45,37 @@ class Canary(Spec):
         return np.stack([np.frombuffer(base64.b64decode(row), "<f4") for row in self.vectors])
 
 
-def distance(one_NH: "np.ndarray", other_NH: "np.ndarray") -> float:
-    """The largest 1 - cosine, also of lengths that differ, of vectors of the same texts; 2 where shapes differ."""
+class Proof(Spec):
+    """How a checkpoint's texts became the vectors of a workspace, and its canary."""
+
+    reading: Reading
+    canary: Canary
+
+
+def distance(one: Canary, other: Canary) -> float:
+    """The largest 1 - cosine of vectors of one text, lengths that differ counting as well; 2 where sizes differ."""
     import numpy as np
 
+    one_NH, other_NH = (canary.array().astype(np.float64) for canary in (one, other))
     if one_NH.shape != other_NH.shape:
         return 2.0
-    one, other = one_NH.astype(np.float64), other_NH.astype(np.float64)
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    larger = np.maximum((one**2).sum(1), (other**2).sum(1))
-    # by the longer one's square: equal vectors are at 0, and so is nothing else
-    apart = 1 - (one * other).sum(1) / np.where(larger > 0, larger, 1)
-    return float(np.where(lengths + larger > 0, apart, 0).max())
+    larger_N = np.maximum((one_NH**2).sum(1), (other_NH**2).sum(1))
+    # by the longer one's square: equal vectors are at 0, and no others
+    apart_N = 1 - (one_NH * other_NH).sum(1) / np.where(larger_N > 0, larger_N, 1)
+    return float(np.where(larger_N > 0, apart_N, 0).max())
 
 
 def is_same(one: Canary, other: Canary) -> bool:
     """Whether both are vectors of one model, but for the last bits."""
-    return distance(one.array(), other.array()) <= TOLERANCE.get(one.reading.dtype, _OF_16_BITS)
+    return distance(one, other) <= max(TOLERANCE.get(canary.dtype, _OF_16_BITS) for canary in (one, other))
 
 
-def explained(before: Canary, now: Canary) -> str:
-    """What is different beside the vectors: versions of libraries."""
+def changed_versions(before: Canary, now: Canary) -> str:
+    """Libraries of another version, in words."""
     names = sorted({*before.versions, *now.versions})
     changed = [
-        f"{name} {before.versions.get(name, 'none')} then, {now.versions.get(name, 'none')} now"
+        f"{name} {before.versions.get(name, 'none')} then and {now.versions.get(name, 'none')} now"
         for name in names
         if before.versions.get(name) != now.versions.get(name)
     ]
-    return ", ".join(changed) or "the same versions of libraries as then"
-
-
-def canary_file(workspace: Path, vectors: str) -> Path:
-    """Where the canary of vectors of this identity is kept."""
-    return workspace / "canaries" / f"{vectors[:32]}.json"
-
-
-def rows_of(texts: Sequence[str]) -> list[dict[str, str]]:
-    """The texts as rows that encoders take: id, group_id, lang, text_hash, text."""
-    return [
-        {"id": f"canary/{at}", "group_id": f"canary/{at}", "lang": "en", "text_hash": str(at), "text": text}
-        for at, text in enumerate(texts)
-    ]
+    return ", ".join(changed) or "libraries are those of then"

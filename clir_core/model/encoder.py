@@ -54,8 +54,9 @@ class Encoder:
     @property
     def pooling(self) -> str:
         """How vectors of tokens become one, as the loaded layers do it; empty without such a layer."""
-        layers = [layer for layer in self._model.modules() if isinstance(layer, Pooling)]
-        return " and ".join(dict.fromkeys(layer.get_pooling_mode_str() for layer in layers))
+        modes = [layer.pooling_mode for layer in self._model.modules() if isinstance(layer, Pooling)]
+        named = ("+".join(mode) if isinstance(mode, (list, tuple)) else str(mode) for mode in modes)
+        return " and ".join(dict.fromkeys(named))
 
     def longest(self, kind: str) -> int | None:
         """Tokens of a `query` or `document` that are read; None where there is no limit."""

@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -63,29 +63,29 @@ class Kept(NamedTuple):
     sha256: str
 
 
-def hashes_of(files: Iterable[Path], directory: Path) -> list[str]:
+def hashes_of(files: Collection[Path], directory: Path) -> list[str]:
     """Hex sha256 of each file's content, of links what they lead to. They are kept in `directory`, made where missing.
 
     Errors: OSError where a file cannot be read. Of what cannot be kept nothing is said: it is hashed again.
     """
-    paths = [file.resolve() for file in files]
+    # by what they are called here: a hub's cache has links to files without a suffix
+    is_json = {file.resolve(): file.suffix == ".json" for file in files}
+    paths = list(is_json)
     kept = _with_file(directory, lambda connection: _read(connection, paths)) or {}
-    now = {path: _current(path, kept.get(path)) for path in dict.fromkeys(paths)}
+    now = {path: _current(path, is_json[path], kept.get(path)) for path in paths}
     new = {path: one for path, (one, is_settled) in now.items() if is_settled and one != kept.get(path)}
     if new:
         _with_file(directory, lambda connection: _write(connection, new))
-    return [now[path][0].sha256 for path in paths]
+    return [now[file.resolve()][0].sha256 for file in files]
 
 
-def _current(path: Path, kept: Kept | None) -> tuple[Kept, bool]:
+def _current(path: Path, is_json: bool, kept: Kept | None) -> tuple[Kept, bool]:
     """The file's state and hash now, and whether they may be kept."""
     if kept and kept.state == State.of(path.stat()):
         return kept, True
     with path.open("rb") as stream:
         started, before = time.time_ns(), State.of(os.fstat(stream.fileno()))
-        digest = (
-            _of_json(stream.read()) if path.suffix == ".json" else hashlib.file_digest(stream, "sha256").hexdigest()
-        )
+        digest = _of_json(stream.read()) if is_json else hashlib.file_digest(stream, "sha256").hexdigest()
         after = State.of(os.fstat(stream.fileno()))
     return Kept(after, digest), before == after and before.is_settled(started)
 

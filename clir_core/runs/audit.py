@@ -18,7 +18,9 @@ from clir_core.audit.verdict import verdict
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import ENGLISH, QUERIES, Corpus
 from clir_core.measure.pieces import INTERVALS, measure_ranks
+from clir_core.model.canary import Canary
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
+from clir_core.model.reading import Reading
 from clir_core.rank.ranked import TIE_RULE, Ranked
 from clir_core.registry.facts import Audited, Entry
 from clir_core.runs.record import as_registered, record_audit
@@ -180,10 +182,13 @@ def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> 
 
 
 class Made(NamedTuple):
-    """What made the figures: identity of the vectors, digest of the checkpoint, stored tables, if any, cut texts."""
+    """What made the figures: identity of the vectors, digest of the checkpoint, how it was read and its canary, stored
+    tables, if any, cut texts."""
 
     model: str
     checkpoint: str = ""
+    reading: Reading | None = None
+    canary: Canary | None = None
     documents: TableRead | None = None
     queries: TableRead | None = None
     fitted: Fitted | None = None
@@ -197,7 +202,22 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
         fitted = Fitted(
             corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit
         )
-    return Made(checkpoint.vectors, checkpoint.digest, embedded.documents, embedded.queries, fitted, embedded.cut)
+    proof = embedded.proof
+    reading = proof.reading if proof else None
+    if reading:
+        # by whatever name this audit calls them; the vectors are those of the proof
+        told = {"prompts_from": checkpoint.prompts_from, "notes": (*checkpoint.notes, *embedded.suspicions)}
+        reading = reading.model_copy(update=told)
+    return Made(
+        model=checkpoint.vectors,
+        checkpoint=checkpoint.digest,
+        reading=reading,
+        canary=proof.canary if proof else None,
+        documents=embedded.documents,
+        queries=embedded.queries,
+        fitted=fitted,
+        cut=embedded.cut,
+    )
 
 
 def result(
@@ -225,6 +245,8 @@ def result(
             checkpoint=made.checkpoint,
             model_fingerprint=made.model,
             corpus_fingerprint=corpus.fingerprint(),
+            reading=made.reading,
+            canary=made.canary,
             documents_table=made.documents,
             queries_table=made.queries,
             fitted=made.fitted,
@@ -275,8 +297,9 @@ def _counted(corpus: Corpus) -> str:
 
 
 def _named(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.name}: digest {checkpoint.digest[:16]}"
+    return "; ".join([f"{checkpoint.name}: digest {checkpoint.digest[:16]}", *checkpoint.notes])
 
 
 def _encoded(embedded: Embedded) -> str:
-    return f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there"
+    told = [f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there", *embedded.suspicions]
+    return "; ".join(told)

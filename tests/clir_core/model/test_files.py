@@ -6,32 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from checkpoint_files import FOLDERS, LAYERS, PLAIN, SHARDS, Files, as_json, weights, write
+from checkpoint_files import ADAPTER, FOLDERS, LAYERS, PLAIN, ROUTER, SHARDS, as_json, weights, write
 
 from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 
-ROUTER: Files = {
-    "modules.json": as_json([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Router"}]),
-    "router_config.json": as_json(
-        {
-            "types": {
-                "query_0": "sentence_transformers.models.StaticEmbedding",
-                "document_0": "sentence_transformers.x",
-            },
-            "structure": {"query": ["query_0"], "document": ["document_0"]},
-            "parameters": {"default_route": "document"},
-        }
-    ),
-    "query_0/model.safetensors": weights(1.0),
-    "query_0/tokenizer.json": as_json({"version": "1.0"}),
-    "document_0/model.safetensors": weights(2.0),
-    "document_0/tokenizer.json": as_json({"version": "1.0"}),
-}
-ADAPTER: Files = {
-    "adapter_config.json": as_json({"base_model_name_or_path": "base", "r": 4}),
-    "adapter_model.safetensors": weights(3.0),
-}
 # a checkpoint's files, and one of them that decides a vector
 DECIDES = {
     "weights": (LAYERS, "model.safetensors", weights(9.0)),
