@@ -97,7 +97,7 @@ class AdapterSpec(Spec):
     """Small matrices beside the base's linear layers (LoRA), which are trained in place of its weights."""
 
     rank: int = Field(16, ge=1, description="Of what is added to a layer's weights")
-    alpha: Positive = Field(32.0, description="What is added is scaled by alpha / rank")
+    alpha: int = Field(32, ge=1, description="What is added is scaled by alpha / rank")
     dropout: Share = Field(0.0, description="Share of a layer's inputs that its adapter does not see in a step")
     layers: tuple[str, ...] = Field(
         (), description="Ends of the names of the layers that get one, such as q_proj; empty means every linear layer"

@@ -147,7 +147,7 @@ def _trained(result: AlignResult) -> str:
     if not adapter:
         return "Trained: every weight" + ("" if factor else " but the embedding matrix")
     layers = f"layers {', '.join(adapter.layers)}" if adapter.layers else "every linear layer"
-    size = f"rank {adapter.rank}, alpha {adapter.alpha:g}, dropout {adapter.dropout:g}"
+    size = f"rank {adapter.rank}, alpha {adapter.alpha}, dropout {adapter.dropout:g}"
     rate = f"learning rate x {adapter.rate_factor:g}"
     return f"Trained: a LoRA adapter on {layers} ({size}, {rate}); the base stays as it is"
 
