@@ -16,6 +16,7 @@ from clir_core.measure.gate_spec import GateSpec, Share
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.spec import WORKSPACE, Spec, sha256_of
 
+LORA = "lora"
 PresetName = Literal["none", "paper", "infonce", "passage", "jsd", "clear", "distil", "best"]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -93,6 +94,40 @@ class OrPreset:
         return {"anyOf": [{**handler(core_schema), "title": "Weights"}, preset]}
 
 
+class AdapterSpec(Spec):
+    """Small matrices beside the base's linear layers (LoRA), which are trained in place of its weights."""
+
+    rank: int = Field(16, ge=1, description="Of what is added to a layer's weights")
+    alpha: int = Field(32, ge=1, description="What is added is scaled by alpha / rank")
+    dropout: Share = Field(0.0, description="Share of a layer's inputs that its adapter does not see in a step")
+    layers: tuple[str, ...] = Field(
+        (), description="Ends of the names of the layers that get one, such as q_proj; empty means every linear layer"
+    )
+    rate_factor: Positive = Field(
+        10.0, description="Times the learning rate: an adapter begins at zero and has few weights to move"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        """`lora` for the defaults, or JSON as a command line gives it, in place of the fields."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("{"):
+            return json.loads(value)
+        if value != LORA:
+            raise ValueError(f"adapter {value!r} is none that can be trained; write {LORA}, or its settings")
+        return {}
+
+
+class OrLora:
+    """Tells forms that the name does as well as settings."""
+
+    @staticmethod
+    def __get_pydantic_json_schema__(core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [*handler(core_schema)["anyOf"], {"type": "string", "enum": [LORA], "title": "Defaults"}]}
+
+
 class OptimiserSpec(Spec):
     """How the weights are moved."""
 
@@ -133,6 +168,11 @@ class AlignSpec(ReadingSpec):
         "Without any, the head alone is fitted",
     )
     head: bool = Field(True, description="After the last step, fit a linear layer that takes the language out")
+    adapter: Annotated[AdapterSpec | None, NoDecode, OrLora] = Field(
+        None,
+        description="lora, or its settings: an adapter is trained and saved, and the base stays where and as it is. "
+        "None trains the base's own weights",
+    )
     optimiser: OptimiserSpec = OptimiserSpec()
     gate: GateSpec = GateSpec()
     allow_contamination: tuple[str, ...] = Field(
@@ -153,6 +193,11 @@ class AlignSpec(ReadingSpec):
         """Of fine-tuning: none without a loss."""
         return self.optimiser.epochs if self.loss.weights() else 0
 
+    @property
+    def rate(self) -> float:
+        """The learning rate at its peak, of what is trained but the embedding matrix."""
+        return self.optimiser.learning_rate * (self.adapter.rate_factor if self.adapter else 1.0)
+
     def identity(self) -> str:
         """Hex sha256 over all that can change a weight or a figure: not over where it runs."""
         return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
@@ -162,6 +207,14 @@ class AlignSpec(ReadingSpec):
         if not self.head and not self.loss.weights():
             terms = ", ".join(name for name in LossSpec.model_fields if name not in ("temperature", "normalize"))
             raise ValueError(f"there is nothing to learn without a head and a loss; give one of {terms} more than 0")
+        return self
+
+    @model_validator(mode="after")
+    def _adapter_is_trained(self) -> "AlignSpec":
+        if self.adapter and not self.loss.weights():
+            raise ValueError("without a loss no adapter is trained; give a loss, or leave the adapter out")
+        if self.adapter and self.optimiser.embedding_rate_factor:
+            raise ValueError("an adapter leaves the embedding matrix as it is; leave out embedding_rate_factor")
         return self
 
     @model_validator(mode="after")

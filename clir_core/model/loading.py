@@ -23,6 +23,17 @@ def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
 
     ModelError where it cannot be loaded, or its weights are not those of its model.
     """
+    model = load_as_saved(checkpoint, device)
+    for layer in model.modules():
+        # of a Router each route's own; static word vectors have no length to set
+        if isinstance(layer, Transformer) and isinstance(layer.tokenizer, PreTrainedTokenizerBase):
+            _shorten(layer, checkpoint.max_tokens)
+    model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
+    return model
+
+
+def load_as_saved(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
+    """The same with its own length, prompts and dimensions, which it keeps when it is saved again."""
     # what the reports say of weights is checked here, and a pooler that no embedding uses would fill the log
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
@@ -47,11 +58,7 @@ def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
     model.to(getattr(torch, checkpoint.dtype))  # layers of sentence-transformers' own keep the stored dtype
     if checkpoint.pooling:
         _pool(checkpoint, model)
-    if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set
-        own = model.max_seq_length or checkpoint.max_tokens
-        model.max_seq_length = min(own, checkpoint.max_tokens, _positions(model) or own)
     use_onednn(model)
-    model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
     return model.eval()
 
 
@@ -75,7 +82,16 @@ def _pool(checkpoint: Checkpoint, model: SentenceTransformer) -> None:
     setattr(model, name, Pooling(dimension, checkpoint.pooling, include_prompt=layer.include_prompt))
 
 
-def _positions(model: SentenceTransformer) -> int | None:
+def _shorten(layer: Transformer, tokens: int) -> None:
+    """Let a transformer cut texts at so many tokens, or before, where it does or must."""
+    own = layer.max_seq_length or tokens
+    layer.max_seq_length = min(own, tokens, positions(layer) or own)
+    for name in ("query_length", "document_length"):
+        if own := getattr(layer, name):
+            setattr(layer, name, min(own, tokens, positions(layer) or own))
+
+
+def positions(model: nn.Module) -> int | None:
     """The longest text that the position embeddings, where they are learned, have places for."""
     lengths = []
     for layer in model.modules():

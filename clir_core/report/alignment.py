@@ -13,7 +13,7 @@ from markupsafe import Markup
 from pydantic import BaseModel
 
 from clir_core.align.result import AlignResult
-from clir_core.align.spec import AlignSpec, LossSpec, OptimiserSpec
+from clir_core.align.spec import LORA, AdapterSpec, AlignSpec, LossSpec, OptimiserSpec
 from clir_core.audit.result import AuditResult
 from clir_core.measure.figures import p_value, signed
 from clir_core.report.alignment_charts import dose_changes, dumbbells
@@ -94,6 +94,8 @@ def _flags(spec: BaseModel, above: str) -> Iterator[str]:
         flag = f"{above}{name.replace('_', '-')}"
         if isinstance(value, LossSpec):
             yield from (f"--{flag}", value.model_dump_json(exclude_defaults=True))
+        elif value == AdapterSpec():
+            yield from (f"--{flag}", LORA)
         elif isinstance(value, BaseModel):
             yield from _flags(value, f"{flag}.")
         else:

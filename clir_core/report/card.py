@@ -28,7 +28,7 @@ def model_card(result: AlignResult, base: Checkpoint, before: AuditResult, after
     """README.md of the checkpoint, front matter and text; `before` and `after` are the audits that the result names."""
     facts = _facts(base)
     sections = {
-        "How to load it": _use(base),
+        "How to load it": _use(result, base),
         "Inclination": _inclination(before, after),
         "Before and after": _figures(result),
         "Training": "\n".join(f"- {line}" for line in _training(result, base)),
@@ -89,7 +89,9 @@ def _front_matter(result: AlignResult, facts: dict[str, Any]) -> str:
     return str(data.to_yaml()).strip()
 
 
-def _use(base: Checkpoint) -> str:
+def _use(result: AlignResult, base: Checkpoint) -> str:
+    where = f"its base has to lie where `adapter_config.json` says, `{base.path}`"
+    adapter = f"\n\nIt is an adapter: install `peft`, and {where}." if result.spec.adapter else ""
     return f"""\
 ```python
 from sentence_transformers import SentenceTransformer
@@ -100,8 +102,9 @@ documents = model.encode_document(["Mercury is the only metal that is liquid at 
 print(model.similarity(queries, documents))
 ```
 
-`encode_query` puts {base.query_prompt!r} before a text and `encode_document` {base.document_prompt!r}. Audit it with
-`clir audit --model path/of/this/directory`, or train it further with `clir align --base path/of/this/directory`."""
+`encode_query` puts {base.query_prompt!r} before a text and `encode_document` {base.document_prompt!r}. It reads texts
+as long as its base does; the audits below cut them at {base.max_tokens} tokens, or before. Audit it with
+`clir audit --model path/of/this/directory`.{adapter}"""
 
 
 def _figures(result: AlignResult) -> str:
@@ -128,6 +131,7 @@ def _training(result: AlignResult, base: Checkpoint) -> Iterator[str]:
     yield f"Data: `{short_name(spec.train)}`, {trained.triples:,} triples of {sides} ({of_each})"
     yield _contamination(result)
     if spec.loss.weights():
+        yield _trained(result)
         yield from _fine_tuning(result)
     else:
         yield "No weight of the base was moved"
@@ -135,6 +139,17 @@ def _training(result: AlignResult, base: Checkpoint) -> Iterator[str]:
         yield "Head: a linear layer behind the pooling that takes the language out, fitted to the means of translations"
     yield f"Made by run `{trained.name}`: `{command(spec)}`"
     yield f"This checkpoint's fingerprint: `{result.digest}`"
+
+
+def _trained(result: AlignResult) -> str:
+    """Which weights were moved."""
+    adapter, factor = result.spec.adapter, result.spec.optimiser.embedding_rate_factor
+    if not adapter:
+        return "Trained: every weight" + ("" if factor else " but the embedding matrix")
+    layers = f"layers {', '.join(adapter.layers)}" if adapter.layers else "every linear layer"
+    size = f"rank {adapter.rank}, alpha {adapter.alpha}, dropout {adapter.dropout:g}"
+    rate = f"learning rate x {adapter.rate_factor:g}"
+    return f"Trained: a LoRA adapter on {layers} ({size}, {rate}); the base stays as it is"
 
 
 def _fine_tuning(result: AlignResult) -> Iterator[str]:

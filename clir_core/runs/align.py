@@ -15,6 +15,7 @@ from clir_core.align.data import notes_of, training_triples
 from clir_core.align.result import AlignResult, Trained
 from clir_core.align.spec import AlignSpec
 from clir_core.align.train.checks import check_triples
+from clir_core.align.train.judged import check_loaded, read_judged
 from clir_core.align.verdict import verdict
 from clir_core.audit.spec import AuditSpec
 from clir_core.measure import gate
@@ -78,7 +79,7 @@ def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by
     found = found.model_copy(update={"data_notes": notes_of(triples)})
     runner.step(
         "report",
-        lambda: outputs.write_outputs(found, base, triples, (before, after, made.path), out),
+        lambda: outputs.write_outputs(found, base, triples, (before, after, Path(made.ref)), out),
         lambda _: f"report: {out / layout.REPORT}",
     )
     entry, news = runner.step("register", lambda: record_alignment(found, made, by), _registered)
@@ -149,10 +150,16 @@ def train(
 
 
 def keep(spec: AlignSpec, trained: Trained, name: str) -> Checkpoint:
-    """Put the trained checkpoint among the workspace's under its name, which its audit then has."""
+    """Put the trained checkpoint among the workspace's under its name, which its audit then has.
+
+    AlignError where it gives other vectors than it was judged by, loaded here or by sentence-transformers alone.
+    """
     place = (layout.checkpoints(spec.workspace) / name).resolve()
     outputs.keep_checkpoint(trained.checkpoint, place)
-    return resolved(spec, str(place))
+    made = resolved(spec, str(place))
+    # below the run's directory, as the checkpoint is
+    check_loaded(made, read_judged(trained.checkpoint.parents[1], trained.checkpoint.name))
+    return made
 
 
 def compare(spec: AlignSpec, before: Path, after: Path) -> tuple[tuple[Difference, ...], Decision]:

@@ -22,7 +22,7 @@ HASHES = "hashes.sqlite"
 
 # a training, which is a step
 CLAIM, STEPS_LOG, EVALUATIONS_LOG = "run.txt", "steps.jsonl", "evaluations.jsonl"
-WEIGHTS, STATES, TEACHER, RAY = "checkpoints", "states", "teacher", "ray"
+WEIGHTS, STATES, TEACHER, JUDGED, RAY = "checkpoints", "states", "teacher", "judged", "ray"
 
 
 def models(workspace: Path) -> Path:

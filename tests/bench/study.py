@@ -25,6 +25,7 @@ from clir_core.align.train.finish import finish
 from clir_core.align.train.kept import finished, kept
 from clir_core.align.train.loop import Trainer
 from clir_core.align.train.objective import needs
+from clir_core.align.train.parts import tokens
 from clir_core.align.train.run import run
 from clir_core.align.train.teacher import teacher
 from clir_core.audit.corrections import fit_correction
@@ -75,7 +76,7 @@ def trained(name: str, spec: AlignSpec, base: Checkpoint, directory: Path, of: P
     if of:
         shutil.copytree(of / "states", directory / "states", dirs_exist_ok=True)
     triples = pl.DataFrame(pl.from_arrow(training_triples(spec.train, spec.languages, spec.triples, spec.seed)))
-    frozen = teacher(base, spec.optimiser, triples, needs(spec.loss).teacher, directory / "teacher")
+    frozen = teacher(base, tokens(spec.optimiser), triples, needs(spec.loss).teacher, directory / "teacher")
     trainer = Trainer(base, spec, triples, frozen)
     step = trainer.run_step
 

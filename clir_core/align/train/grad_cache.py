@@ -4,31 +4,30 @@ Embed in micro-batches without a graph, take the loss's gradient at the embeddin
 with a graph and the same random state, and pass its part of that gradient on to the weights.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Features = Mapping[str, Tensor]
+Features = Mapping[str, Any]
 Forward = Callable[[Features], Tensor]
 Objective = Callable[[dict[str, Tensor]], tuple[Tensor, dict[str, Tensor]]]
 
 
 def cached_step(
     model_forward: Forward,
-    batch_inputs: Mapping[str, Features],
+    chunks: Sequence[tuple[str, Features]],
     objective: Objective,
-    micro_batch: int,
     no_sync: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Add the gradient of objective({side: embeddings}) to the weights; returns its value and parts, without graph.
 
-    batch_inputs holds model inputs [N, ...] by side; a side of no rows is left out. model_forward enters autocast
+    chunks are a side's name and the model's inputs of some of its rows, in order. model_forward enters autocast
     itself, where it is wanted: a context around this call would hand the second pass weights that were cached without
     a graph. Under DDP pass model.no_sync, so that workers exchange gradients once, at the last micro-batch.
     """
-    chunks = [(side, part) for side, features in batch_inputs.items() for part in _parts(features, micro_batch)]
     states, leaves = [], []
     for _, part in chunks:
         states.append(_random_states(part))
@@ -50,16 +49,16 @@ def cached_step(
     return total.detach(), {name: value.detach() for name, value in parts.items()}
 
 
-def _parts(features: Features, size: int) -> Iterator[dict[str, Tensor]]:
-    """Consecutive rows of the model's inputs, at most `size` at a time."""
-    n_rows = len(next(iter(features.values())))
-    for start in range(0, n_rows, size):
-        yield {name: value[start : start + size] for name, value in features.items()}
+def in_parts(texts: Mapping[str, list[str]], size: int) -> Iterator[tuple[str, list[str]]]:
+    """Each side's name with at most `size` of its texts at a time. Not inputs: not all of these have a row a text."""
+    for side, of_side in texts.items():
+        for start in range(0, len(of_side), size):
+            yield side, of_side[start : start + size]
 
 
 def _random_states(features: Features) -> tuple[Tensor, dict[torch.device, Tensor]]:
     """The generators that dropout draws from: the CPU's, and those of the GPUs that the features lie on."""
-    devices = {value.device for value in features.values() if value.is_cuda}
+    devices = {value.device for value in features.values() if isinstance(value, Tensor) and value.is_cuda}
     return torch.get_rng_state(), {device: torch.cuda.get_rng_state(device) for device in devices}
 
 

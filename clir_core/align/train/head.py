@@ -5,18 +5,25 @@ a language and kind of text, so it spans a few directions. The head takes these 
 per language what makes the normalised means of translations equal: a language's mean cannot be subtracted, as nobody
 tells the model the language, but it can be read off those directions. Same purpose as LIR (Yang et al. 2021) and
 language-mean centring; theirs is a correction of stored vectors, this one is part of the checkpoint.
+
+Where only the first dimensions are ranked (Matryoshka), it is fitted to these and mixes these alone: cut there, its
+vectors are as fitted, and the dimensions behind stay as the checkpoint gives them.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import torch
-from sentence_transformers.base.modules import Dense, Normalize
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Dense
 from torch import Tensor, nn
 
+from clir_core.align.train.parts import end_of_body, save
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.loading import load
+from clir_core.model.loading import load_as_saved
 
 _PAIRS = (("p_en", "p_x"), ("q_en", "q_x"))
 # chosen on XQuAD's train articles: more mends the pools further and costs monolingual accuracy
@@ -45,16 +52,29 @@ def fit_head(embeddings: Mapping[str, np.ndarray], langs: Sequence[str]) -> np.n
     return (kept_HH + _returned(pairs, kept_HH, spoken_KH) @ spoken_KH).float().numpy()
 
 
-def save_with_head(checkpoint: Checkpoint, head_HH: np.ndarray, directory: Path) -> None:
-    """Write the checkpoint with the head behind its pooling, an ordinary sentence-transformers directory."""
-    model = load(checkpoint, "cpu")
-    size = len(head_HH)
-    layer = Dense(size, size, bias=False, activation_function=nn.Identity(), init_weight=torch.from_numpy(head_HH))
-    modules = list(model)
-    before = next((i for i, module in enumerate(modules) if isinstance(module, Normalize)), len(modules))
-    model.insert(before, layer.to(next(model.parameters()).dtype))
-    model.prompts = {"query": checkpoint.query_prompt, "document": checkpoint.document_prompt}
-    model.save_pretrained(str(directory), create_model_card=False)
+def with_head(vectors_NH: np.ndarray, head_DD: np.ndarray) -> np.ndarray:
+    """What the head makes of vectors: of their first D dimensions; the others stay."""
+    size = len(head_DD)
+    return np.concatenate([vectors_NH[:, :size] @ head_DD.T, vectors_NH[:, size:]], axis=1)
+
+
+def save_with_head(checkpoint: Checkpoint, head_DD: np.ndarray, directory: Path) -> None:
+    """Write the checkpoint with the head on its first D dimensions, an ordinary sentence-transformers directory."""
+    model = load_as_saved(checkpoint, "cpu")
+    weight_HH = torch.eye(_size(model))
+    weight_HH[: len(head_DD), : len(head_DD)] = torch.from_numpy(head_DD)
+    layer = Dense(*weight_HH.shape, bias=False, activation_function=nn.Identity(), init_weight=weight_HH)
+    parts, at = list(model._modules.items()), end_of_body(model)
+    name = next(name for n in count(1) if (name := f"head-{n}") not in model._modules)
+    # not `insert`, which counts on parts that are named by their place
+    model._modules = OrderedDict([*parts[:at], (name, layer.to(next(model.parameters()).dtype)), *parts[at:]])
+    save(model, checkpoint, directory)
+
+
+def _size(model: SentenceTransformer) -> int:
+    """Of its vectors, before anything is cut off them."""
+    with model.truncate_embeddings(None):
+        return int(model.get_embedding_dimension() or 0)
 
 
 def _translations(embeddings: Mapping[str, np.ndarray], langs: np.ndarray) -> Pairs:

@@ -3,6 +3,7 @@
     steps.jsonl, evaluations.jsonl    what happened, a line each
     states/step-N/                    what the next step depends on
     checkpoints/step-N/               the best evaluated weights, as an ordinary checkpoint
+    judged/step-N.json                a few texts and their vectors with these weights
 
 Every worker calls `run`; the first one evaluates and writes.
 """
@@ -16,6 +17,7 @@ import torch
 from clir_core.align.result import Evaluated
 from clir_core.align.train.gathering import largest
 from clir_core.align.train.held_out import HeldOut
+from clir_core.align.train.judged import write_judged
 from clir_core.align.train.kept import checkpoint_at, kept
 from clir_core.align.train.log import add, best, go_back, read
 from clir_core.align.train.loop import Trainer
@@ -92,7 +94,9 @@ def _evaluate_if_due(trainer: Trainer, held: HeldOut | None, directory: Path) ->
 
 
 def _export(trainer: Trainer, directory: Path) -> None:
-    write_folder(checkpoint_at(directory, trainer.step), trainer.export, replace=True)
+    checkpoint = checkpoint_at(directory, trainer.step)
+    write_judged(directory, checkpoint.name, trainer.judged())
+    write_folder(checkpoint, trainer.export, replace=True)
 
 
 class _Saving:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -38,20 +38,27 @@ def set_random_state(state: Tensor, device: str) -> None:
 
 
 def save_state(
-    folder: Path, model: nn.Module, optimiser: Optimizer, schedule: LRScheduler, step: int, random_WB: Tensor
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    optimiser: Optimizer,
+    schedule: LRScheduler,
+    step: int,
+    random_WB: Tensor,
 ) -> None:
     """Write all that the next step depends on, every worker's random state included, and drop earlier states.
 
+    `weights` are those that are trained: the others are the base's.
     A state appears whole or not at all. StoreError where there is no space or no right to write.
     """
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors = {f"model.{name}": value.detach() for name, value in weights.items()}
     state = optimiser.state_dict()
     for index, values in state["state"].items():
         tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
     rest = {"groups": state["param_groups"], "schedule": schedule.state_dict(), "step": step}
 
     def write(scratch: Path) -> None:
-        save_file(_apart({**tensors, "random": random_WB}), scratch / _TENSORS)
+        everything = {**tensors, "random": random_WB}
+        save_file({name: value.contiguous() for name, value in everything.items()}, scratch / _TENSORS)
         (scratch / _REST).write_text(json.dumps(rest), "utf-8")
 
     write_folder(folder / f"step-{step:07d}", write, replace=True)
@@ -65,37 +72,28 @@ def newest_state(folder: Path) -> Path | None:
     return max(folder.glob("step-*"), default=None)
 
 
-def load_state(directory: Path, model: nn.Module, optimiser: Optimizer, schedule: LRScheduler) -> tuple[int, Tensor]:
-    """Put a saved state back. Returns the steps done and every worker's random state, uint8 [workers, bytes].
+def load_state(
+    directory: Path, weights: Mapping[str, Tensor], optimiser: Optimizer, schedule: LRScheduler
+) -> tuple[int, Tensor]:
+    """Put a saved state back into the weights that are trained.
 
-    AlignError where the directory holds none that can be read.
+    Returns the steps done and every worker's random state, uint8 [workers, bytes]. AlignError where the directory holds
+    none that can be read.
     """
     try:
         tensors = load_file(directory / _TENSORS)
         rest = json.loads((directory / _REST).read_text("utf-8"))
     except (OSError, ValueError, SafetensorError) as error:
         raise AlignError(f"{directory}: not a saved training state ({error}); delete it to start again") from error
-    weights: dict[str, Tensor] = {}
     found: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         kind, _, rest_of_name = name.partition(".")
-        if kind == "model":
-            weights[rest_of_name] = value
-        elif kind == "optimiser":
+        if kind == "optimiser":
             index, key = rest_of_name.split(".")
             found.setdefault(int(index), {})[key] = value
-    model.load_state_dict(weights)
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(tensors[f"model.{name}"])
     optimiser.load_state_dict({"state": found, "param_groups": rest["groups"]})
     schedule.load_state_dict(rest["schedule"])
     return rest["step"], tensors["random"]
-
-
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same values, none of which share memory: tied weights do, and safetensors refuses them."""
-    seen: set[int] = set()
-    found = {}
-    for name, value in tensors.items():
-        shared = value.untyped_storage().data_ptr() in seen
-        seen.add(value.untyped_storage().data_ptr())
-        found[name] = value.detach().clone() if shared else value.detach().contiguous()
-    return found

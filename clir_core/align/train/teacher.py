@@ -1,6 +1,7 @@
 """The frozen base's embeddings of the training texts, computed once a run.
 
-Texts are cut as in training: the base's answer to what the trained model reads, not to more of it.
+Texts are cut as in training: the base's answer to what the trained model reads, not to more of it. All dimensions are
+kept, also of a checkpoint of which fewer are ranked: the loss is of what the model gives.
 """
 
 from collections.abc import Mapping
@@ -10,10 +11,10 @@ import numpy as np
 import polars as pl
 from torch import distributed as dist
 
-from clir_core.align.spec import OptimiserSpec
 from clir_core.align.train.gathering import workers
+from clir_core.align.train.parts import cut_encoder
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import load_encoder
+from clir_core.model.loading import load_as_saved
 from clir_core.workspace.atomic import write_file
 
 KIND = {"q_en": "query", "q_x": "query", "p_en": "document", "p_x": "document", "negatives": "document"}
@@ -21,29 +22,26 @@ KIND = {"q_en": "query", "q_x": "query", "p_en": "document", "p_x": "document", 
 Teacher = Mapping[str, np.ndarray]
 
 
-def tokens(spec: OptimiserSpec, kind: str) -> int:
-    """Where texts of `query` or `document` are cut in training."""
-    return spec.query_tokens if kind == "query" else spec.passage_tokens
-
-
 def teacher(
     base: Checkpoint,
-    spec: OptimiserSpec,
+    tokens: Mapping[str, int],
     triples: pl.DataFrame,
     sides: frozenset[str],
     directory: Path,
     device: str = "cpu",
     worker: int = 0,
 ) -> Teacher:
-    """Embeddings of these sides. Every distinct text is encoded once, each worker encodes a part and keeps it as a
-    file in the directory; every worker must call it."""
+    """Embeddings of these sides, of texts of each kind cut at so many tokens; every worker must call it.
+
+    Every distinct text is encoded once; each worker encodes a part and keeps it as a file in the directory.
+    """
     kinds = sorted({KIND[side] for side in sides})
     texts = {kind: _distinct(triples, [side for side in sides if KIND[side] == kind]) for kind in kinds}
-    for kind in kinds:
-        part = _part(directory, kind, worker)
-        if not part.exists():
-            cut = base.model_copy(update={"max_tokens": min(base.max_tokens, tokens(spec, kind)), "truncate_dim": None})
-            _write(part, load_encoder(cut, device).encode(texts[kind][worker :: workers()], kind))
+    todo = [kind for kind in kinds if not _part(directory, kind, worker).exists()]
+    if todo:
+        with cut_encoder(load_as_saved(base, device), base, tokens) as encoder:
+            for kind in todo:
+                _write(_part(directory, kind, worker), encoder.encode(texts[kind][worker :: workers()], kind))
     if workers() > 1:
         dist.barrier()
     found = {}

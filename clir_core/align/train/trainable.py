@@ -1,84 +1,113 @@
 """A checkpoint with gradients: what is trained, at which rates, and how it becomes an ordinary directory again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from torch import Tensor, nn
 
-from clir_core.align.spec import OptimiserSpec
+from clir_core.align.spec import AlignSpec
+from clir_core.align.train.adapter import add_adapter, has_adapter, is_scale
+from clir_core.align.train.parts import body, cut, embedding_matrices, save
 from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.loading import load
+from clir_core.model.loading import load_as_saved
 
-Features = Mapping[str, Tensor]
+# what a text becomes before the model: tensors, and what its parts must know beside them
+Features = Mapping[str, Any]
+_KIND = "kind"  # of the texts, beside the library's own features
 
 
 class Trainable(nn.Module):
     """A sentence-transformers model whose embeddings are those before its normalisation."""
 
-    def __init__(self, checkpoint: Checkpoint, device: str) -> None:
+    def __init__(self, checkpoint: Checkpoint, spec: AlignSpec, device: str) -> None:
         super().__init__()
-        self.model: SentenceTransformer = load(checkpoint, device)
-        if not isinstance(self.model[0], Transformer):
+        self.model = load_as_saved(checkpoint, device)
+        if not any(isinstance(part, Transformer | StaticEmbedding) for part in self.model.modules()):
+            first = type(self.model[0]).__name__
             raise AlignError(
-                f"{checkpoint.ref}: its first part is {type(self.model[0]).__name__}, and training needs a transformer"
+                f"{checkpoint.ref}: its first part is {first}, and training needs a transformer or a static embedding; "
+                "a head alone can be fitted to it: --loss none"
+            )
+        if has_adapter(self.model):
+            raise AlignError(
+                f"{checkpoint.ref}: is an adapter, and neither it nor its base is trained from here; fit a head alone "
+                "with --loss none, or save it merged: model[0].model = peft's merge_and_unload(), save_pretrained"
             )
         frozen = [name for name, weight in self.model.named_parameters() if not weight.is_floating_point()]
         if frozen:
             raise AlignError(f"{checkpoint.ref}: {frozen[0]} is not floating point (quantised?) and cannot be trained")
-        self._checkpoint = checkpoint
+        self._checkpoint, self._spec = checkpoint, spec
+        if spec.adapter:
+            add_adapter(self.model, spec.adapter, checkpoint)
+        self._embeddings = embedding_matrices(self.model) if spec.optimiser.embedding_rate_factor != 1 else set()
+        for weight in self.model.parameters():
+            if id(weight) in self._embeddings:
+                weight.requires_grad_(weight.requires_grad and spec.optimiser.embedding_rate_factor > 0)
+        # in a tuple: its modules are the model's, and belong to this one once
+        self._body = (body(self.model),)
+        self._base = self._merged_with()
 
     def forward(self, features: Features) -> Tensor:
-        """Pooled embeddings [N, H] of tokenised texts."""
+        """Pooled embeddings [N, H] of `inputs`."""
         values = dict(features)
-        for module in self.model:
-            if not isinstance(module, Normalize):
-                values = module(values)
-        return values["sentence_embedding"]
+        kind = values.pop(_KIND)
+        embeddings: Tensor = self._body[0](values, task=kind)["sentence_embedding"]
+        return embeddings
 
-    def tokenised(self, texts: list[str], kind: str, tokens: int) -> dict[str, Tensor]:
-        """Model inputs [texts, tokens] of `query` or `document` texts with their prompt, cut and padded."""
-        prompted = [self._checkpoint.prompt(kind) + text for text in texts]
-        most = min(tokens, self.model.max_seq_length or tokens)
-        found = self.model.tokenizer(prompted, truncation=True, max_length=most, padding=True, return_tensors="pt")
-        return dict(found)
+    def inputs(self, texts: Sequence[str], kind: str, tokens: int) -> dict[str, Any]:
+        """Model inputs of `query` or `document` texts with their prompt, cut and padded, as the encoder makes them."""
+        most = min(tokens, self._checkpoint.max_tokens)
+        with cut(self.model, {kind: most}):
+            found = self.model.preprocess(list(texts), prompt=self._checkpoint.prompt(kind) or None, task=kind)
+        return {**found, _KIND: kind}
 
-    def groups(self, spec: OptimiserSpec) -> list[dict[str, object]]:
+    def weights(self) -> dict[str, nn.Parameter]:
+        """What is trained, tied weights once."""
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+
+    def groups(self) -> list[dict[str, object]]:
         """AdamW's parameter groups: the embedding matrix has a rate of its own; biases and norms do not decay."""
+        optimiser = self._spec.optimiser
         found: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for name, weight in self.model.named_parameters():
-            if "word_embeddings" in name or "embed_tokens" in name:
-                weight.requires_grad_(spec.embedding_rate_factor > 0)
-            if weight.requires_grad:
-                is_embedding = "word_embeddings" in name or "embed_tokens" in name
-                found.setdefault((is_embedding, weight.ndim > 1), []).append(weight)
+        for weight in self.weights().values():
+            found.setdefault((id(weight) in self._embeddings, weight.ndim > 1), []).append(weight)
         return [
             {
                 "params": weights,
-                "lr": spec.learning_rate * (spec.embedding_rate_factor if is_embedding else 1.0),
-                "weight_decay": spec.weight_decay if decays else 0.0,
+                "lr": self._spec.rate * (optimiser.embedding_rate_factor if is_embedding else 1.0),
+                "weight_decay": optimiser.weight_decay if decays else 0.0,
             }
             for (is_embedding, decays), weights in found.items()
         ]
 
     @contextmanager
-    def merged(self, base: Mapping[str, Tensor], merge: float) -> Iterator[None]:
-        """Within it the weights are those that are saved: `merge` of the base's, the rest of the tuned ones'."""
-        if not merge:
-            yield
-            return
-        tuned = {name: weight.clone() for name, weight in self.model.state_dict().items()}
-        self.model.load_state_dict({name: torch.lerp(weight, base[name], merge) for name, weight in tuned.items()})
+    def merged(self) -> Iterator[None]:
+        """Within it the weights are those that are saved: a share of the base's, the rest of the tuned ones'."""
+        weights = self.weights()
+        tuned = {name: weights[name].detach().clone() for name in self._base}
+        with torch.no_grad():
+            for name, base in self._base.items():
+                weights[name].copy_(torch.lerp(tuned[name], base, self._spec.optimiser.merge))
         try:
             yield
         finally:
-            self.model.load_state_dict(tuned)
+            with torch.no_grad():
+                for name, weight in tuned.items():
+                    weights[name].copy_(weight)
 
     def save(self, directory: Path) -> None:
-        """Write an ordinary checkpoint with the weights as they are."""
-        self.model.prompts = {"query": self._checkpoint.query_prompt, "document": self._checkpoint.document_prompt}
-        self.model.save_pretrained(str(directory), create_model_card=False)
+        """Write an ordinary checkpoint with the weights as they are, or an adapter on the base."""
+        save(self.model, self._checkpoint, directory)
+
+    def _merged_with(self) -> dict[str, Tensor]:
+        """The base's share of each weight that is mixed; an adapter is mixed with nothing by making it smaller."""
+        if not self._spec.optimiser.merge:
+            return {}
+        mixed = {name: weight for name, weight in self.weights().items() if not self._spec.adapter or is_scale(name)}
+        return {name: weight.detach().clone() for name, weight in mixed.items()}

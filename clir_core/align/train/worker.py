@@ -7,10 +7,12 @@ import polars as pl
 from torch import nn
 
 from clir_core.align.spec import AlignSpec
-from clir_core.align.train.finish import finish
+from clir_core.align.train.finish import finish, measured
 from clir_core.align.train.held_out import HeldOut
+from clir_core.align.train.log import add
 from clir_core.align.train.loop import Trainer
 from clir_core.align.train.objective import needs
+from clir_core.align.train.parts import tokens
 from clir_core.align.train.run import run
 from clir_core.align.train.teacher import teacher
 from clir_core.model.checkpoint import Checkpoint
@@ -28,11 +30,13 @@ def work(
     wrap: Callable[[nn.Module], nn.Module] = lambda model: model,
 ) -> None:
     """Train to the end, and fit the head. `wrap` prepares the model for its process group."""
-    frozen = teacher(
-        base, spec.optimiser, triples, needs(spec.loss).teacher, directory / layout.TEACHER, device, worker
-    )
-    trainer = Trainer(base, spec, triples, frozen, device, worker, wrap)
     pool = HeldOut(held) if len(held) else None
-    run(trainer, pool, directory)
+    if spec.epochs:
+        frozen = teacher(
+            base, tokens(spec.optimiser), triples, needs(spec.loss).teacher, directory / layout.TEACHER, device, worker
+        )
+        run(Trainer(base, spec, triples, frozen, device, worker, wrap), pool, directory)
+    elif pool and not worker:
+        add(directory, measured(base, spec.optimiser, pool, device))
     if spec.head:
         finish(base, spec.optimiser, triples, pool, directory, device, worker)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict
 
 from clir_core.align import spec as spec_module
-from clir_core.align.spec import PRESETS, AlignSpec, LossSpec, OptimiserSpec
+from clir_core.align.spec import PRESETS, AdapterSpec, AlignSpec, LossSpec, OptimiserSpec
 from clir_core.measure.gate_spec import GateSpec
 
 
@@ -38,7 +38,7 @@ def test_presets_are_the_published_ones() -> None:
 
 
 def test_every_field_explains_itself() -> None:
-    for name in ("LossSpec", "OptimiserSpec", "GateSpec", "AlignSpec"):
+    for name in ("LossSpec", "AdapterSpec", "OptimiserSpec", "GateSpec", "AlignSpec"):
         model: type[BaseModel] = getattr(spec_module, name)
         for field_name, field in model.model_fields.items():
             is_part = isinstance(field.default, BaseModel) and field_name != "loss"
@@ -56,6 +56,12 @@ def test_every_field_explains_itself() -> None:
         (lambda: LossSpec(info_nce=float("nan")), "info_nce"),
         (lambda: LossSpec(info_nce=float("inf")), "info_nce"),
         (lambda: LossSpec(info_nce=1, temperature=0), "temperature"),
+        (lambda: AlignSpec(adapter="dora"), "adapter 'dora' is none that can be trained; write lora, or its settings"),
+        (lambda: AlignSpec(adapter="lora", loss="none"), "without a loss no adapter is trained"),
+        (
+            lambda: AlignSpec(adapter="lora", optimiser={"embedding_rate_factor": 1}),
+            "an adapter leaves the embedding matrix as it is",
+        ),
         (lambda: AlignSpec(loss="bset"), "loss 'bset' is no preset; write none, paper, infonce"),
         (lambda: AlignSpec(loss="{"), "loss"),
         (lambda: OptimiserSpec(batch=1), "batch"),
@@ -102,9 +108,17 @@ def test_json_gives_the_same_spec_back() -> None:
     assert AlignSpec.model_validate_json(spec.model_dump_json()) == spec
 
 
+def test_an_adapter_moves_faster_than_weights_would() -> None:
+    assert AlignSpec().rate == 1e-5 and AlignSpec(adapter="lora").rate == pytest.approx(1e-4)
+    assert AlignSpec().identity() != AlignSpec(adapter="lora").identity()
+
+
 def test_a_command_line_gives_weights_or_a_preset() -> None:
     assert given().loss == LossSpec.preset("best")
     assert given("--loss", "paper").loss == LossSpec.preset("paper")
     assert given("--loss.info-nce", "2", "--loss.jsd", "1").loss.weights() == {"info_nce": 2, "jsd": 1}
     assert given("--loss", json.dumps({"jsd": 3})).loss.weights() == {"jsd": 3}
+    assert given().adapter is None and given("--adapter", "lora").adapter == AdapterSpec()
+    assert given("--adapter.rank", "8", "--adapter.layers", "q,v").adapter == AdapterSpec(rank=8, layers=("q", "v"))
+    assert given("--adapter", json.dumps({"dropout": 0.1})).adapter == AdapterSpec(dropout=0.1)
     assert given("--optimiser.batch", "8", "--languages", "de,zh").languages == ("de", "zh")

@@ -63,6 +63,17 @@ def test_the_card_says_what_both_audits_claim(tmp_path: Path) -> None:
     assert "- Before: Headline 0.\n- After: Headline 1.\n" in text and "Arabic: more." not in text
 
 
+def test_it_says_what_was_trained_and_how_long_a_text_is_read(tmp_path: Path) -> None:
+    whole = card(tmp_path).text
+    assert "- Trained: every weight but the embedding matrix\n" in whole and "adapter" not in whole
+    assert "as long as its base does; the audits below cut them at 512 tokens" in whole
+    spec = AlignSpec.model_validate(alignment().spec.model_dump() | {"adapter": {"rank": 8, "layers": ["q", "v"]}})
+    text = card(tmp_path, spec=spec).text
+    size = "rank 8, alpha 32, dropout 0, learning rate x 10"
+    assert f"- Trained: a LoRA adapter on layers q, v ({size}); the base stays as it is\n" in text
+    assert f"install `peft`, and its base has to lie where `adapter_config.json` says, `{tmp_path}`" in text
+
+
 def test_what_was_allowed_to_be_in_both_is_said(tmp_path: Path) -> None:
     text = card(tmp_path, contamination=contamination()).text
     assert (

@@ -216,8 +216,10 @@ class Clir(BaseSettings):
             gate=GateSpec(metric="max_at_r_norm", languages=("de",), margin=0.0), seed=3,
         ),
         AlignSpec(loss=LossSpec(info_nce=0.5, normalize=False)),
+        AlignSpec(adapter="lora"),
+        AlignSpec(adapter={"rank": 8, "layers": ["q_proj", "v_proj"]}),
     ],
-    ids=["defaults", "case", "everything", "own loss"],
+    ids=["defaults", "case", "everything", "own loss", "adapter", "own adapter"],
 )  # fmt: skip
 def test_the_command_asks_for_the_same_again(spec: AlignSpec) -> None:
     program, *arguments = shlex.split(command(spec))

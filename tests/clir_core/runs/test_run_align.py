@@ -7,6 +7,7 @@ import pytest
 from clir_core.align.spec import AlignSpec, OptimiserSpec
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError, SpecError
+from clir_core.model.checkpoint import resolve
 from clir_core.registry.registry import Registry
 from clir_core.report.alignment_outputs import read_alignment
 from clir_core.runs import align as run
@@ -52,6 +53,18 @@ def test_it_trains_proves_and_registers_without_prefect_or_ray(
     again = Runner()
     assert run.align(spec, Here(), again, audit_here).result.trained == done.result.trained
     assert again.timings["train"] == 0 < runner.timings["train"]
+
+
+def test_an_adapter_is_audited_registered_and_found_again(spec: AlignSpec) -> None:
+    lora = AlignSpec.model_validate(spec.model_dump() | {"adapter": "lora"})
+    done = run.align(lora, Here(), Runner(), audit_here)
+    place = layout.checkpoints(spec.workspace) / done.result.name
+    assert (place / "README.md").exists() and (place / "adapter_config.json").exists()
+    assert not (place / "model.safetensors").exists()
+    # what the registry names is the checkpoint itself, as the nightly would look for it
+    assert done.entry.found.ref == str(place.resolve())
+    again = resolve(done.entry.found.ref, spec.encoding, layout.models(spec.workspace), "float32")
+    assert again.digest == done.result.digest == done.entry.checkpoint and again.base == Path(spec.base).resolve()
 
 
 def test_several_workers_need_a_cluster(spec: AlignSpec) -> None:

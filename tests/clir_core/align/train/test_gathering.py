@@ -78,8 +78,8 @@ def step(case: str, encoder: nn.Module, rows: slice, no_sync: Callable[[], Any] 
 
     encoder.zero_grad()
     if no_sync:
-        inputs = {side: {"x": x} for side, x in texts.items()}
-        total, parts = cached_step(lambda features: encoder(features["x"]), inputs, loss_of, 3, no_sync)
+        chunks = [(side, {"x": part}) for side, x in texts.items() for part in x.split(3)]
+        total, parts = cached_step(lambda features: encoder(features["x"]), chunks, loss_of, no_sync)
     else:
         total, parts = loss_of({side: encoder(x) for side, x in texts.items()})
         total.backward()

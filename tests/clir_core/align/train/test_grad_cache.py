@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from clir_core.align.train.grad_cache import cached_step
+from clir_core.align.train.grad_cache import cached_step, in_parts
 from clir_core.align.train.losses import info_nce, sqrt_jsd
 
 N, MICRO = 7, 3
@@ -21,6 +21,15 @@ def inputs() -> dict[str, dict[str, Tensor]]:
         mask = torch.arange(length) < torch.randint(2, length + 1, (N, 1), generator=generator)
         sides[side] = {"input_ids": ids, "attention_mask": mask.long()}
     return sides
+
+
+def chunks(size: int, **more: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
+    """Inputs in parts of at most so many rows."""
+    return [
+        (side, {name: value[start : start + size] for name, value in features.items()})
+        for side, features in (inputs() | more).items()
+        for start in range(0, N, size)
+    ]
 
 
 def objective(embeddings: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -52,15 +61,10 @@ class Encoder(nn.Module):
 
 def plain_step(encoder: Encoder, micro_batch: int) -> Tensor:
     """The same micro-batches in the same order, all with their graphs, and one backward."""
-    embeddings = {
-        side: torch.cat(
-            [
-                encoder({name: value[start : start + micro_batch] for name, value in features.items()})
-                for start in range(0, N, micro_batch)
-            ]
-        )
-        for side, features in inputs().items()
-    }
+    found: dict[str, list[Tensor]] = {}
+    for side, part in chunks(micro_batch):
+        found.setdefault(side, []).append(encoder(part))
+    embeddings = {side: torch.cat(parts) for side, parts in found.items()}
     total, _ = objective(embeddings)
     total.backward()
     return total.detach()
@@ -72,7 +76,7 @@ def test_equals_the_plain_step_with_dropout(tiny_model: Path):
     expected = plain_step(plain, MICRO)
     drawn = torch.rand(3)
     torch.manual_seed(1)
-    total, parts = cached_step(cached, inputs(), objective, MICRO)
+    total, parts = cached_step(cached, chunks(MICRO), objective)
     assert torch.equal(torch.rand(3), drawn), "the random state goes on as after the plain step"
     assert not total.requires_grad and not parts["jsd"].requires_grad
     torch.testing.assert_close(total, expected, rtol=1e-12, atol=0)
@@ -85,7 +89,7 @@ def test_equals_the_plain_step_with_dropout(tiny_model: Path):
 def test_equals_one_batch_without_dropout(tiny_model: Path, micro_batch: int):
     plain, cached = Encoder(tiny_model, dropout=0.0), Encoder(tiny_model, dropout=0.0)
     expected = plain_step(plain, N)
-    total, parts = cached_step(cached, inputs(), objective, micro_batch)
+    total, parts = cached_step(cached, chunks(micro_batch), objective)
     torch.testing.assert_close(total, expected)
     torch.testing.assert_close(parts["contrast"] + 2 * parts["jsd"], expected)
     torch.testing.assert_close(cached.gradients(), plain.gradients(), rtol=1e-7, atol=1e-10)
@@ -101,7 +105,7 @@ def test_holds_one_micro_batch_at_a_time_and_exchanges_once(tiny_model: Path):
         yield
         quiet.append(len(encoder.calls) - before)
 
-    cached_step(encoder, inputs(), objective, MICRO, no_sync)
+    cached_step(encoder, chunks(MICRO), objective, no_sync)
     # 7 rows of 3 sides: 3 + 3 + 1 each
     assert encoder.calls == [(rows, with_graph) for with_graph in (False, True) for rows in (3, 3, 1) * 3]
     assert quiet == [1] * 8
@@ -109,23 +113,26 @@ def test_holds_one_micro_batch_at_a_time_and_exchanges_once(tiny_model: Path):
 
 def test_gradients_add_to_those_that_are_there(tiny_model: Path):
     encoder = Encoder(tiny_model, dropout=0.0)
-    cached_step(encoder, inputs(), objective, MICRO)
+    cached_step(encoder, chunks(MICRO), objective)
     once = {name: value.clone() for name, value in encoder.gradients().items()}
-    cached_step(encoder, inputs(), objective, MICRO)
+    cached_step(encoder, chunks(MICRO), objective)
     torch.testing.assert_close(encoder.gradients(), {name: 2 * value for name, value in once.items()})
 
 
-def test_a_side_of_no_rows_and_one_that_is_not_read(tiny_model: Path):
+def test_a_side_that_is_not_read(tiny_model: Path):
     plain, cached = Encoder(tiny_model, dropout=0.0), Encoder(tiny_model, dropout=0.0)
     plain_step(plain, N)
-    more = inputs()
-    none = {name: value[:0] for name, value in more["p_x"].items()}
     seen: list[set[str]] = []
 
     def noting(embeddings: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         seen.append(set(embeddings))
         return objective(embeddings)
 
-    cached_step(cached, {"q_x": none, **more, "unread": more["q_en"]}, noting, MICRO)
+    cached_step(cached, chunks(MICRO, unread=inputs()["q_en"]), noting)
     assert seen == [{"q_en", "p_x", "p_en", "unread"}]
     torch.testing.assert_close(cached.gradients(), plain.gradients(), rtol=1e-7, atol=1e-10)
+
+
+def test_texts_are_parted_side_by_side():
+    parts = list(in_parts({"p_en": ["a", "b", "c"], "q_en": ["d"]}, 2))
+    assert parts == [("p_en", ["a", "b"]), ("p_en", ["c"]), ("q_en", ["d"])]

@@ -16,6 +16,7 @@ from clir_core.align.spec import AlignSpec, OptimiserSpec
 from clir_core.align.train.batches import Batches, epoch_batches, share_of
 from clir_core.align.train.loop import Trainer
 from clir_core.align.train.objective import needs
+from clir_core.align.train.parts import tokens
 from clir_core.align.train.state import newest_state
 from clir_core.align.train.teacher import teacher
 from clir_core.errors import AlignError
@@ -34,7 +35,7 @@ def trainer(model: Path, cache: Path, spec: AlignSpec = SPEC, triples: pl.DataFr
     if triples is None:
         triples = pl.DataFrame(pl.from_arrow(training_triples("demo#train", ("zh", "de"), spec.triples, spec.seed)))
     frozen = teacher(
-        checkpoint, spec.optimiser, triples, needs(spec.loss).teacher, cache / f"teacher-{spec.identity()[:8]}"
+        checkpoint, tokens(spec.optimiser), triples, needs(spec.loss).teacher, cache / f"teacher-{spec.identity()[:8]}"
     )
     return Trainer(checkpoint, spec, triples, frozen)
 
