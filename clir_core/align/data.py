@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pyarrow.types as types
 
 from clir_core.align.problems import triple_problems
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import AS_IT_IS, ReadingSpec
-from clir_core.corpus.tables import ENGLISH, Corpus
+from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError, CorpusError, first_line
 from clir_core.sources import read_corpus

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from clir_core.corpus.lang import language_problem
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.pivot import ENGLISH
 
 _IDS = ("triple_id", "group_id", "query_group_id")
 # looking for what a mistyped code meant takes a while, and a file tends to hold it in every row

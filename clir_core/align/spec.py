@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_settings import NoDecode
 
 from clir_core.audit.spec import RuntimeSpec
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.measure.gate_spec import GateSpec, Share
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
@@ -200,7 +201,17 @@ class AlignSpec(ReadingSpec):
 
     def identity(self) -> str:
         """Hex sha256 over all that can change a weight or a figure: not over where it runs."""
-        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out"}))
+        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out", "pivot"}))
+
+    @field_validator("pivot")
+    @classmethod
+    def _is_english(cls, pivot: str) -> str:
+        if pivot != ENGLISH:
+            raise ValueError(
+                f"{pivot!r} cannot be trained against: every triple holds a text in English; leave pivot out, and hold "
+                "other languages against this one in audits"
+            )
+        return pivot
 
     @model_validator(mode="after")
     def _does_something(self) -> "AlignSpec":

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from clir_core.audit.holm import LEVEL
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH, english_first
+from clir_core.corpus.pivot import ENGLISH, pivot_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import number, signed
 from clir_core.measure.gate import Decision, direction
@@ -31,7 +31,7 @@ def verdict(
     mono = {str(row.lang): row for row in differences if (row.scenario, row.metric) == (MONO, COST)}
     others = {str(row.lang) for row in primary} | set(mono)
     found = [_answer(primary, mono, trained, gate, decision)]
-    for lang in english_first(others, trained):
+    for lang in pivot_first(others, then=trained):
         found.append(_of_language(lang, [row for row in primary if row.lang == lang], mono.get(lang), trained))
     return (*found, f"{decision.status.capitalize()}: {decision.reason}")
 
@@ -46,7 +46,7 @@ def _answer(
     """The gain that the gate decides by, on average over its languages and query sides, and the cost."""
     gated = {row.lang for row in decision.primary}
     unseen = [row for row in primary if row.lang not in gated and row.lang not in trained]
-    gained = f"In {scenario_named(gate.scenario).title}, {gate.metric} {_moved(decision, gate)}"
+    gained = f"In {scenario_named(gate.scenario).beside(ENGLISH).title}, {gate.metric} {_moved(decision, gate)}"
     if unseen:
         gained += f", and {_from_to(unseen)} in {len({row.lang for row in unseen})} not trained"
     return f"{gained}; {_cost(mono)}."

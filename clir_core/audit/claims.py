@@ -1,4 +1,4 @@
-"""From figures to claims: one for every language beside English, none without evidence and a size that matters.
+"""From figures to claims: one for every language beside the pivot, none without evidence and a size that matters.
 
 A claim needs p < 0.05 after Holm over both query sides of all languages, and a net share of the queries of at least
 `min_inclination`, so that a better model does not get a louder headline. docs/metrics.md argues the defaults.
@@ -14,7 +14,7 @@ from clir_core.audit.result import MetricRow
 from clir_core.audit.spec import AuditSpec
 from clir_core.audit.verdict import percent
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.scenarios.distractor import NAME as DISTRACTOR
 from clir_core.scenarios.label import Key
 from clir_core.scenarios.mono import NAME as MONO
@@ -23,16 +23,21 @@ from clir_core.scenarios.pool_info import PoolInfo
 
 # in smaller pools there is hardly anything that could outrank
 SMALL_POOL = 20
-# who wins from X's queries, from English ones
+# who wins from X's queries, from the pivot's
 CLAIMS: Mapping[tuple[Lean | None, Lean | None], ClaimName] = {
     ("en", "en"): "english_inclination",
     ("en", None): "english_inclination",
+    ("pivot", "pivot"): "pivot_inclination",
+    ("pivot", None): "pivot_inclination",
     ("x", "x"): "x_inclination",
     (None, "x"): "x_inclination",
     ("x", "en"): "own_language_inclination",
     ("x", None): "own_language_inclination",
     (None, "en"): "own_language_inclination",
     ("en", "x"): "other_language_inclination",
+    ("x", "pivot"): "own_language_inclination",
+    (None, "pivot"): "own_language_inclination",
+    ("pivot", "x"): "other_language_inclination",
 }
 Figures = Mapping[Key, MetricRow]
 # documents of a pool by its scenario, query language and X
@@ -50,17 +55,17 @@ class _Measured(NamedTuple):
 def claims(
     rows: Sequence[MetricRow], pools: Sequence[PoolInfo], languages: Sequence[str], spec: AuditSpec
 ) -> tuple[Claim, ...]:
-    """A claim for each of these languages beside English, what is worst first."""
+    """A claim for each of these languages beside the pivot, what is worst first."""
     figures = by_key(rows)
     sizes = {(pool.scenario, pool.query_lang, pool.lang): sum(pool.sizes.values()) for pool in pools}
-    unable = {lang: why for lang in (ENGLISH, *languages) if (why := _unable(figures, pools, lang, spec))}
-    english = unable.pop(ENGLISH, None)
-    if english and english.claim == "cannot_retrieve":
+    unable = {lang: why for lang in (spec.pivot, *languages) if (why := _unable(figures, pools, lang, spec))}
+    pivot = unable.pop(spec.pivot, None)
+    if pivot and pivot.claim == "cannot_retrieve":
         # its documents are half of every pool
-        because = {"claim": "cannot_say", "reason": f"{english.reason}: nothing is said of preference"}
-        unable = {lang: english.model_copy(update=because) for lang in languages} | unable
+        because = {"claim": "cannot_say", "reason": f"{pivot.reason}: nothing is said of preference"}
+        unable = {lang: pivot.model_copy(update=because) for lang in languages} | unable
     able = [lang for lang in languages if lang not in unable]
-    measured = [side for lang in able for side in _measured(figures, lang)]
+    measured = [side for lang in able for side in _measured(figures, lang, spec.pivot)]
     corrected = holm([side.row.p if side.row.p is not None else 1.0 for side in measured])
     sides: dict[str, list[Side]] = {lang: [] for lang in able}
     for side, p in zip(measured, corrected, strict=True):
@@ -91,6 +96,7 @@ def _unable(figures: Figures, pools: Sequence[PoolInfo], lang: str, spec: AuditS
     why = f"{name} queries find the relevant {name} document first for {found} of them, with only {name} in the pool"
     return Claim(
         language=lang,
+        pivot=spec.pivot,
         claim="cannot_say" if few else "cannot_retrieve",
         n=row.n,
         clusters=row.clusters or 0,
@@ -98,12 +104,12 @@ def _unable(figures: Figures, pools: Sequence[PoolInfo], lang: str, spec: AuditS
     )
 
 
-def _measured(figures: Figures, lang: str) -> list[_Measured]:
+def _measured(figures: Figures, lang: str, pivot: str) -> list[_Measured]:
     both, own = (figures.get((name, lang, lang, "inclination")) for name in (MULTI, DISTRACTOR))
     # where few documents have a translation, only the pools that need none hold most of the queries
     of_x = own if own and (not both or both.n < own.n / 2) else both
-    of_english = figures.get((MULTI, ENGLISH, lang, "inclination"))
-    found = ((lang, of_x), (ENGLISH, of_english))
+    of_pivot = figures.get((MULTI, pivot, lang, "inclination"))
+    found = ((lang, of_x), (pivot, of_pivot))
     return [_Measured(query_lang, lang, row) for query_lang, row in found if row is not None]
 
 
@@ -111,10 +117,12 @@ def _side(figures: Figures, side: _Measured, p: float, sizes: Sizes, spec: Audit
     row = side.row
     lean: Lean | None = None
     if p < LEVEL and abs(row.value) >= spec.min_inclination:
-        lean = "en" if row.value > 0 else "x"
+        lean = "x" if row.value <= 0 else "en" if spec.pivot == ENGLISH else "pivot"
     if lean == "x" and row.scenario == DISTRACTOR:
         lean = None  # its relevant documents are X's own: nobody's version is buried
-    first = [figures.get((row.scenario, row.query_lang, side.lang, f"unrelated_first({who})")) for who in ("en", "x")]
+    first = [
+        figures.get((row.scenario, row.query_lang, side.lang, f"unrelated_first({who})")) for who in (spec.pivot, "x")
+    ]
     english_first, x_first = (one.value if one else None for one in first)
     place = (row.scenario, side.query_lang, side.lang)
     k = telling_cutoff(spec.cutoffs, sizes.get(place, 0)) if row.scenario == MULTI else None
@@ -145,16 +153,17 @@ def telling_cutoff(cutoffs: Sequence[int], pool_size: int) -> int | None:
 def _claim(lang: str, sides: Sequence[Side], sizes: Sizes, spec: AuditSpec) -> Claim:
     if not sides:
         asked = {MULTI, DISTRACTOR} & set(spec.scenarios)
-        why = f"no query was ranked among English and {language_name(lang)} documents"
+        why = f"no query was ranked among {language_name(spec.pivot)} and {language_name(lang)} documents"
         reason = why if asked else f"that takes scenario {MULTI} or {DISTRACTOR}, which was not asked for"
-        return Claim(language=lang, claim="cannot_say", reason=reason)
+        return Claim(language=lang, pivot=spec.pivot, claim="cannot_say", reason=reason)
     leans = {side.query_lang: side.lean for side in sides}
-    name = CLAIMS.get((leans.get(lang), leans.get(ENGLISH)))
-    telling = _telling(name, lang, sides)
+    name = CLAIMS.get((leans.get(lang), leans.get(spec.pivot)))
+    telling = _telling(name, lang, sides, spec.pivot)
     smallest = min(sizes.get((side.scenario, side.query_lang, lang), SMALL_POOL) for side in sides)
     reason = _caveat(name, lang, sides) if name else _doubt(sides, smallest, spec)
     return Claim(
         language=lang,
+        pivot=spec.pivot,
         claim=name or ("cannot_say" if reason else "none_found"),
         asked_in=telling.query_lang,
         **telling.model_dump(include={"size", "low", "high", "n", "clusters", "p"}),
@@ -163,9 +172,9 @@ def _claim(lang: str, sides: Sequence[Side], sizes: Sizes, spec: AuditSpec) -> C
     )
 
 
-def _telling(name: ClaimName | None, lang: str, sides: Sequence[Side]) -> Side:
+def _telling(name: ClaimName | None, lang: str, sides: Sequence[Side], pivot: str) -> Side:
     """The side that says how badly: where a language wins from both, the one of the queries that lose by it."""
-    losers = {"english_inclination": lang, "x_inclination": ENGLISH}
+    losers = {"english_inclination": lang, "pivot_inclination": lang, "x_inclination": pivot}
     wanted = [
         side for side in sides if name is None or (side.lean and side.query_lang == losers.get(name, side.query_lang))
     ]
@@ -184,7 +193,7 @@ def _doubt(sides: Sequence[Side], pool_size: int, spec: AuditSpec) -> str:
     """Why silence says nothing, empty where it does: what matters is excluded, or there was enough to see it in."""
     if pool_size < SMALL_POOL:
         return f"a pool of {pool_size} documents is too small to show one"
-    reach = max(max(_against_english(side), side.high) for side in sides)
+    reach = max(max(_against_pivot(side), side.high) for side in sides)
     if reach < spec.min_inclination:
         return ""
     fewest = min(side.clusters for side in sides)
@@ -197,8 +206,8 @@ def _doubt(sides: Sequence[Side], pool_size: int, spec: AuditSpec) -> str:
     return ""
 
 
-def _against_english(side: Side) -> float:
-    """How far X could win; where only X's own documents are relevant, its others bury none in English."""
+def _against_pivot(side: Side) -> float:
+    """How far X could win; where only X's own documents are relevant, its others bury none of the pivot's."""
     return 0.0 if side.scenario == DISTRACTOR else -side.low
 
 

@@ -2,7 +2,7 @@
 
 Fitted on the documents of a training corpus, one language at a time, and applied to vectors as they are read, so
 nothing is embedded again. As published, and as SHIFT's appendix C compares them, centring and LIR change documents and
-queries, both by the documents' statistics; SHIFT changes documents alone and leaves English where it is.
+queries, both by the documents' statistics; SHIFT changes documents alone and leaves the pivot where it is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from clir_core.audit.spec import AuditSpec, EmbedSpec
-from clir_core.corpus.tables import ENGLISH, Corpus
+from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts
 from clir_core.errors import CorpusError, SpecError
 from clir_core.rank.store import VectorTable
@@ -85,9 +85,9 @@ def fit_correction(spec: AuditSpec, corpus: Corpus, table: VectorTable, unit: bo
     """Fit the spec's correction on the documents of a corpus, whose vectors are in the table.
 
     With mu the mean of a language's vectors x, alpha the spec's correction_alpha, and mu' the means over the groups
-    that have a document in both languages:
+    that have a document in both languages, this one and the pivot:
     centring  x - mu                        Libovicky et al. 2020, arXiv 2004.05160
-    shift     x - alpha (mu' - mu'_en)      Jang et al. 2026, arXiv 2606.18801, equation 1 and algorithm 1
+    shift     x - alpha (mu' - mu'_pivot)      Jang et al. 2026, arXiv 2606.18801, equation 1 and algorithm 1
     lir       x - c (c . x)                 Yang et al. 2021, arXiv 2109.04727, r = 1: c is the first right singular
                                             vector of the matrix whose rows are the vectors, which are not centred
     Raises CorpusError where shift finds no translations.
@@ -95,7 +95,7 @@ def fit_correction(spec: AuditSpec, corpus: Corpus, table: VectorTable, unit: bo
     rows = table.find(document_texts(corpus)).select("group_id", "lang", "row_id")
     if spec.correction == "shift":
         return Correction(
-            {lang: _shift(rows, lang, table, spec.correction_alpha, corpus.name) for lang in corpus.languages},
+            {lang: _shift(rows, lang, table, spec.correction_alpha, corpus) for lang in corpus.languages},
             dict.fromkeys(corpus.languages),
             unit,
         )
@@ -107,18 +107,18 @@ def fit_correction(spec: AuditSpec, corpus: Corpus, table: VectorTable, unit: bo
     return Correction(removals, removals, unit)
 
 
-def _shift(rows: pl.DataFrame, lang: str, table: VectorTable, alpha: float, corpus: str) -> Removal | None:
-    if lang == ENGLISH or not alpha:
+def _shift(rows: pl.DataFrame, lang: str, table: VectorTable, alpha: float, corpus: Corpus) -> Removal | None:
+    if lang == corpus.pivot or not alpha:
         return None
-    english = rows.filter(pl.col("lang") == ENGLISH)
-    pairs = rows.filter(pl.col("lang") == lang).join(english, on="group_id", suffix="_en").sort("group_id")
+    pivot = rows.filter(pl.col("lang") == corpus.pivot)
+    pairs = rows.filter(pl.col("lang") == lang).join(pivot, on="group_id", suffix="_pivot").sort("group_id")
     if pairs.is_empty():
         raise CorpusError(
-            f"corpus {corpus}: no document in {lang!r} has a version in {ENGLISH!r}, and shift is fitted on "
+            f"corpus {corpus.name}: no document in {lang!r} has a version in {corpus.pivot!r}, and shift is fitted on "
             "translations; set correction_fit to a parallel corpus, or take centring or lir"
         )
-    english = pairs.select(row_id="row_id_en")
-    return Removal(alpha * (_mean(table, pairs) - _mean(table, english)))
+    versions = pairs.select(row_id="row_id_pivot")
+    return Removal(alpha * (_mean(table, pairs) - _mean(table, versions)))
 
 
 def _mean(table: VectorTable, rows: pl.DataFrame) -> np.ndarray:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from clir_core.audit.data_facts import Cuts, DataFacts, LanguageFacts, SmallPool
+from clir_core.corpus.pivot import pivot_first
 from clir_core.corpus.script import foreign
-from clir_core.corpus.tables import ENGLISH, Corpus, english_first
+from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import documents_of, queries_of
 from clir_core.scenarios.pool_info import PoolInfo
 
@@ -18,11 +19,14 @@ _Counts = Mapping[str, Mapping[str, int]]
 def count_facts(corpus: Corpus, pools: Sequence[PoolInfo], cutoff: int, cut: Cuts) -> DataFacts:
     """All that is known of a corpus and of the pools that were made of it. `cutoff` is the largest."""
     documents, queries = documents_of(corpus), queries_of(corpus)
-    of_documents, of_queries = _by_language(documents), _by_language(queries)
+    of_documents, of_queries = (_by_language(texts, corpus.pivot) for texts in (documents, queries))
     suspects, titles = _suspects(documents, queries), _title_queries(corpus)
-    languages = english_first({*of_documents, *of_queries})
+    languages = pivot_first({*of_documents, *of_queries}, corpus.pivot)
     return DataFacts(
-        languages=tuple(_row(lang, (of_documents, of_queries), titles, suspects, cut) for lang in languages),
+        languages=tuple(
+            _row(lang, corpus.pivot, (of_documents, of_queries), titles, suspects, cut) for lang in languages
+        ),
+        pivot=corpus.pivot,
         **_passages(corpus),
         cutoff=cutoff,
         small_pools=tuple(small_pools(pools, cutoff)),
@@ -47,6 +51,7 @@ def small_pools(pools: Sequence[PoolInfo], cutoff: int) -> list[SmallPool]:
 
 def _row(
     lang: str,
+    pivot: str,
     counts: tuple[_Counts, _Counts],
     titles: Mapping[str, int],
     suspects: Mapping[str, tuple[int, list[str]]],
@@ -56,32 +61,32 @@ def _row(
     documents, queries = counts
     of_documents, of_queries = documents.get(lang, nothing), queries.get(lang, nothing)
     n_suspects, examples = suspects.get(lang, (0, []))
-    english = documents.get(ENGLISH, nothing)["texts"]
-    is_english = lang == ENGLISH
+    of_pivot = documents.get(pivot, nothing)["texts"]
+    is_pivot = lang == pivot
     return LanguageFacts(
         lang=lang,
         documents=of_documents["texts"],
         queries=of_queries["texts"],
         duplicate_documents=of_documents["duplicate"],
         duplicate_queries=of_queries["duplicate"],
-        untranslated_documents=None if is_english else of_documents["untranslated"],
-        untranslated_queries=None if is_english else of_queries["untranslated"],
+        untranslated_documents=None if is_pivot else of_documents["untranslated"],
+        untranslated_queries=None if is_pivot else of_queries["untranslated"],
         title_queries=titles.get(lang, 0),
         suspected_labels=n_suspects,
         suspected_examples=tuple(examples),
         cut_documents=cut.documents.get(lang),
         cut_queries=cut.queries.get(lang),
-        english_share=None if is_english or not english else english / (english + of_documents["texts"]),
+        english_share=None if is_pivot or not of_pivot else of_pivot / (of_pivot + of_documents["texts"]),
     )
 
 
-def _by_language(texts: pl.DataFrame) -> _Counts:
-    """Of each language: texts, extra copies of a text, and texts of groups whose English version has that very text."""
-    english = texts.filter(pl.col("lang") == ENGLISH).select("group_id", english="text")
-    pairs = texts.join(english, on="group_id")
+def _by_language(texts: pl.DataFrame, pivot: str) -> _Counts:
+    """Of each language: texts, extra copies of a text, and texts of groups whose pivot version has that very text."""
+    versions = texts.filter(pl.col("lang") == pivot).select("group_id", version="text")
+    pairs = texts.join(versions, on="group_id")
     # texts are long, and most differ from their first words on
-    start, english_start = (_plain(pl.col(name).str.head(64)).str.head(16) for name in ("text", "english"))
-    alike = pairs.filter(start == english_start).filter(_plain(pl.col("text")) == _plain(pl.col("english")))
+    start, same_start = (_plain(pl.col(name).str.head(64)).str.head(16) for name in ("text", "version"))
+    alike = pairs.filter(start == same_start).filter(_plain(pl.col("text")) == _plain(pl.col("version")))
     same = alike.group_by("lang").agg(untranslated=pl.col("id").n_unique())
     counts = texts.group_by("lang").agg(texts=pl.len(), duplicate=pl.len() - pl.col("text").n_unique())
     rows = counts.join(same, on="lang", how="left").with_columns(pl.col("untranslated").fill_null(0))

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from clir_core.corpus.lang import language_name
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.spec import Spec
 
 _LISTED = 3  # languages that a sentence names
-_EVEN = (0.4, 0.6)  # a share of English that needs no word
+_EVEN = (0.4, 0.6)  # a share of the pivot that needs no word
 
 
 class Cuts(Spec):
@@ -27,8 +28,8 @@ class LanguageFacts(Spec):
     duplicate_documents: int = Field(description="Documents whose text another document before them has")
     duplicate_queries: int
     untranslated_documents: int | None = Field(
-        description="Documents with the text of their English version, but for Unicode's forms and white space; null "
-        "for English"
+        description="Documents with the text of their version in the pivot, but for Unicode's forms and white space; "
+        "null for the pivot"
     )
     untranslated_queries: int | None
     title_queries: int = Field(
@@ -41,7 +42,7 @@ class LanguageFacts(Spec):
     )
     cut_queries: int | None = None
     english_share: float | None = Field(
-        None, description="Of the documents in English and this language, those in English; null for English"
+        None, description="Of the documents in the pivot and this language, those in the pivot; null for it"
     )
 
 
@@ -55,9 +56,10 @@ class SmallPool(Spec):
 
 
 class DataFacts(Spec):
-    """What an audit's figures rest on: a row a language, English first, and what holds for the whole."""
+    """What an audit's figures rest on: a row a language, the pivot first, and what holds for the whole."""
 
     languages: tuple[LanguageFacts, ...]
+    pivot: str = ENGLISH
     questions: int = Field(description="Queries with a gold; translations count as one")
     passages: int = Field(description="Groups of documents that a question asks about")
     questions_per_passage: float = Field(description="Mean over these passages; 0 where there are none")
@@ -69,12 +71,13 @@ class DataFacts(Spec):
 
 def sentences(facts: DataFacts) -> tuple[str, ...]:
     """What a reader should know before the figures: nothing that is zero, or as it should be."""
+    same = f"the text of their {language_name(facts.pivot)} version"
     return (
         *facts.notes,
         *_each(facts, "duplicate_documents", "documents", ("repeats", "repeat"), "an earlier text"),
         *_each(facts, "duplicate_queries", "queries", ("repeats", "repeat"), "an earlier text"),
-        *_each(facts, "untranslated_documents", "documents", ("has", "have"), "the text of their English version"),
-        *_each(facts, "untranslated_queries", "queries", ("has", "have"), "the text of their English version"),
+        *_each(facts, "untranslated_documents", "documents", ("has", "have"), same),
+        *_each(facts, "untranslated_queries", "queries", ("has", "have"), same),
         *_each(facts, "title_queries", "queries", ("is", "are"), "the title of a document, which stands in its text"),
         *_suspected(facts),
         *_each(facts, "cut_documents", "documents", ("is", "are"), "longer than the checkpoint reads"),
@@ -137,7 +140,8 @@ def _uneven(facts: DataFacts) -> Iterator[str]:
     if found:
         named = [f"{_percent(share)} beside {language_name(lang)}" for share, lang in found[:_LISTED]]
         more = f", uneven beside {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-        yield f"English's share of the documents in pools of two languages: {', '.join(named)}{more}."
+        whose = f"{language_name(facts.pivot)}'s share"
+        yield f"{whose} of the documents in pools of two languages: {', '.join(named)}{more}."
 
 
 def _small(facts: DataFacts) -> Iterator[str]:

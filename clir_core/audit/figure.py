@@ -13,9 +13,9 @@ class Figure(Spec):
     """One metric in one pool; what was found there, its subclasses say."""
 
     scenario: str = Field(description="The scenario of the pools; share with its p, such as share(0.3)")
-    share: float | None = Field(None, description="The p of share(p): English's share of the unrelated documents")
+    share: float | None = Field(None, description="The p of share(p): the pivot's share of the unrelated documents")
     query_lang: str | None = Field(description="Language of the queries; null where a figure compares two")
-    lang: str | None = Field(description="The language X beside English; en for English mono; null for nway")
+    lang: str | None = Field(description="The language X beside the pivot; the pivot for its mono; null for nway")
     metric: str
 
     @model_validator(mode="before")

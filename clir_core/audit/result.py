@@ -95,7 +95,7 @@ class AuditResult(Spec):
 
     name: str
     spec: AuditSpec
-    languages: tuple[str, ...] = Field(description="English first")
+    languages: tuple[str, ...] = Field(description="The pivot first")
     verdict: tuple[str, ...] = Field(description="The headline, then what is said of each language, worst first")
     claims: tuple[Claim, ...] = Field((), description="What the verdict says, worst first; empty in results of before")
     provenance: Provenance

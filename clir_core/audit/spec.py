@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.scenarios import SCENARIOS, ScenarioName
@@ -64,7 +65,7 @@ class _Texts(Spec):
         "demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR, bitext:DIR, hub:NAME; #NAME is a split"
     )
     languages: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
-        (), description="BCP-47 codes beside English; empty means all that the corpus has"
+        (), description="BCP-47 codes beside the pivot; empty means all that the corpus has"
     )
 
 
@@ -127,8 +128,10 @@ class EmbedSpec(_Places, ReadingSpec, _Texts):
 
     def identity(self) -> str:
         """Hex sha256 over all that can change a figure, but for what the corpus's fingerprint says; not over where and
-        how wide it runs."""
+        how wide it runs. Over the pivot, which no fingerprint says, where it is not English."""
         elsewhere = {"runtime", "workspace", "out", *ReadingSpec.model_fields}
+        if self.pivot != ENGLISH:
+            elsewhere.remove("pivot")
         return sha256_of(self.model_dump(mode="json", exclude=elsewhere))
 
 

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from clir_core.audit.claim import CLEAR, FEW_CLUSTERS, INCLINATIONS, SEVERE, Claim, ClaimName, Side
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.pivot import ENGLISH
 
 _SHOWN = 4
+# of those whose title names no language
 TITLES: dict[ClaimName, str] = {
-    "english_inclination": "English inclination",
     "own_language_inclination": "own-language inclination",
-    "x_inclination": "inclination to the other language, whatever the query's",
     "other_language_inclination": "other-language inclination",
     "none_found": "no inclination found",
     "cannot_say": "cannot say",
@@ -21,12 +20,12 @@ TITLES: dict[ClaimName, str] = {
 }
 
 
-def verdict(claims: Sequence[Claim], model: str) -> tuple[str, ...]:
+def verdict(claims: Sequence[Claim], model: str, pivot: str = ENGLISH) -> tuple[str, ...]:
     """The headline first, then what is said of each language. `claims` come worst first."""
-    return (headline(claims, model), *map(sentence, claims))
+    return (headline(claims, model, pivot), *map(sentence, claims))
 
 
-def headline(claims: Sequence[Claim], model: str) -> str:
+def headline(claims: Sequence[Claim], model: str, pivot: str = ENGLISH) -> str:
     """What is worst, where, and how badly; then what cannot be said."""
     inclined = [claim for claim in claims if claim.is_inclination]
     parts = [_inclined(inclined)] if inclined else []
@@ -41,7 +40,7 @@ def headline(claims: Sequence[Claim], model: str) -> str:
             said = "no inclination found in" if name == "none_found" and not inclined else said
             parts.append(f"{said} {_names(langs)}")
     if not claims:
-        parts = ["no language beside English to compare it with"]
+        parts = [f"no language beside {language_name(pivot)} to compare it with"]
     return f"{model}: {'; '.join(parts)}."
 
 
@@ -59,17 +58,16 @@ def _of_kind(claims: Sequence[Claim]) -> str:
         found.setdefault(severity(claim), []).append(claim.language)
     (worst, langs), *rest = found.items()
     if claims[0].claim == "x_inclination":
-        said, by = f"{worst} inclination to {_names(langs)} over English", "to"
+        said, by = f"{worst} inclination to {_names(langs)} over {language_name(claims[0].pivot)}", "to"
     else:
-        said, by = f"{worst} {TITLES[claims[0].claim]} in {_names(langs)}", "in"
+        said, by = f"{worst} {title(claims[0])} in {_names(langs)}", "in"
     return ", ".join([said, *(f"{word} {by} {_names(langs)}" for word, langs in rest)])
 
 
 def title(claim: Claim) -> str:
     """What a claim is called."""
-    if claim.claim == "x_inclination":
-        return f"{language_name(claim.language)} inclination"
-    return TITLES[claim.claim]
+    winner = {"x_inclination": claim.language}.get(claim.claim, claim.pivot)
+    return TITLES.get(claim.claim) or f"{language_name(winner)} inclination"
 
 
 def named(claim: Claim) -> str:
@@ -91,14 +89,14 @@ def sentence(claim: Claim) -> str:
     if claim.claim == "cannot_retrieve":
         return f"{name}: cannot retrieve. {claim.reason}; nothing is said of preference."
     lead = f"{name}: {named(claim)}{', ' if claim.reason else ''}{claim.reason}"
-    return " ".join([f"{lead}.", *(_of_side(side, claim.language) for side in claim.sides)])
+    return " ".join([f"{lead}.", *(_of_side(side, claim) for side in claim.sides)])
 
 
 def _suffers(claim: Claim) -> str:
     """'a net 31 % of the Thai queries (25 % to 37 %) put more unrelated English documents above ...'."""
     side = claim.telling
     assert side, claim
-    winner = language_name(ENGLISH if side.lean == "en" else claim.language)
+    winner = language_name(claim.pivot if side.wins_pivot else claim.language)
     return f"{_net(side)} put more unrelated {winner} documents above a relevant one than chance would"
 
 
@@ -108,9 +106,10 @@ def _net(side: Side) -> str:
     return f"a net {percent(abs(side.size))} of the {asked} queries ({percent(low)} to {percent(high)})"
 
 
-def _of_side(side: Side, lang: str) -> str:
-    name, asked = language_name(lang), f"{language_name(side.query_lang)} queries"
-    toward = f" toward {'English' if side.size > 0 else name}" if side.size else ""
+def _of_side(side: Side, claim: Claim) -> str:
+    name, pivot = language_name(claim.language), language_name(claim.pivot)
+    asked = f"{language_name(side.query_lang)} queries"
+    toward = f" toward {pivot if side.size > 0 else name}" if side.size else ""
     # a query's own language may win where only its documents are relevant
     harmless = f", which buries nothing: only {name} is relevant there" if _is_own(side) else ""
     net = (
@@ -119,7 +118,7 @@ def _of_side(side: Side, lang: str) -> str:
     )
     parts = [net]
     if side.english_first is not None and side.x_first is not None:
-        first = f"an unrelated English document comes first for {percent(side.english_first)}"
+        first = f"an unrelated {pivot} document comes first for {percent(side.english_first)}"
         parts.append(f"{first}, an unrelated {name} one for {percent(side.x_first)}")
     if side.complete is not None:
         parts.append(f"all relevant versions are among the first {side.k} for {percent(side.complete)}")

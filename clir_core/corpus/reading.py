@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.spec import Spec
 
 # every column that a mapping can name
@@ -18,7 +19,8 @@ ParallelRule = Literal["check", "ids", "none"]
 
 
 class ReadingSpec(Spec):
-    """Columns of other names, whether titles belong to the texts, and what equal ids in two languages mean."""
+    """Columns of other names, whether titles belong to the texts, what equal ids in two languages mean, and which
+    language the others are held against."""
 
     columns: dict[str, str] = Field(
         {}, description="Columns of other names than docs/corpora.md knows, such as documents.text=body"
@@ -28,6 +30,9 @@ class ReadingSpec(Spec):
         "check",
         description="In a folder a language, what equal ids are: ids, translations; none, nothing; check, translations "
         "where the texts support it",
+    )
+    pivot: str = Field(
+        ENGLISH, min_length=1, description="BCP-47 code of the language that every other one is held against"
     )
 
     @field_validator("columns")

@@ -6,23 +6,18 @@ uses them to name what is wrong and drops them.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clir_core.corpus.pivot import ENGLISH, pivot_first
 from clir_core.spec import Spec, sha256_of
 
-ENGLISH = "en"
 # of the things that an audit left out, so many are named
 N_EXAMPLES = 5
-
-
-def english_first(langs: Iterable[str], then: Collection[str] = ()) -> tuple[str, ...]:
-    """Each language once, as everything here lists them: English, then those in `then`, then the others, by code."""
-    return tuple(sorted(set(langs), key=lambda lang: (lang != ENGLISH, lang not in then, lang)))
 
 
 def _schema(**types: pa.DataType) -> pa.Schema:
@@ -76,11 +71,13 @@ class Corpus:
     skipped: tuple[Skipped, ...] = ()
     # what was read and how, where it could have been otherwise: sentences
     notes: tuple[str, ...] = ()
+    # what the others are held against; no row depends on it
+    pivot: str = ENGLISH
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Languages that have documents: English first, then alphabetically."""
-        return english_first(self.documents["lang"].unique().to_pylist())
+        """Languages that have documents: the pivot first, then alphabetically."""
+        return pivot_first(self.documents["lang"].unique().to_pylist(), self.pivot)
 
     def fingerprint(self) -> str:
         """Hex sha256 over every row of the three tables, without the queries' further columns; computed once."""

@@ -17,10 +17,11 @@ from pydantic import Field
 from clir_core.audit.figure import Figure
 from clir_core.audit.holm import holm
 from clir_core.audit.result import AuditResult
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.lang import language_name
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.errors import SpecError
 from clir_core.measure.interval import Means, clustered_means
-from clir_core.measure.metrics import POOL, QUERY, SAMPLED, units
+from clir_core.measure.metrics import ENGLISH_SHARE, POOL, QUERY, SAMPLED, units
 from clir_core.measure.stats import ranges
 from clir_core.scenarios.label import with_share
 from clir_core.workspace import layout
@@ -54,6 +55,7 @@ class Comparison:
     """Every difference, and what tests of several of them together need: the differences R of each query and pool."""
 
     differences: tuple[Difference, ...]
+    pivot: str
     _names: Sequence[str]
     _units: Mapping[str, str]
     _sampled: pl.DataFrame
@@ -94,10 +96,15 @@ def compare_results(before: Side, after: Side) -> Comparison:
             f"{pair}: seeds {old.spec.seed} and {new.spec.seed} share the pools out differently; "
             "audit both checkpoints with the same seed"
         )
-    return compare(old_table, new_table, units(new.spec.cutoffs))
+    if old.spec.pivot != new.spec.pivot:
+        raise SpecError(
+            f"{pair}: one holds every language against {language_name(old.spec.pivot)}, the other against "
+            f"{language_name(new.spec.pivot)}; audit both checkpoints with the same pivot"
+        )
+    return compare(old_table, new_table, units(new.spec.cutoffs, new.spec.pivot), new.spec.pivot)
 
 
-def compare(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str]) -> Comparison:
+def compare(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str], pivot: str = ENGLISH) -> Comparison:
     """Every metric (name to unit) that the audits hold, in every pool. The tables are two audits' queries.parquet.
 
     Clusters and sizes of pools are the later audit's, else the earlier's. Where neither says any, as audits of before,
@@ -122,7 +129,7 @@ def compare(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str
         figures = (before_RM, after_RM), means, *means.interval(), means.p(0.0)
         pool = {"scenario": scenario, "share": share, "query_lang": query_lang, "lang": lang}
         found += (pool | figure for figure in _figures(names, metrics, rows, *figures))
-    return Comparison(tuple(_corrected(found)), names, metrics, sampled, difference_RM, of_pools)
+    return Comparison(tuple(_corrected(found, pivot)), pivot, names, metrics, sampled, difference_RM, of_pools)
 
 
 def _read(directory: Path) -> Side:
@@ -168,6 +175,7 @@ def _shared(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str
 
 def _sampled(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str]) -> pl.DataFrame:
     """The columns SAMPLED of either audit's rows. Where neither has them, no cluster, and the largest rank seen."""
+    before, after = (table.rename({ENGLISH_SHARE: "pivot_share"}, strict=False) for table in (before, after))
     known = next((table for table in (after, before) if {"cluster", "pool_size"} <= set(table.columns)), None)
     if known is None:
         ranks = [name for name, unit in metrics.items() if unit in ("rank", "ranks")]
@@ -214,10 +222,10 @@ def _figures(
         }
 
 
-def _corrected(found: list[dict[str, Any]]) -> Iterator[Difference]:
+def _corrected(found: list[dict[str, Any]], pivot: str) -> Iterator[Difference]:
     families = defaultdict(list)
     for i, row in enumerate(found):
-        side = row["query_lang"] and row["query_lang"] == ENGLISH
+        side = row["query_lang"] and row["query_lang"] == pivot
         families[row["scenario"], side, row["metric"]].append(i)
     for members in families.values():
         for i, p in zip(members, holm([found[i]["p"] for i in members]), strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from clir_core.audit.holm import LEVEL, holm
-from clir_core.corpus.tables import english_first
+from clir_core.corpus.pivot import pivot_first
 from clir_core.measure.compare import Comparison, Difference
 from clir_core.measure.interval import Means
 from clir_core.measure.power import EXACT, MOST, excludes, questions_needed
@@ -39,6 +39,7 @@ class Evidence:
     is_better: bool  # on average, beyond chance
     is_cheap: bool  # a monolingual loss beyond the margin is excluded, on average
     needed: int | None  # questions that would exclude it, where that takes more
+    pivot: str
 
 
 def loss_p(means: Means, sign: int, allowed: float) -> np.ndarray:
@@ -66,6 +67,7 @@ def gather(
         is_better=gain.p < LEVEL and sign * gain.difference > 0,
         is_cheap=is_cheap,
         needed=None if is_cheap else _needed(costs, margin),
+        pivot=comparison.pivot,
     )
 
 
@@ -84,7 +86,7 @@ def _average(comparison: Comparison, rows: Sequence[Difference]) -> tuple[Averag
     average = Average(
         scenario=rows[0].scenario,
         metric=rows[0].metric,
-        languages=english_first(str(row.lang) for row in rows),
+        languages=pivot_first((str(row.lang) for row in rows), comparison.pivot),
         difference=float(means.mean_M[0]),
         low=float(low),
         high=float(high),

@@ -23,7 +23,6 @@ from pydantic import Field
 
 from clir_core.audit.result import MetricRow
 from clir_core.audit.spec import AuditSpec
-from clir_core.corpus.tables import ENGLISH
 from clir_core.errors import SpecError
 from clir_core.measure.compare import Comparison, Difference
 from clir_core.measure.evidence import Average, Evidence, gather
@@ -100,9 +99,9 @@ def check_asked(gate: GateSpec, audit: AuditSpec) -> None:
         )
 
 
-def check_measured(gate: GateSpec, rows: Sequence[MetricRow]) -> None:
+def check_measured(gate: GateSpec, rows: Sequence[MetricRow], pivot: str) -> None:
     """SpecError where the audit of the base lacks a figure that the gate rests on: the other audit will as well."""
-    _mono(rows, [row.lang for row in _primary(rows, gate)])
+    _mono(rows, [row.lang for row in _primary(rows, gate, pivot)], pivot)
 
 
 def direction(metric: str) -> int:
@@ -117,21 +116,21 @@ def direction(metric: str) -> int:
 
 
 def _evidence(comparison: Comparison, gate: GateSpec) -> tuple[list[Difference], list[Difference], Evidence]:
-    primary = _primary(comparison.differences, gate)
-    cost = _mono(comparison.differences, [row.lang for row in primary])
+    primary = _primary(comparison.differences, gate, comparison.pivot)
+    cost = _mono(comparison.differences, [row.lang for row in primary], comparison.pivot)
     return primary, cost, gather(comparison, primary, cost, direction(gate.metric), gate.margin)
 
 
-def _primary(differences: Sequence[R], gate: GateSpec) -> list[R]:
+def _primary(differences: Sequence[R], gate: GateSpec, pivot: str) -> list[R]:
     found = {
-        (row.lang, row.query_lang == ENGLISH): row
+        (row.lang, row.query_lang == pivot): row
         for row in differences
         if (row.scenario, row.metric) == (gate.scenario, gate.metric)
     }
-    languages = gate.languages or tuple(sorted({lang for lang, _ in found if lang not in (None, ENGLISH)}))
+    languages = gate.languages or tuple(sorted({lang for lang, _ in found if lang not in (None, pivot)}))
     sides = (False, True) if scenario_named(gate.scenario).two_sided else (False,)
-    wanted = [(lang, english) for lang in languages for english in sides]
-    lacking = [f"{ENGLISH if english else lang}/{lang}" for lang, english in wanted if (lang, english) not in found]
+    wanted = [(lang, of_pivot) for lang in languages for of_pivot in sides]
+    lacking = [f"{pivot if of_pivot else lang}/{lang}" for lang, of_pivot in wanted if (lang, of_pivot) not in found]
     if lacking or not wanted:
         raise SpecError(
             f"gate: the audits have no {gate.metric} in {gate.scenario} for {', '.join(lacking) or 'any language'} "
@@ -141,11 +140,11 @@ def _primary(differences: Sequence[R], gate: GateSpec) -> list[R]:
     return [found[key] for key in wanted]
 
 
-def _mono(differences: Sequence[R], gated: Sequence[str | None]) -> list[R]:
+def _mono(differences: Sequence[R], gated: Sequence[str | None], pivot: str) -> list[R]:
     """Every language that was audited, also those that were not trained."""
     rows = [row for row in differences if row.scenario == mono.NAME and row.metric in MONO]
     there = {(row.lang, row.metric) for row in rows}
-    wanted = [(lang, metric) for lang in dict.fromkeys((ENGLISH, *gated)) for metric in MONO]
+    wanted = [(lang, metric) for lang in dict.fromkeys((pivot, *gated)) for metric in MONO]
     lacking = [f"{metric} of {lang}" for lang, metric in wanted if (lang, metric) not in there]
     if lacking:
         raise SpecError(

@@ -9,60 +9,70 @@ from functools import lru_cache
 
 import polars as pl
 
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.measure.neutral import beside_neutral
 from clir_core.scenarios import every_scenario, scenario_named
 from clir_core.scenarios.label import name_in, with_share
-from clir_core.scenarios.metric import OTHER, Better, Metric
+from clir_core.scenarios.metric import OTHER, Better, Metric, pivot_in
 
 POOL = ("scenario", "query_lang", "lang")
 QUERY = (*POOL, "query_id")
-# of a row: which queries were sampled together with it, how many documents its query was ranked against, and English's
-# share of the unrelated ones
-SAMPLED = {"cluster": pl.Int32, "pool_size": pl.Int32, "english": pl.Float64}
+# of a row: which queries were sampled together with it, how many documents its query was ranked against, and the
+# pivot's share of the unrelated ones
+SAMPLED = {"cluster": pl.Int32, "pool_size": pl.Int32, "pivot_share": pl.Float64}
+# what that share is called in queries.parquet where the pivot is English
+ENGLISH_SHARE = "english"
+_OF_PIVOT = ("outranking", "unrelated", "pool")
 
 
-def per_query(ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cutoffs: Sequence[int]) -> pl.DataFrame:
-    """One row a query and pool, one column a metric. `query_lang` is null where a row compares X's query to English's.
+def per_query(
+    ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cutoffs: Sequence[int], pivot: str = ENGLISH
+) -> pl.DataFrame:
+    """One row a query and pool, one column a metric. `query_lang` is null where X's query is held against the pivot's.
 
     ranks and top are of `pools`; queries has query_id, group_id, which parallel queries share, and cluster.
     """
-    return pl.concat(metric_parts(ranks, top, queries, cutoffs))
+    return pl.concat(metric_parts(ranks, top, queries, cutoffs, pivot))
 
 
 def metric_parts(
-    ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cutoffs: Sequence[int]
+    ranks: pl.DataFrame, top: pl.DataFrame, queries: pl.DataFrame, cutoffs: Sequence[int], pivot: str = ENGLISH
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The two parts of `per_query`: queries by themselves, and those compared to English's."""
-    ranks = with_share(ranks).with_columns(
+    """The two parts of `per_query`: queries by themselves, and those held against the pivot's."""
+    of_pivot = {f"{what}_{pivot}": f"{what}_pivot" for what in _OF_PIVOT}
+    ranks = with_share(ranks).rename(of_pivot, strict=False)
+    ranks = ranks.with_columns(
         outranking=pl.sum_horizontal(pl.col(r"^outranking_.*$")),
-        english=pl.when(pl.col("unrelated") > 0).then(pl.col("unrelated_en") / pl.col("unrelated")),
+        pivot_share=pl.when(pl.col("unrelated") > 0).then(pl.col("unrelated_pivot") / pl.col("unrelated")),
+        is_pivot=pl.col("gold_lang") == pivot,
     )
+    top = top.with_columns(is_pivot=pl.col("doc_lang") == pivot)
     ranks = ranks.join(queries.select("query_id", "cluster"), on="query_id", how="left", maintain_order="left")
     keys = dict.fromkeys(QUERY, pl.String) | {"share": pl.Float64} | SAMPLED
-    empty = pl.DataFrame(schema=keys | dict.fromkeys(units(cutoffs), pl.Float64))
+    empty = pl.DataFrame(schema=keys | dict.fromkeys(units(cutoffs, pivot), pl.Float64))
     single, paired = [empty], [empty]
     for name, labels in _labels(ranks).items():
         of_scenario = pl.col("scenario").is_in(labels)
-        metrics = scenario_named(name).metrics(cutoffs)
+        metrics = scenario_named(name).metrics(cutoffs, pivot)
         rows, lists = ranks.filter(of_scenario), top.filter(of_scenario)
         table = _single(rows, lists, metrics)
         single.append(table)
         if wanted := [metric for metric in metrics if metric.over == "pair"]:
-            paired.append(_paired(table, lists, queries.select("query_id", pair="group_id"), wanted, cutoffs))
+            pairs = queries.select("query_id", pair="group_id")
+            paired.append(_paired(table, lists, pairs, wanted, cutoffs, pivot))
     return pl.concat(single, how="diagonal_relaxed"), pl.concat(paired, how="diagonal_relaxed")
 
 
-def catalogue(cutoffs: Sequence[int]) -> dict[str, Metric]:
+def catalogue(cutoffs: Sequence[int], pivot: str = ENGLISH) -> dict[str, Metric]:
     """Every metric of every scenario by its name, in the order of the result."""
-    return in_one_order(scenario.metrics(cutoffs) for scenario in every_scenario())
+    return in_one_order(scenario.metrics(cutoffs, pivot) for scenario in every_scenario())
 
 
 @lru_cache(maxsize=256)
 def metric_named(name: str) -> Metric | None:
-    """The metric of this name, at whatever cutoff; None where no scenario has one."""
+    """The metric of this name, at whatever cutoff and beside any pivot; None where no scenario has one."""
     k = re.search(r"@(\d+)", name)
-    return catalogue((int(k[1]) if k else 1,)).get(name)
+    return catalogue((int(k[1]) if k else 1,), pivot_in(name)).get(name)
 
 
 def metric_better(name: str) -> Better | None:
@@ -71,9 +81,9 @@ def metric_better(name: str) -> Better | None:
     return found.better if found else None
 
 
-def units(cutoffs: Sequence[int]) -> dict[str, str]:
+def units(cutoffs: Sequence[int], pivot: str = ENGLISH) -> dict[str, str]:
     """The unit of every metric, in the order of the result."""
-    return {name: metric.unit for name, metric in catalogue(cutoffs).items()}
+    return {name: metric.unit for name, metric in catalogue(cutoffs, pivot).items()}
 
 
 def in_one_order(lists: Iterable[Sequence[Metric]]) -> dict[str, Metric]:
@@ -103,13 +113,13 @@ def _single(ranks: pl.DataFrame, top: pl.DataFrame, metrics: Sequence[Metric]) -
     """The rows of one scenario, a row a query and pool."""
     of_golds, of_top = ([metric for metric in metrics if metric.over == over] for over in ("golds", "top"))
     rows = _beside_own(ranks, of_golds)
-    if _asks(of_golds, "lean", "neutral_en"):
+    if _asks(of_golds, "lean", "neutral_pivot"):
         rows = beside_neutral(rows)
     table = _aggregated(rows, [pl.col("share", *SAMPLED).first(), *_values(of_golds)])
     if not of_top:
         return table
-    english = ranks.group_by(QUERY).agg(english_in_pool=(pl.col("pool_en") / pl.col("pool_size")).first())
-    lists = top.join(english, on=QUERY, how="left", nulls_equal=True, maintain_order="left")
+    share = ranks.group_by(QUERY).agg(pivot_in_pool=(pl.col("pool_pivot") / pl.col("pool_size")).first())
+    lists = top.join(share, on=QUERY, how="left", nulls_equal=True, maintain_order="left")
     return table.join(
         _aggregated(lists, _values(of_top)), on=QUERY, how="left", nulls_equal=True, maintain_order="left"
     )
@@ -136,38 +146,43 @@ def _beside_own(ranks: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
 
 
 def _paired(
-    table: pl.DataFrame, top: pl.DataFrame, groups: pl.DataFrame, metrics: Sequence[Metric], cutoffs: Sequence[int]
+    table: pl.DataFrame,
+    top: pl.DataFrame,
+    groups: pl.DataFrame,
+    metrics: Sequence[Metric],
+    cutoffs: Sequence[int],
+    pivot: str,
 ) -> pl.DataFrame:
-    """A scenario's rows once more, X's query against its parallel English one. `groups` are the queries' pairs."""
+    """A scenario's rows once more, X's query against its parallel one in the pivot. `groups` are the queries' pairs."""
     rows, lists = table.join(groups, on="query_id", maintain_order="left"), top.join(groups, on="query_id")
-    english, other = (rows.filter(side) for side in _sides())
-    pairs = other.join(english, on=("scenario", "lang", "pair"), suffix="_en", maintain_order="left")
+    of_pivot, other = (rows.filter(side) for side in _sides(pivot))
+    pairs = other.join(of_pivot, on=("scenario", "lang", "pair"), suffix="_pivot", maintain_order="left")
     for k in cutoffs:
-        rho = _list_rho(lists, k)
+        rho = _list_rho(lists, k, pivot)
         pairs = pairs.join(rho, on=("scenario", "lang", "query_id"), how="left", maintain_order="left")
     return pairs.select(*QUERY, "share", *SAMPLED, *_values(metrics)).with_columns(query_lang=pl.lit(None, pl.String))
 
 
-def _sides() -> Iterator[pl.Expr]:
-    yield pl.col("query_lang") == ENGLISH
-    yield pl.col("query_lang") != ENGLISH
+def _sides(pivot: str) -> Iterator[pl.Expr]:
+    yield pl.col("query_lang") == pivot
+    yield pl.col("query_lang") != pivot
 
 
-def _list_rho(lists: pl.DataFrame, k: int) -> pl.DataFrame:
+def _list_rho(lists: pl.DataFrame, k: int, pivot: str) -> pl.DataFrame:
     """Spearman's correlation of two top-k lists over the documents of either; one that a list lacks has rank k + 1."""
     pool, pair = ("scenario", "lang"), ("scenario", "lang", "pair")
-    english, other = (lists.filter(side, pl.col("position") <= k) for side in _sides())
+    of_pivot, other = (lists.filter(side, pl.col("position") <= k) for side in _sides(pivot))
     # only pairs that both were asked
-    pairs = other.select(*pair, "query_id").unique().join(english.select(pair).unique(), on=pair)
+    pairs = other.select(*pair, "query_id").unique().join(of_pivot.select(pair).unique(), on=pair)
     columns = (*pair, "doc_id", "position")
     both = other.select(columns).join(
-        english.select(columns), on=(*pair, "doc_id"), how="full", coalesce=True, suffix="_en"
+        of_pivot.select(columns), on=(*pair, "doc_id"), how="full", coalesce=True, suffix="_pivot"
     )
-    both = both.with_columns(pl.col("position", "position_en").fill_null(k + 1))
+    both = both.with_columns(pl.col("position", "position_pivot").fill_null(k + 1))
     correlation = both.group_by(pair).agg(
-        pl.when((pl.col("position") == pl.col("position_en")).all())
+        pl.when((pl.col("position") == pl.col("position_pivot")).all())
         .then(1.0)
-        .otherwise(pl.corr("position", "position_en", method="spearman").fill_nan(None))
+        .otherwise(pl.corr("position", "position_pivot", method="spearman").fill_nan(None))
         .alias(f"list_rho@{k}")
     )
     return pairs.join(correlation, on=pair).select(*pool, "query_id", f"list_rho@{k}")

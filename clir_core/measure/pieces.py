@@ -7,7 +7,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from clir_core.audit.result import Measured, MetricRow
-from clir_core.measure.metrics import POOL, metric_parts, units
+from clir_core.corpus.pivot import ENGLISH
+from clir_core.measure.metrics import ENGLISH_SHARE, POOL, metric_parts, units
 from clir_core.measure.stats import aggregate
 from clir_core.workspace import layout
 from clir_core.workspace.frames import frames_into
@@ -17,22 +18,25 @@ ROWS = 250_000
 INTERVALS = "gaffke, clustered"
 
 
-def measure_ranks(ranked: Path, queries: pl.DataFrame, cutoffs: Sequence[int], table: Path) -> Measured:
+def measure_ranks(
+    ranked: Path, queries: pl.DataFrame, cutoffs: Sequence[int], table: Path, pivot: str = ENGLISH
+) -> Measured:
     """Aggregates of every metric in every pool; `per_query`'s rows go into the file `table`.
 
     ranked is the directory of ranks.parquet and topk.parquet. No figure depends on how many pools are taken at a time.
     """
-    names = units(cutoffs)
+    names = units(cutoffs, pivot)
+    stored = {"pivot_share": ENGLISH_SHARE} if pivot == ENGLISH else {}
     rows: list[MetricRow] = []
     paired: list[pl.DataFrame] = []
     with frames_into(table) as write:
         for ranks, top in _pieces(ranked / layout.RANKS, ranked / layout.TOP):
-            single, pairs = metric_parts(ranks, top, queries, cutoffs)
-            write(single)
+            single, pairs = metric_parts(ranks, top, queries, cutoffs, pivot)
+            write(single.rename(stored))
             rows += aggregate(single, names)
             paired.append(pairs)
         compared = pl.concat(paired)
-        write(compared)
+        write(compared.rename(stored))
     return Measured(metrics=(*rows, *aggregate(compared, names)))
 
 

@@ -1,9 +1,9 @@
 """Why a gate decides as it does: sentences that name languages and figures, with the questions that these rest on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH
 from clir_core.measure.compare import Difference
 from clir_core.measure.evidence import Average, Evidence
 from clir_core.measure.figures import p_value
@@ -16,7 +16,7 @@ _SHOWN = 6
 
 def reasons(found: Evidence, gate: GateSpec) -> str:
     """First what was lost, then what was gained, then what it cost on average, or what is missing to say so."""
-    sentences = list(_losses(found.lost, gate))
+    sentences = list(_losses(found, gate))
     # of a primary metric that is shown to fall, no more has to be said than where it does rise
     if found.is_better or found.gained or all(_is_mono(row) for row in found.lost):
         sentences.append(_gain(found, gate))
@@ -25,14 +25,16 @@ def reasons(found: Evidence, gate: GateSpec) -> str:
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences)
 
 
-def _losses(lost: Sequence[Difference], gate: GateSpec) -> Iterator[str]:
+def _losses(found: Evidence, gate: GateSpec) -> Iterator[str]:
+    lost = found.lost
     costs = sorted((row for row in lost if _is_mono(row)), key=lambda row: row.difference)
     worse = [row for row in lost if not _is_mono(row)]
     if costs:
         yield f"monolingual retrieval loses more than {gate.margin:.3f}, beyond chance: {_listed(costs, _mono_change)}"
     if worse:
         margin = f" by more than {gate.margin:.3f}," if worse[0].unit == "rate" else ""
-        yield f"{_name(gate)} gets worse{margin} beyond chance, for {_listed(worse, _change)}"
+        where = _listed(worse, partial(_change, pivot=found.pivot))
+        yield f"{_name(gate)} gets worse{margin} beyond chance, for {where}"
 
 
 def _gain(found: Evidence, gate: GateSpec) -> str:
@@ -41,7 +43,7 @@ def _gain(found: Evidence, gate: GateSpec) -> str:
     if found.is_better:
         return f"{_name(gate)} improves beyond chance {over}: {_mean(found.gain, p=True)}"
     if found.gained:
-        shown = f"it is for {_listed(found.gained, _change)}"
+        shown = f"it is for {_listed(found.gained, partial(_change, pivot=found.pivot))}"
         return f"{_name(gate)} is not shown to improve {over}: {_mean(found.gain, p=True)}; {shown}"
     return f"{_name(gate)} is not shown to improve {over}, nor in any of them: {_mean(found.gain, p=True)}"
 
@@ -89,10 +91,10 @@ def _listed(rows: Sequence[Difference], written: Callable[[Difference], str]) ->
     return "; ".join([*(written(row) for row in rows[:_SHOWN]), *more])
 
 
-def _change(row: Difference) -> str:
+def _change(row: Difference, pivot: str) -> str:
     """'Thai queries 0.380 to 0.898 (+0.518, interval +0.480 to +0.556, 1,190 questions)'."""
     lang = language_name(str(row.lang))
-    asked = f"English queries beside {lang}" if row.query_lang == ENGLISH else f"{lang} queries"
+    asked = f"{language_name(pivot)} queries beside {lang}" if row.query_lang == pivot else f"{lang} queries"
     return f"{asked} {_moved(row)}"
 
 

@@ -45,9 +45,9 @@ def aggregate(table: pl.DataFrame, units: Mapping[str, str]) -> Iterator[MetricR
 
 def ranges(names: Sequence[str], units: Mapping[str, str], pool: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The least and the largest value that each metric can have for these queries, [M]; they have metrics.SAMPLED."""
-    size, english = pool["pool_size"].drop_nulls().to_numpy(), pool["english"].drop_nulls().to_numpy()
+    size, share = pool["pool_size"].drop_nulls().to_numpy(), pool["pivot_share"].drop_nulls().to_numpy()
     largest = int(size.max(initial=1))
-    pull = (-english.max(initial=0), 1 - english.min(initial=1)) if len(english) else (-1.0, 1.0)
+    pull = (-share.max(initial=0), 1 - share.min(initial=1)) if len(share) else (-1.0, 1.0)
     found = [pull if name.startswith("pull(") else _range(name, units[name], largest) for name in names]
     both = np.array(found, np.float64).reshape(-1, 2)
     return both[:, 0], both[:, 1]

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from clir_core.corpus.lang import language_name
 from clir_core.corpus.own import own_documents
 from clir_core.corpus.tables import Corpus, Skipped, skip
 from clir_core.errors import CorpusError, SpecError
@@ -96,7 +97,9 @@ class Block:
 class Plan:
     """Everything that ranking needs but the vectors."""
 
+    # the pivot first
     languages: tuple[str, ...]
+    pivot: str
     pools: tuple[Pool, ...]
     documents: dict[str, Documents]
     queries: dict[str, Queries]
@@ -174,7 +177,7 @@ class Plan:
 def make_plan(
     corpus: Corpus, languages: Sequence[str], scenarios: Sequence[ScenarioName], cutoff: int, seed: int
 ) -> Plan:
-    """Number everything and find each query's related documents; languages with English first.
+    """Number everything and find each query's related documents; languages with the pivot first.
 
     Raises SpecError where no pool comes of the scenarios, CorpusError where no query can be asked.
     """
@@ -190,11 +193,11 @@ def make_plan(
     own = own_documents(corpus)
     mine = _mine(own, documents)
     queries = _number_queries(_frame(corpus.queries), golds, languages)
-    wanted = pools(scenarios, languages)
+    wanted = pools(scenarios, languages, corpus.pivot)
     if not wanted:
         raise SpecError(
-            f"scenarios {', '.join(scenarios)} need a language beside English, and {corpus.name} is asked in "
-            f"{', '.join(languages)} alone; add a language, or ask for mono"
+            f"scenarios {', '.join(scenarios)} need a language beside {language_name(corpus.pivot)}, and {corpus.name} "
+            f"is asked in {', '.join(languages)} alone; add a language, or ask for mono"
         )
     if not len(queries):
         raise CorpusError(
@@ -208,6 +211,7 @@ def make_plan(
     )
     return Plan(
         tuple(languages),
+        corpus.pivot,
         wanted,
         {lang: _documents(documents.filter(pl.col("lang") == lang)) for lang in languages},
         {lang: _queries(queries.filter(pl.col("lang") == lang), golds, mine, versions, code) for lang in languages},

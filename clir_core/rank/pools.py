@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from clir_core.corpus.tables import ENGLISH, Skipped
+from clir_core.corpus.tables import Skipped
 from clir_core.rank.outrank import Counts, PairCounts, count_related, sum_buckets
 from clir_core.rank.plan import Plan, Queries
 from clir_core.scenarios import scenario_named
@@ -47,7 +47,8 @@ def rank_golds(plan: Plan, pools: Sequence[Pool], counts: PairCounts) -> tuple[p
 
     `rank` is 1 + the documents that score at least as high; of golds of the query that score the same, only those that
     come earlier in the tie order. `outranking_<lang>` are the unrelated documents among them, `ties` those of them that
-    score exactly the same; `unrelated`, `unrelated_en` and `pool_en` count the query's pool.
+    score exactly the same; `unrelated` and, of the pivot alone, `unrelated_<pivot>` and
+    `pool_<pivot>` count the query's pool.
     """
     frames: list[pl.DataFrame] = []
     skipped: list[Skipped] = []
@@ -148,9 +149,11 @@ def _pool_ranks(
 
 
 def _sizes(plan: Plan, pool: Pool, queries: Queries) -> dict[str, np.ndarray]:
-    """Documents in each query's pool, int32 [Q]: all, the unrelated ones, and English ones of both kinds."""
+    """Documents in each query's pool, int32 [Q]: all, the unrelated ones, and the pivot's of both kinds."""
     related = queries.related
-    sizes = dict.fromkeys(("pool_size", "pool_en", "unrelated", "unrelated_en"), np.zeros(len(queries), np.int32))
+    pool_pivot, unrelated_pivot = f"pool_{plan.pivot}", f"unrelated_{plan.pivot}"
+    names = ("pool_size", pool_pivot, "unrelated", unrelated_pivot)
+    sizes = dict.fromkeys(names, np.zeros(len(queries), np.int32))
     for lang, (first, end) in pool.buckets.items():
         same = related.lang == plan.languages.index(lang)
         inside = same & (related.bucket >= first) & (related.bucket < end)
@@ -159,8 +162,8 @@ def _sizes(plan: Plan, pool: Pool, queries: Queries) -> dict[str, np.ndarray]:
         stays = related.query[same & ~related.is_own]
         stay = np.bincount(stays, minlength=len(queries)) if lang in pool.related_langs else 0
         parts = {"pool_size": unrelated + stay, "unrelated": unrelated}
-        if lang == ENGLISH:
-            parts |= {"pool_en": unrelated + stay, "unrelated_en": unrelated}
+        if lang == plan.pivot:
+            parts |= {pool_pivot: unrelated + stay, unrelated_pivot: unrelated}
         sizes |= {name: (sizes[name] + part).astype(np.int32) for name, part in parts.items()}
     return sizes
 
@@ -255,5 +258,5 @@ def _describe(plan: Plan, pool: Pool) -> PoolInfo:
         share=pool.share,
         seed=plan.seed,
         documents_sha256=digest.hexdigest(),
-        per_query=scenario_named(pool.scenario).per_query,
+        per_query=scenario_named(pool.scenario).beside(plan.pivot).per_query,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.measure.gate_spec import Outcome, Status
 from clir_core.spec import Spec
 from clir_core.workspace import layout
@@ -51,6 +52,7 @@ class Audited(Fact):
     verdict: str = Field("", description="The audit's first sentence")
     reason: str = Field("", description="Of the outcome, in sentences")
     baseline: str | None = Field(None, description="Fingerprint of the checkpoint that it was held against")
+    pivot: str = Field(ENGLISH, description="What it held the other languages against")
     figures: dict[str, float] | None = Field(
         None, description="Those that a history shows; null where nobody noted them"
     )

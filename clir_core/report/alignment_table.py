@@ -4,7 +4,7 @@ from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
 from clir_core.audit.holm import LEVEL
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH, english_first
+from clir_core.corpus.pivot import ENGLISH, pivot_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import NONE, number
 from clir_core.measure.gate_spec import GateSpec
@@ -28,7 +28,7 @@ def columns(gate: GateSpec) -> tuple[Column, ...]:
     else:
         primary = [
             Column(f"{title}, X query", gate.scenario, "x", *asked),
-            Column(f"{title}, en query", gate.scenario, "en", *asked),
+            Column(f"{title}, en query", gate.scenario, "pivot", *asked),
         ]
     return (*(column for column in primary if column != cost), cost)
 
@@ -36,7 +36,7 @@ def columns(gate: GateSpec) -> tuple[Column, ...]:
 def languages(result: AlignResult) -> tuple[str, ...]:
     """Every audited language: English, then those that were trained, then the others."""
     found = [row.lang for row in result.differences if row.lang is not None]
-    return english_first(found, result.trained.languages)
+    return pivot_first(found, then=result.trained.languages)
 
 
 def labelled(result: AlignResult, lang: str) -> str:

@@ -12,7 +12,7 @@ from langcodes import Language
 from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
 from clir_core.audit.result import AuditResult
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.model.checkpoint import BUNDLED, Checkpoint
 from clir_core.report.alignment import command
 from clir_core.report.alignment_table import as_markdown, columns, languages

@@ -9,7 +9,7 @@ from clir_core.align.result import AlignResult
 from clir_core.audit.figure import by_key
 from clir_core.audit.holm import LEVEL
 from clir_core.audit.result import AuditResult, MetricRow
-from clir_core.corpus.tables import ENGLISH, english_first
+from clir_core.corpus.pivot import ENGLISH, pivot_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.figures import NONE, cutoff, interval, number
 from clir_core.measure.metrics import metric_better
@@ -68,7 +68,7 @@ class Changes:
 
 def languages(result: AlignResult, before: AuditResult) -> tuple[str, ...]:
     """English, then the audited languages that were trained, then those that were not."""
-    return english_first(before.languages, result.trained.languages)
+    return pivot_first(before.languages, then=result.trained.languages)
 
 
 def is_trained(result: AlignResult, lang: str) -> bool:
@@ -114,7 +114,7 @@ def _tables(result: AlignResult, k: int) -> Iterable[tuple[str, tuple[Column, ..
 def _both_sides(scenario: str, metric: str) -> tuple[Column, ...]:
     return (
         Column(f"{scenario}, X query", scenario, "x", metric, metric_better(metric)),
-        Column(f"{scenario}, en query", scenario, "en", metric, metric_better(metric)),
+        Column(f"{scenario}, en query", scenario, "pivot", metric, metric_better(metric)),
     )
 
 

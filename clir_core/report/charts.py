@@ -1,4 +1,4 @@
-"""The dose-response curve: accuracy against the share of unrelated English in the pool, as an inline SVG.
+"""The dose-response curve: accuracy against the share of unrelated documents in the pivot, as an inline SVG.
 
 Colours are CSS variables of the page, so that the chart follows its light and dark mode.
 """
@@ -44,7 +44,7 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Curve:
-    """One language's figures by English share, in rising order."""
+    """One language's figures by the pivot's share, in rising order."""
 
     lang: str
     shares: tuple[float, ...]
@@ -82,7 +82,7 @@ def dose_response(result: AuditResult) -> Chart | None:
     figure = draw_dose_response(result)
     assert figure
     names = ", ".join(language_name(curve.lang) for curve in shown)
-    svg = as_element(figure, f"{METRIC} against the English share: {names}")
+    svg = as_element(figure, f"{METRIC} against the {language_name(result.spec.pivot)} share: {names}")
     note = "Bands are 95 % intervals." if _has_bands(shown) else "The intervals are in the list of figures below."
     if len(shown) < len(found):
         note += f" Of {len(found)} languages these are the {len(shown)} that change most."
@@ -99,7 +99,7 @@ def draw_dose_response(result: AuditResult) -> Figure | None:
         figure = Figure(figsize=(8.4, max(3.9, 0.21 * len(shown) + 1)), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.subplots()
-        _frame(axes, shown, band)
+        _frame(axes, shown, band, language_name(result.spec.pivot))
         for index, curve in enumerate(shown):
             _draw(axes, curve, index, band)
         _label_ends(axes, shown)
@@ -116,7 +116,7 @@ def _has_bands(shown: Sequence[Curve]) -> bool:
     return len(shown) <= LINES
 
 
-def _frame(axes: Axes, shown: Sequence[Curve], band: bool) -> None:
+def _frame(axes: Axes, shown: Sequence[Curve], band: bool, pivot: str) -> None:
     axes.patch.set_alpha(0)
     axes.set_xlim(0, max(curve.shares[-1] for curve in shown))
     rows = [row for curve in shown for row in curve.rows]
@@ -127,7 +127,7 @@ def _frame(axes: Axes, shown: Sequence[Curve], band: bool) -> None:
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.tick_params(length=0)
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    axes.set_xlabel("share of unrelated English documents in the pool (size held constant)")
+    axes.set_xlabel(f"share of unrelated {pivot} documents in the pool (size held constant)")
     axes.set_ylabel(f"{METRIC}, query and gold in the same language")
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from clir_core.audit.data_facts import DataFacts, LanguageFacts, sentences
+from clir_core.corpus.lang import language_name
 
 # group, head and field of each count; of documents and queries there is always one
 _COUNTS = (
@@ -44,7 +45,8 @@ def data_section(facts: DataFacts | None) -> DataSection | None:
     heads = [(group, head) for group, head, _ in shown]
     rows = [(row.lang, [_number(getattr(row, field)) for *_, field in shown]) for row in facts.languages]
     if any(row.english_share is not None for row in facts.languages):
-        heads.append(("Pool with English", "English"))
+        pivot = language_name(facts.pivot)
+        heads.append((f"Pool with {pivot}", pivot))
         for row, (_, cells) in zip(facts.languages, rows, strict=True):
             cells.append(_UNKNOWN if row.english_share is None else f"{row.english_share:.1%}".replace("%", " %"))
     return DataSection(

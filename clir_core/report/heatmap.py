@@ -1,6 +1,6 @@
 """The heat map: languages against metrics, where the stronger colour is the worse figure.
 
-Colour says one thing: violet is lost quality, orange that English wins, blue that the other language X does, whatever
+Colour says one thing: violet is lost quality, orange that the pivot wins, blue that the other language X does, whatever
 the query's language; as in the picture of the claims.
 """
 
@@ -15,8 +15,8 @@ from clir_core.measure.figures import NONE, cutoff, interval, number
 from clir_core.scenarios import every_scenario
 from clir_core.scenarios.column import Column
 
-Hue = Literal["loss", "english", "other", "none"]
-HALF_SPAN = 0.5  # differences of this size get the full colour: the pools hold as much English as X
+Hue = Literal["loss", "pivot", "other", "none"]
+HALF_SPAN = 0.5  # differences of this size get the full colour: the pools hold as much of the pivot as of X
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ class HeatMap:
     rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
 
 
-def columns(k: int) -> tuple[Column, ...]:
+def columns(k: int, pivot: str) -> tuple[Column, ...]:
     """Rates first, then the differences whose ideal is no difference; scenario by scenario."""
-    found = [column for scenario in every_scenario() for column in scenario.heat_columns(k)]
+    found = [column for scenario in every_scenario() for column in scenario.heat_columns(k, pivot)]
     return tuple(sorted(found, key=lambda column: column.better not in ("higher", "lower")))
 
 
 def heat_map(result: AuditResult) -> HeatMap:
     """The map of a result; empty columns and rows are left out."""
     figures = by_key(result.metrics)
-    wanted = columns(cutoff(result))
+    wanted = columns(cutoff(result), result.spec.pivot)
     found = {lang: [figures.get(column.key(lang)) for column in wanted] for lang in result.languages}
     kept = [at for at in range(len(wanted)) if any(row[at] is not None for row in found.values())]
     rows = [(lang, _cells([wanted[at] for at in kept], [row[at] for at in kept])) for lang, row in found.items()]
@@ -81,5 +81,5 @@ def _colour(column: Column, value: float) -> tuple[Hue, float]:
         return "none", 0
     lean = (value - float(column.better)) / HALF_SPAN
     # lpr counts for the query's language: with X queries a high one is X's win
-    to_english = lean if column.better == "0" or column.query == "en" else -lean
-    return ("english" if to_english > 0 else "other"), abs(lean)
+    to_pivot = lean if column.better == "0" or column.query == "pivot" else -lean
+    return ("pivot" if to_pivot > 0 else "other"), abs(lean)

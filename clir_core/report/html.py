@@ -16,7 +16,7 @@ from clir_core.audit.claim import Claim
 from clir_core.audit.result import AuditResult
 from clir_core.audit.verdict import named
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH, Corpus
+from clir_core.corpus.tables import Corpus
 from clir_core.measure.figures import cutoff, interval, number
 from clir_core.report.charts import dose_response
 from clir_core.report.data_facts import data_section
@@ -27,6 +27,7 @@ from clir_core.report.table import summary
 from clir_core.report.worst import failure, worst_queries
 from clir_core.scenarios import every_scenario, multi, share
 from clir_core.scenarios.column import Column
+from clir_core.scenarios.scenario import Scenario
 
 HERE = Path(__file__).parent
 
@@ -45,6 +46,7 @@ def render_report(
         extent=_extent(result.claims),
         picture=inclination(result),
         failure=failure(result.claims, ranks, topk, corpus),
+        pivot=language_name(result.spec.pivot),
         summary=table,
         summary_groups=_groups(table.columns),
         heat=heat,
@@ -52,7 +54,7 @@ def render_report(
         chart=dose_response(result),
         worst=worst_queries(ranks, topk, corpus),
         data=data_section(result.facts),
-        tabled=[scenario for scenario in every_scenario() if scenario.columns(cutoff(result))],
+        tabled=_tabled(result),
         dose_scenario=share.NAME,
         worst_scenario=multi.NAME,
         reading=reading_rows(made) if (made := result.provenance.reading) else [],
@@ -75,11 +77,18 @@ def absent(result: AuditResult, scenarios: Sequence[str]) -> list[str]:
     unasked = [name for name in scenarios if name not in result.spec.scenarios]
     empty = [name for name in scenarios if name in result.spec.scenarios and name not in found]
     reasons = [f"Not asked for in this audit: {', '.join(unasked)}."] if unasked else []
-    if empty and set(result.languages) <= {ENGLISH}:
-        reasons.append(f"This audit has no language beside English, which {', '.join(empty)} would compare it with.")
+    if empty and set(result.languages) <= {result.spec.pivot}:
+        beside = language_name(result.spec.pivot)
+        reasons.append(f"This audit has no language beside {beside}, which {', '.join(empty)} would compare it with.")
     elif empty:
         reasons.append(f"No query could be ranked in {', '.join(empty)}; the reasons are under “What was skipped”.")
     return reasons
+
+
+def _tabled(result: AuditResult) -> list[Scenario]:
+    """The scenarios that the main table shows, in words."""
+    pivot, k = result.spec.pivot, cutoff(result)
+    return [scenario.beside(pivot) for scenario in every_scenario() if scenario.columns(k, pivot)]
 
 
 def _extent(claims: Sequence[Claim]) -> str:

@@ -1,6 +1,7 @@
 """The picture of the claims: a row a language, worst first, how far either side wins from both query sides.
 
-Orange are English documents that win, blue those of the other language, whatever the query's; hollow is not claimed.
+Orange are documents in the pivot that win, blue those of the other language, whatever the query's;
+hollow is not claimed.
 """
 
 from collections import Counter
@@ -14,13 +15,13 @@ from clir_core.audit.claim import Claim, ClaimName, Lean, Side
 from clir_core.audit.result import AuditResult
 from clir_core.audit.verdict import TITLES, named, severity
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH
 from clir_core.report.charts import COLOURS, INK, PAPER, QUIET, RULE, STYLE, Chart, as_element
 
 MOST = 24
-WINNERS: Mapping[Lean, str] = {"x": COLOURS[0], "en": COLOURS[1]}
+WINNERS: Mapping[Lean, str] = {"x": COLOURS[0], "en": COLOURS[1], "pivot": COLOURS[1]}
 HUES: Mapping[ClaimName, str] = {
     "english_inclination": WINNERS["en"],
+    "pivot_inclination": WINNERS["pivot"],
     "x_inclination": WINNERS["x"],
     "own_language_inclination": COLOURS[4],
     "other_language_inclination": COLOURS[4],
@@ -32,7 +33,7 @@ HUES: Mapping[ClaimName, str] = {
 _WIDTH, _PITCH, _TALL = 4.7, (0.16, 0.29), 4.2  # inches: of all, of a row at least and at most, of all rows
 _TEXT, _SMALL = 9.5, 8.5
 _LONGEST_NAME = 18
-_QUERIES = {"x": ("o", 5.6, -0.17), "en": ("D", 4.7, 0.17)}  # marker, its size, where in the row
+_QUERIES = {"x": ("o", 5.6, -0.17), "pivot": ("D", 4.7, 0.17)}  # marker, its size, where in the row
 
 
 def inclination(result: AuditResult) -> Chart | None:
@@ -63,8 +64,8 @@ def draw_inclination(result: AuditResult) -> Figure | None:
         axes.axvspan(-result.spec.min_inclination, result.spec.min_inclination, color=RULE, alpha=0.5, linewidth=0)
         for at, claim in enumerate(shown):
             for side in claim.sides:
-                _draw(axes, at, side)
-        _legend(figure, axes)
+                _draw(axes, at, side, claim.pivot)
+        _legend(figure, axes, result.spec.pivot)
     return figure
 
 
@@ -82,7 +83,7 @@ def _frame(axes: Axes, shown: Sequence[Claim]) -> None:
     axes.set_xlabel("net share of the queries, with 95 % intervals", fontsize=_SMALL, color=QUIET)
     other = language_name(shown[0].language) if len(shown) == 1 else "other language"
     _above(axes, f"← {_short(other)} wins", "x")
-    _above(axes, "English wins →", "en")
+    _above(axes, f"{_short(language_name(shown[0].pivot))} wins →", "pivot")
     _words(axes, shown)
 
 
@@ -113,8 +114,8 @@ def _words(axes: Axes, shown: Sequence[Claim]) -> None:
         )
 
 
-def _draw(axes: Axes, at: int, side: Side) -> None:
-    marker, size, shift = _QUERIES["en" if side.query_lang == ENGLISH else "x"]
+def _draw(axes: Axes, at: int, side: Side, pivot: str) -> None:
+    marker, size, shift = _QUERIES["pivot" if side.query_lang == pivot else "x"]
     hue = WINNERS[side.lean] if side.lean else QUIET
     axes.plot([side.low, side.high], [at + shift] * 2, color=hue, linewidth=1.4, solid_capstyle="butt")
     inside = hue if side.lean else PAPER
@@ -124,11 +125,11 @@ def _draw(axes: Axes, at: int, side: Side) -> None:
     )  # fmt: skip
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes, pivot: str) -> None:
     """What shape and filling say; the colours are said above the axis."""
     for name, marker, inside in (
         ("asked in that language", "o", QUIET),
-        ("asked in English", "D", QUIET),
+        (f"asked in {_short(language_name(pivot))}", "D", QUIET),
         ("hollow: not claimed", "o", PAPER),
     ):
         axes.plot([], [], marker, color=inside, markeredgecolor=QUIET, markersize=5, label=name)

@@ -21,7 +21,7 @@ PRINTED = {
     PAPER: "#ffffff",
     **dict(zip(COLOURS, LINES, strict=True)),
 }
-HUES = {"loss": "#6d5c8f", "english": "#d9731a", "other": "#2a78b8", "none": "#ffffff"}
+HUES = {"loss": "#6d5c8f", "pivot": "#d9731a", "other": "#2a78b8", "none": "#ffffff"}
 _PARTS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 
 

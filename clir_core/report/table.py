@@ -28,9 +28,9 @@ class Cell:
         return ", ".join(filter(None, (self.interval, f"n {self.fewer:,}" if self.fewer is not None else "")))
 
 
-def columns(k: int) -> tuple[Column, ...]:
+def columns(k: int, pivot: str) -> tuple[Column, ...]:
     """The main table's columns, scenario by scenario; neighbours of one group together."""
-    return tuple(column for scenario in every_scenario() for column in scenario.columns(k))
+    return tuple(column for scenario in every_scenario() for column in scenario.columns(k, pivot))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Summary:
 def summary(result: AuditResult) -> Summary:
     """The main table of a result."""
     figures = by_key(result.metrics)
-    filled = [c for c in columns(cutoff(result)) if any(c.key(lang) in figures for lang in result.languages)]
+    wanted = columns(cutoff(result), result.spec.pivot)
+    filled = [column for column in wanted if any(column.key(lang) in figures for lang in result.languages)]
     found = {lang: [figures.get(column.key(lang)) for column in filled] for lang in result.languages}
     return Summary(tuple(filled), tuple((lang, _cells(row)) for lang, row in found.items()))
 

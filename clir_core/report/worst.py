@@ -9,7 +9,7 @@ import polars as pl
 
 from clir_core.audit.claim import Claim
 from clir_core.corpus.lang import language_name
-from clir_core.corpus.tables import ENGLISH, QUERIES, Corpus
+from clir_core.corpus.tables import QUERIES, Corpus
 from clir_core.scenarios.multi import NAME as MULTI
 
 RIGHT_TO_LEFT = frozenset({"Arab", "Hebr", "Syrc", "Thaa", "Nkoo", "Adlm", "Rohg", "Mand", "Samr"})
@@ -49,11 +49,11 @@ class Hit:
 
 @dataclass(frozen=True)
 class WorstQuery:
-    """A query, its golds and the top documents of its pool. `english` is its English version, if it is another."""
+    """A query, its golds and the top documents of its pool. `version` is its version in the pivot, if it is another."""
 
     lang: str
     query: Passage
-    english: str | None
+    version: str | None
     max_rank: int
     pool_size: int
     golds: tuple[GoldRank, ...]
@@ -97,7 +97,7 @@ def failure(claims: Sequence[Claim], ranks: Rows, topk: Rows, corpus: Corpus) ->
     lang, side = claims[0].language, claims[0].telling
     asked = [pl.col("scenario") == (side.scenario if side else MULTI), pl.col("lang") == lang]
     asked += [pl.col("query_lang") == side.query_lang] if side else []
-    winners = (ENGLISH if side.lean == "en" else lang,) if side else (ENGLISH, lang)
+    winners = (corpus.pivot if side.wins_pivot else lang,) if side else (corpus.pivot, lang)
     golds, top = (rows.lazy().filter(*asked) for rows in (ranks, topk))
     wrong = top.filter(pl.col("relation") == UNRELATED, pl.col("doc_lang").is_in(winners))
     last = golds.group_by(KEY).agg(pl.col("rank").max().alias("last"))
@@ -119,7 +119,9 @@ def _described(ranks: pl.LazyFrame, topk: pl.LazyFrame, corpus: Corpus, n: int) 
     hits = topk.join(keys, on=KEY, how="semi").collect().sort("position")
     texts = _texts(corpus.documents, "doc_id", [*golds["doc_id"], *hits["doc_id"]])
     queries = _queries(corpus, chosen["query_id"])
-    return tuple(_worst(row, _of(golds, row), _of(hits, row), texts, queries) for row in chosen.to_dicts())
+    return tuple(
+        _worst(row, _of(golds, row), _of(hits, row), texts, queries, corpus.pivot) for row in chosen.to_dicts()
+    )
 
 
 def pick(multi: pl.DataFrame, n: int) -> pl.DataFrame:
@@ -145,13 +147,13 @@ def _texts(table: Any, key: str, ids: Iterable[str]) -> dict[str, str]:
 
 
 def _queries(corpus: Corpus, ids: pl.Series) -> dict[str, tuple[str, str | None]]:
-    """Text and English version by query id."""
+    """Text and version in the pivot by query id."""
     frame = pl.DataFrame(pl.from_arrow(corpus.queries.select(QUERIES.names)))
-    english = frame.filter(pl.col("lang") == ENGLISH).unique("group_id", keep="first", maintain_order=True)
+    versions = frame.filter(pl.col("lang") == corpus.pivot).unique("group_id", keep="first", maintain_order=True)
     joined = frame.filter(pl.col("query_id").is_in(ids.implode())).join(
-        english.select("group_id", english="text"), on="group_id", how="left"
+        versions.select("group_id", version="text"), on="group_id", how="left"
     )
-    return {row["query_id"]: (row["text"], row["english"]) for row in joined.to_dicts()}
+    return {row["query_id"]: (row["text"], row["version"]) for row in joined.to_dicts()}
 
 
 def _worst(
@@ -160,13 +162,14 @@ def _worst(
     hits: list[dict[str, Any]],
     texts: Mapping[str, str],
     queries: Mapping[str, tuple[str, str | None]],
+    pivot: str,
 ) -> WorstQuery:
     lang = row["query_lang"]
-    text, english = queries.get(row["query_id"], (row["query_id"], None))
+    text, version = queries.get(row["query_id"], (row["query_id"], None))
     return WorstQuery(
         lang=row["lang"],
         query=_passage(lang, text, QUERY),
-        english=snippet(english, QUERY) if english and lang != ENGLISH else None,
+        version=snippet(version, QUERY) if version and lang != pivot else None,
         max_rank=row["max_rank"],
         pool_size=row["pool_size"],
         golds=tuple(

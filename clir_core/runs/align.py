@@ -128,7 +128,7 @@ def output_directory(spec: AlignSpec, name: str, run: Path) -> Path:
 def foresee(spec: AlignSpec, before: Path) -> str:
     """What the evaluation corpus can decide, in a sentence. SpecError where the gate asks for more."""
     measured = outputs.read_audit(before).metrics
-    gate.check_measured(spec.gate, measured)
+    gate.check_measured(spec.gate, measured, spec.pivot)
     return foresight(measured, spec.gate.margin)
 
 

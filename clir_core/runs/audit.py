@@ -16,7 +16,7 @@ from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Prov
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.clusters import cluster_queries
-from clir_core.corpus.tables import ENGLISH, QUERIES, Corpus
+from clir_core.corpus.tables import QUERIES, Corpus
 from clir_core.measure.pieces import INTERVALS, measure_ranks
 from clir_core.model.canary import Canary
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
@@ -145,7 +145,7 @@ def measure(
     def compute(scratch: Path) -> Measured:
         queries = pl.DataFrame(pl.from_arrow(corpus.queries.select(QUERIES.names)))
         queries = queries.join(clusters, on="query_id", maintain_order="left")
-        return measure_ranks(ranks, queries, spec.cutoffs, scratch / layout.QUERIES)
+        return measure_ranks(ranks, queries, spec.cutoffs, scratch / layout.QUERIES, corpus.pivot)
 
     return once(directory, Measured, compute)
 
@@ -158,7 +158,7 @@ def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit
         "ranks",
         corpus=corpus.fingerprint(),
         model=checkpoint.vectors,
-        languages=corpus.languages,
+        languages=corpus.languages,  # the pivot first
         scenarios=spec.scenarios,
         cutoff=max(spec.cutoffs),
         seed=spec.seed,
@@ -230,14 +230,14 @@ def result(
     timings: dict[str, float],
 ) -> AuditResult:
     """All that the audit of a model of this name found, with its verdict and what made it."""
-    others = [lang for lang in corpus.languages if lang != ENGLISH]
+    others = [lang for lang in corpus.languages if lang != corpus.pivot]
     model = spec.corrected(name)
     claimed = claims(measured.metrics, ranked.pools, others, spec)
     return AuditResult(
         name=f"{model} on {corpus.name}",
         spec=spec,
         languages=corpus.languages,
-        verdict=verdict(claimed, model),
+        verdict=verdict(claimed, model, corpus.pivot),
         claims=claimed,
         provenance=Provenance(
             versions=versions(),

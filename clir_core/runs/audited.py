@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from clir_core.audit.result import AuditResult, MetricRow
+from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import SpecError
 from clir_core.measure.compare import Difference, compare_results
@@ -63,7 +64,7 @@ class Audit:
         return out
 
     def plot_dose_response(self) -> "Figure":
-        """Accuracy against the share of unrelated English in the pool, a line a language, as a matplotlib figure.
+        """Accuracy against the pivot's share of what is unrelated, a line a language, as a matplotlib figure.
 
         Raises SpecError where the audit did not ask for `share`.
         """
@@ -83,7 +84,10 @@ class Audit:
 
         figure = inclination_figure(self.result)
         if figure is None:
-            raise SpecError(f"{self.result.name}: claims nothing of any language; audit again, with one beside English")
+            beside = language_name(self.result.spec.pivot)
+            raise SpecError(
+                f"{self.result.name}: claims nothing of any language; audit again, with one beside {beside}"
+            )
         return figure
 
     def plot_heat_map(self) -> "Figure":

@@ -25,7 +25,7 @@ class LanguageLook(NamedTuple):
     documents: int
     queries: int
     qrels: int
-    parallel: int  # documents that have an English version, or of English ones any other
+    parallel: int  # documents that have a version in the pivot, or of the pivot's any other
     characters: int
     longest: int
     tokens: int | None
@@ -69,13 +69,13 @@ def _language(
     asked = queries.filter(pl.col("lang") == lang)
     judged = pl.DataFrame(pl.from_arrow(corpus.qrels)).join(asked, left_on="query_id", right_on="id", how="semi")
     length = pl.concat([own, asked])["text"].str.len_chars()
-    english = others if lang == "en" else others.filter(pl.col("lang") == "en")
+    versions = others if lang == corpus.pivot else others.filter(pl.col("lang") == corpus.pivot)
     return LanguageLook(
         lang,
         len(own),
         len(asked),
         len(judged),
-        len(own.join(english, on="group_id", how="semi")),
+        len(own.join(versions, on="group_id", how="semi")),
         int(length.sum()),
         int(length.to_numpy().max(initial=0)),
         tokens.get(lang),

@@ -12,6 +12,7 @@ from clir_core.audit.data_counts import cut_by_language
 from clir_core.audit.data_facts import Cuts
 from clir_core.audit.spec import BLOCK_TEXTS, DEFAULT_CLUSTER
 from clir_core.corpus.clusters import cluster_queries
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.texts import document_texts, in_blocks, query_texts
 from clir_core.errors import ModelError
 from clir_core.model.prompts import own_prompts
@@ -35,15 +36,16 @@ def audit_model(
     cutoffs: Sequence[int] = (10,),
     seed: int = 0,
     cluster: str = DEFAULT_CLUSTER,
+    pivot: str = ENGLISH,
 ) -> Audit:
     """Audit a SentenceTransformer, or an object with `encode_query` and `encode_document`, or with `encode`.
 
     The corpus is a reference such as "demo" or "xquad:DIR", or frames of its three tables. Prompts, length and pooling
     are the model's own; vectors are compared by cosine, unless a SentenceTransformer says dot. Intervals rest on
-    `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another. Raises ModelError where
-    it cannot be encoded with.
+    `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another. Every language is held
+    against `pivot`. Raises ModelError where it cannot be encoded with.
     """
-    asked = corpus_of(corpus, languages)
+    asked = corpus_of(corpus, languages, pivot)
     cluster_queries(asked, cluster)  # what is wrong with it is said before anything is encoded
     encoded = _encoded(model, document_texts(asked), query_texts(asked))
     spec = spec_of(name or _name(model), corpus, asked, languages, scenarios, cutoffs, seed, cluster)

@@ -105,6 +105,7 @@ def judge(
             checkpoint=due.checkpoint,
             asked=asked,
             corpus=due.audit.corpus,
+            pivot=due.audit.pivot,
             outcome="failed",
             reason=str(error),
             by=by,

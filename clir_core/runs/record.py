@@ -62,7 +62,8 @@ def record_audit(result: AuditResult, out: Path, checkpoint: Checkpoint, by: str
         corpus=spec.corpus,
         outcome="measured",
         verdict=result.verdict[0],
-        figures=main_figures(result.metrics),
+        pivot=spec.pivot,
+        figures=main_figures(result.metrics, spec.pivot),
         out=out,
         by=by,
     )

@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ import pyarrow as pa
 from clir_core.audit.data_facts import Cuts
 from clir_core.audit.spec import DEFAULT_CLUSTER, AuditSpec
 from clir_core.corpus.clusters import cluster_queries
+from clir_core.corpus.pivot import ENGLISH
+from clir_core.corpus.reading import ReadingSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import VectorsError
 from clir_core.rank.plan import make_plan
@@ -46,15 +49,17 @@ def audit_vectors(
     similarity: Literal["cosine", "dot"] = "cosine",
     seed: int = 0,
     cluster: str = DEFAULT_CLUSTER,
+    pivot: str = ENGLISH,
 ) -> Audit:
     """Audit vectors of a corpus's documents and queries: a reference such as "demo", or frames of all three tables.
 
     Vectors are an id-to-vector mapping, a table with the columns `id` and `vector`, or an array whose rows follow the
     corpus: the frames as given, or `read_corpus(reference, languages)`. With cosine they get length 1, unless they have
     it. Intervals rest on `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another.
-    Raises VectorsError that names a vector that is missing, superfluous, not finite or of another length.
+    Every language is held against `pivot`. Raises VectorsError that names a vector that is missing, superfluous, not
+    finite or of another length.
     """
-    asked = corpus_of(corpus, languages)
+    asked = corpus_of(corpus, languages, pivot)
     cluster_queries(asked, cluster)  # what is wrong with it is said before any vector is looked at
     document_ids, query_ids = ids_of(corpus, asked)
     return audit_arrays(
@@ -75,7 +80,7 @@ def spec_of(
     seed: int,
     cluster: str,
 ) -> AuditSpec:
-    """The audit that these arguments ask for."""
+    """The audit that these arguments ask for, with the corpus's pivot."""
     return AuditSpec(
         model=name,
         corpus=corpus if isinstance(corpus, str) else asked.name,
@@ -84,6 +89,7 @@ def spec_of(
         cutoffs=tuple(cutoffs),
         seed=seed,
         cluster=cluster,
+        pivot=asked.pivot,
     )
 
 
@@ -116,12 +122,14 @@ def audit_arrays(
     return Audit(result(spec, corpus, spec.model, ranked, measured, made, {}), directory, corpus, folder)
 
 
-def corpus_of(corpus: AnyCorpus, languages: Sequence[str]) -> Corpus:
-    """The corpus, validated, in English and these languages; in all of its own where none is given."""
+def corpus_of(corpus: AnyCorpus, languages: Sequence[str], pivot: str) -> Corpus:
+    """The corpus, validated, in the pivot and these languages; in all of its own where none is given."""
     if isinstance(corpus, str):
-        return read_corpus(corpus, languages)
+        return read_corpus(corpus, languages, ReadingSpec(pivot=pivot))
     whole = corpus if isinstance(corpus, Corpus) else frames.read(corpus).validated()
-    return whole.restrict(choose_languages(languages, whole.languages, whole.name)) if languages else whole
+    chosen = choose_languages(languages, whole.languages, whole.name, pivot)
+    whole = replace(whole, pivot=pivot)
+    return whole.restrict(chosen) if languages else whole
 
 
 def ids_of(corpus: AnyCorpus, read: Corpus) -> tuple[list[str], list[str]]:

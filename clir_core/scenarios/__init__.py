@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, get_args
 
+from clir_core.corpus.pivot import ENGLISH
+
 if TYPE_CHECKING:
     from clir_core.scenarios.pool import Pool
     from clir_core.scenarios.scenario import Scenario
@@ -27,6 +29,6 @@ def every_scenario() -> "tuple[Scenario, ...]":
     return tuple(map(scenario_named, SCENARIOS))
 
 
-def pools(names: Sequence[ScenarioName], languages: Sequence[str]) -> "tuple[Pool, ...]":
-    """Every pool that the scenarios ask for; languages with English first."""
-    return tuple(pool for name in names for pool in scenario_named(name).pools(languages))
+def pools(names: Sequence[ScenarioName], languages: Sequence[str], pivot: str = ENGLISH) -> "tuple[Pool, ...]":
+    """Every pool that the scenarios ask for; languages with the pivot first."""
+    return tuple(pool for name in names for pool in scenario_named(name).pools(languages, pivot))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.scenarios.label import Key
 from clir_core.scenarios.metric import Better, Metric
 
@@ -14,13 +14,14 @@ class Column:
 
     group: str
     scenario: str
-    query: Literal["x", "en"] | None
+    query: Literal["x", "pivot"] | None
     metric: str
     better: Better | None
+    pivot: str = ENGLISH
 
     def key(self, lang: str) -> Key:
         """The figure in the row of a language."""
-        query = lang if self.query == "x" else ENGLISH if self.query else None
+        query = lang if self.query == "x" else self.pivot if self.query else None
         return (self.scenario, query, lang, self.metric)
 
 
@@ -29,6 +30,6 @@ def of_own(scenario: str, metric: Metric, group: str = "") -> Column:
     return Column(group or scenario, scenario, "x", metric.name, metric.better)
 
 
-def of_english(scenario: str, metric: Metric, group: str) -> Column:
-    """A figure of English queries beside X."""
-    return Column(group, scenario, "en", metric.name, metric.better)
+def of_pivot(scenario: str, metric: Metric, group: str, pivot: str) -> Column:
+    """A figure of the pivot's queries beside X."""
+    return Column(group, scenario, "pivot", metric.name, metric.better, pivot)

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from clir_core.corpus.tables import ENGLISH
-from clir_core.scenarios.column import Column, of_english, of_own
+from clir_core.scenarios.column import Column, of_own, of_pivot
 from clir_core.scenarios.metric import ACC_AT_1
 from clir_core.scenarios.pool import Pool, whole
 from clir_core.scenarios.scenario import Scenario
@@ -11,19 +10,19 @@ from clir_core.scenarios.scenario import Scenario
 NAME = "cross"
 
 
-def _pools(languages: Sequence[str]) -> Iterator[Pool]:
+def _pools(languages: Sequence[str], pivot: str) -> Iterator[Pool]:
     for lang in languages:
-        if lang != ENGLISH:
-            yield whole(NAME, lang, lang, (ENGLISH,))
-            yield whole(NAME, ENGLISH, lang, (lang,))
+        if lang != pivot:
+            yield whole(NAME, lang, lang, (pivot,))
+            yield whole(NAME, pivot, lang, (lang,))
 
 
-def _columns(_: int) -> tuple[Column, ...]:
-    return (of_own(NAME, ACC_AT_1, "cross, X to en"),)
+def _columns(_: int, pivot: str) -> tuple[Column, ...]:
+    return (of_own(NAME, ACC_AT_1, f"cross, X to {pivot}"),)
 
 
-def _heat_columns(k: int) -> tuple[Column, ...]:
-    return (*_columns(k), of_english(NAME, ACC_AT_1, "cross, en to X"))
+def _heat_columns(k: int, pivot: str) -> tuple[Column, ...]:
+    return (*_columns(k, pivot), of_pivot(NAME, ACC_AT_1, f"cross, {pivot} to X", pivot))
 
 
 SCENARIO = Scenario(

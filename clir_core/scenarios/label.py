@@ -1,6 +1,6 @@
 """What pools and figures are called in files, pages and keys.
 
-A pool by its scenario's name, with the share of English where it has one; a figure by its pool's label and its metric.
+A pool by its scenario's name, with the pivot's share where it has one; a figure by its pool's label and its metric.
 """
 
 import re

@@ -4,13 +4,14 @@ Definitions are trec_eval's where it has them, else those of Hong et al. 2026 (a
 (2605.07249), SHIFT (2606.18801), 2509.06195. `measure/metrics.py` prepares the rows and computes.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import polars as pl
 
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.pivot import ENGLISH
 
 # more, less, or the value of a model that favours neither language
 Better = Literal["higher", "lower", "0", "0.5"]
@@ -22,10 +23,11 @@ class Metric:
     """One figure of one query in one pool; null where it is not defined, which does not count.
 
     `over` says which rows its expression sees. golds: those of ranks.parquet, with `outranking`, unrelated documents of
-    any language that outrank, with `lean` and `neutral_en` of measure.neutral, with `own` and `other`, the rank of the
-    version in the query's language and the row's own where it is another one, and `tied`, whether both score the same.
-    top: those of topk.parquet, with `english_in_pool`, English's share. pair: one row, X's query with the metrics of
-    its parallel English query, <name>_en, and the correlation of their lists, list_rho@<k>.
+    any language that outrank, with `lean` and `neutral_pivot` of measure.neutral, with `own` and `other`, the rank of
+    the version in the query's language and the row's own where it is another one, and `tied`, whether both score the
+    same. top: those of topk.parquet, with `pivot_in_pool`, the pivot's share. In both `is_pivot` says whether the
+    row's document is in the pivot. pair: one row, X's query with the metrics of its parallel query in the pivot,
+    <name>_pivot, and the correlation of their lists, list_rho@<k>.
     """
 
     name: str
@@ -73,41 +75,45 @@ def standard(cutoffs: Sequence[int]) -> tuple[Metric, ...]:
 
 
 def _pull(golds: pl.Expr) -> pl.Expr:
-    """English's share of what outranks these golds, minus its share of the pool's unrelated documents."""
-    english, everything = (pl.col(name).filter(golds).sum() for name in (f"outranking_{ENGLISH}", "outranking"))
-    share = pl.col("unrelated_en").first() / pl.col("unrelated").first()
-    return pl.when(everything > 0).then(english / everything - share)
+    """The pivot's share of what outranks these golds, minus its share of the pool's unrelated documents."""
+    of_pivot, everything = (pl.col(name).filter(golds).sum() for name in ("outranking_pivot", "outranking"))
+    share = pl.col("unrelated_pivot").first() / pl.col("unrelated").first()
+    return pl.when(everything > 0).then(of_pivot / everything - share)
 
 
-PULL_X = Metric("pull(x)", _pull(pl.col("gold_lang") != ENGLISH), "share", "0")
-PULL_EN = Metric("pull(en)", _pull(pl.col("gold_lang") == ENGLISH), "share", "0")
+PULL_X = Metric("pull(x)", _pull(~pl.col("is_pivot")), "share", "0")
+
+
+def pull_pivot(pivot: str) -> Metric:
+    """The same of the golds in the pivot."""
+    return Metric(f"pull({pivot})", _pull(pl.col("is_pivot")), "share", "0")
 
 
 def _inclination() -> pl.Expr:
     """The lean of the version that comes later, each version by its best gold."""
-    english = pl.col("gold_lang") == ENGLISH
-    rank_en, rank_x = (pl.col("rank").filter(which) for which in (english, ~english))
-    lean_en, lean_x = (
+    of_pivot = pl.col("is_pivot")
+    rank_pivot, rank_x = (pl.col("rank").filter(which) for which in (of_pivot, ~of_pivot))
+    lean_pivot, lean_x = (
         pl.col("lean").filter(which).get(rank.arg_min(), null_on_oob=True)
-        for which, rank in ((english, rank_en), (~english, rank_x))
+        for which, rank in ((of_pivot, rank_pivot), (~of_pivot, rank_x))
     )
-    both = rank_en.min().is_not_null() & rank_x.min().is_not_null()
+    both = rank_pivot.min().is_not_null() & rank_x.min().is_not_null()
     return (
         pl.when(~both)
-        .then(pl.coalesce(lean_en, lean_x))
-        .when(rank_en.min() > rank_x.min())
-        .then(lean_en)
+        .then(pl.coalesce(lean_pivot, lean_x))
+        .when(rank_pivot.min() > rank_x.min())
+        .then(lean_pivot)
         .otherwise(lean_x)
     )
 
 
-# ours: the net share of queries with more English above the later version than a neutral order of as many errors has
+# ours: the net share of queries with more of the pivot above the later version than a neutral order with as many errors
 INCLINATION = Metric("inclination", _inclination(), "share", "0")
 
 
-def unrelated_first() -> tuple[Metric, ...]:
-    """The first document is an unrelated one, in English, in another language."""
-    wrong, english = pl.col("relation") == "unrelated", pl.col("doc_lang") == ENGLISH
+def unrelated_first(pivot: str) -> tuple[Metric, ...]:
+    """The first document is an unrelated one, in the pivot, in another language."""
+    wrong, of_pivot = pl.col("relation") == "unrelated", pl.col("is_pivot")
     return tuple(
         Metric(
             f"unrelated_first({name})",
@@ -116,7 +122,7 @@ def unrelated_first() -> tuple[Metric, ...]:
             "lower",
             over="top",
         )
-        for name, lang in (("en", english), ("x", ~english))
+        for name, lang in ((pivot, of_pivot), ("x", ~of_pivot))
     )
 
 
@@ -154,15 +160,23 @@ def quadrants() -> tuple[Metric, ...]:
     )
 
 
-def english_share(k: int) -> Metric:
-    """English's share of the first k, minus its share of the pool."""
-    english = (pl.col("doc_lang") == ENGLISH).filter(pl.col("position") <= k).mean()
-    return Metric(f"english_share@{k}", english - pl.col("english_in_pool").first(), "share", "0", over="top")
+def pivot_share(k: int, pivot: str) -> Metric:
+    """The pivot's share of the first k, minus its share of the pool."""
+    share = pl.col("is_pivot").filter(pl.col("position") <= k).mean()
+    name = f"{'english' if pivot == ENGLISH else pivot}_share@{k}"
+    return Metric(name, share - pl.col("pivot_in_pool").first(), "share", "0", over="top")
+
+
+def pivot_in(name: str) -> str:
+    """The pivot that the name of a metric says, English's code where it says none."""
+    found = re.fullmatch(r"(?:pull|unrelated_first)\((.+)\)|(.+)_share@\d+", name)
+    code = found and (found[1] or found[2])
+    return ENGLISH if code in (None, "x", "english") else code
 
 
 def language_gap(metric: Metric) -> Metric:
-    """What the English query gets more than its parallel X query: the paper's."""
-    gap = pl.col(f"{metric.name}_en") - pl.col(metric.name)
+    """What the pivot's query gets more than its parallel X query: the paper's, where the pivot is English."""
+    gap = pl.col(f"{metric.name}_pivot") - pl.col(metric.name)
     return Metric(f"language_gap({metric.name})", gap, metric.unit, "0", over="pair")
 
 

@@ -1,4 +1,4 @@
-"""mono: every language by itself, the paper's Mono-Same. What monolingual retrieval is worth, English included."""
+"""mono: every language by itself, the paper's Mono-Same. What monolingual retrieval is worth, the pivot included."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,11 +10,11 @@ from clir_core.scenarios.scenario import Scenario
 NAME = "mono"
 
 
-def _pools(languages: Sequence[str]) -> Iterator[Pool]:
+def _pools(languages: Sequence[str], pivot: str) -> Iterator[Pool]:
     return (whole(NAME, lang, lang, (lang,)) for lang in languages)
 
 
-def _columns(_: int) -> tuple[Column, ...]:
+def _columns(_: int, pivot: str) -> tuple[Column, ...]:
     return (of_own(NAME, ACC_AT_1),)
 
 

@@ -4,35 +4,41 @@ A new one is a file of its name beside this one, with its SCENARIO, and its name
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from clir_core.corpus.lang import language_name
 from clir_core.scenarios.column import Column
 from clir_core.scenarios.metric import Metric, standard
 from clir_core.scenarios.pool import Pool
 
 
-def no_columns(_: int) -> tuple[Column, ...]:
+def no_columns(_: int, pivot: str) -> tuple[Column, ...]:
     """Of a scenario that a table does not show."""
     return ()
 
 
+def usual_metrics(cutoffs: Sequence[int], pivot: str) -> tuple[Metric, ...]:
+    """Those of every pool, whatever the pivot."""
+    return standard(cutoffs)
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """All that the audit, its pages and the gate have to know of one scenario."""
+    """All that the audit, its pages and the gate have to know of one scenario; in texts {pivot} is its language."""
 
     name: str
     # as sentences call its pools: "in pools of ..."
     title: str
     # what the pools hold, as the legend of the main table says behind the name
     legend: str
-    # of the audit's languages, English first
-    pools: Callable[[Sequence[str]], Iterable[Pool]]
-    # at every cutoff
-    metrics: Callable[[Sequence[int]], Sequence[Metric]] = standard
-    # of the main table and of the heat map, at the cutoff that they show
-    columns: Callable[[int], Sequence[Column]] = no_columns
-    heat_columns: Callable[[int], Sequence[Column]] = no_columns
-    # English queries are asked beside X's, of X's pools
+    # of the audit's languages, the pivot first, and of the pivot
+    pools: Callable[[Sequence[str], str], Iterable[Pool]]
+    # at every cutoff, beside the pivot
+    metrics: Callable[[Sequence[int], str], Sequence[Metric]] = usual_metrics
+    # of the main table and of the heat map, at the cutoff that they show, beside the pivot
+    columns: Callable[[int, str], Sequence[Column]] = no_columns
+    heat_columns: Callable[[int, str], Sequence[Column]] = no_columns
+    # the pivot's queries are asked beside X's, of X's pools
     two_sided: bool = False
     # one pool a language and query side: what a gate can rest on
     can_gate: bool = False
@@ -40,3 +46,10 @@ class Scenario:
     per_query: str | None = None
     keeps_top: bool = True
     mteb_task: str | None = None
+
+    def beside(self, pivot: str) -> "Scenario":
+        """The same with the pivot's name in its texts."""
+        title, legend, per_query = (
+            text and text.format(pivot=language_name(pivot)) for text in (self.title, self.legend, self.per_query)
+        )
+        return replace(self, title=title, legend=legend, per_query=per_query)

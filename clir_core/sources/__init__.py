@@ -1,5 +1,6 @@
 """Where corpora come from. Every source yields the same raw tables; what leaves here is validated."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ _READERS: Mapping[str, Callable[[Path, Asked], RawCorpus]] = {
 def read_corpus(
     reference: str, languages: Sequence[str] = (), reading: ReadingSpec = AS_IT_IS, *, training: bool = False
 ) -> Corpus:
-    """The corpus behind a reference (one of KINDS), in English and these languages; in all where none is given.
+    """The corpus behind a reference (one of KINDS), in its pivot and these languages; in all where none is given.
 
     At the end of a reference `#NAME` is a part of it: `#train`, `#fit`, `#dev` or `#test` of demo and xquad, the qrels
     of that name elsewhere. `training` says that it is to be trained on: never by qrels that audits ask. Raises
@@ -39,7 +40,10 @@ def read_corpus(
     corpus = (raw if reading.titles else raw.without_titles()).validated()
     if split and of_parts:
         corpus = splits.take(corpus, whole, split)
-    chosen = choose_languages(languages, corpus.languages, corpus.name)
+    counts = Counter(corpus.documents["lang"].to_pylist())
+    by_size = sorted(corpus.languages, key=lambda lang: -counts[lang])
+    chosen = choose_languages(languages, by_size, corpus.name, reading.pivot)
+    corpus = replace(corpus, pivot=reading.pivot)
     if languages:
         corpus = corpus.restrict(chosen)
     if not len(corpus.queries):

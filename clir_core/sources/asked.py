@@ -12,7 +12,7 @@ _PREFERRED = (*_HELD_OUT, "train")
 
 @dataclass(frozen=True)
 class Asked:
-    """Languages beside English, none meaning all; the part of the qrels, if one is named; whether it is to train on."""
+    """Languages beside the pivot, none meaning all; the part of the qrels, if one is named; whether to train on it."""
 
     languages: Sequence[str] = ()
     split: str | None = None

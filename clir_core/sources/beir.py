@@ -48,7 +48,7 @@ class _Folder:
 
 def read(directory: Path, asked: Asked) -> RawCorpus:
     """The corpus in this folder, row by row; one CorpusError with every row that cannot be used."""
-    folders = _folders(directory, asked.languages)
+    folders = _folders(directory, asked)
     problems: list[str] = []
     texts = [_texts(folder, asked, problems) for folder in folders]
     qrels, notes = _splits(directory, folders, asked, problems)
@@ -60,10 +60,10 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     ]
     if problems:
         raise CorpusError(f"BEIR corpus {directory} cannot be read, problems: {len(problems)}", problems)
-    return joined(directory.resolve().name, parts, asked.reading.parallel, notes)
+    return joined(directory.resolve().name, parts, asked.reading, notes)
 
 
-def _folders(directory: Path, languages: Sequence[str]) -> list[_Folder]:
+def _folders(directory: Path, asked: Asked) -> list[_Folder]:
     found = sorted(path for ending in TABLES for path in directory.glob(f"*/corpus{ending}*"))
     by_lang = {path.parent.name: path.parent for path in found}
     flat = any(path for ending in TABLES for path in directory.glob(f"corpus{ending}*"))
@@ -78,7 +78,8 @@ def _folders(directory: Path, languages: Sequence[str]) -> list[_Folder]:
             f"{directory} holds no corpus.jsonl; give the folder that has corpus.jsonl, queries.jsonl and qrels/, "
             "or that has one such folder a language (en/, zh/)"
         )
-    return [_Folder(by_lang[lang], lang) for lang in choose_languages(languages, by_lang, directory.resolve().name)]
+    chosen = choose_languages(asked.languages, by_lang, directory.resolve().name, asked.reading.pivot)
+    return [_Folder(by_lang[lang], lang) for lang in chosen]
 
 
 def _splits(

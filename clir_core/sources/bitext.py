@@ -20,14 +20,14 @@ _OTHERS = (".md", ".tsv", ".csv")  # which are codes of languages, too, or no li
 
 
 def read(directory: Path, asked: Asked) -> RawCorpus:
-    """The lines of English and the languages asked for. CorpusError where files have not as many lines as one another.
+    """The lines of the pivot and the languages asked for. CorpusError where files have not equally many lines.
 
     A line that is empty in one language is left out there.
     """
     files = _files(directory)
     if asked.split or asked.reading.columns:
         raise CorpusError(f"{directory}: a bitext has neither splits nor columns; leave them out")
-    chosen = choose_languages(asked.languages, files, directory.resolve().name)
+    chosen = choose_languages(asked.languages, files, directory.resolve().name, asked.reading.pivot)
     problems: list[str] = []
     texts = {lang: _lines(files[lang], problems) for lang in chosen}
     lengths = {str(files[lang]): last for lang, (_, last) in texts.items()}

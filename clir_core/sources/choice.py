@@ -1,29 +1,43 @@
-"""Which of a corpus's languages are read: English and those asked for, if it has them."""
+"""Which of a corpus's languages are read: the pivot and those asked for, if it has them."""
 
 from collections.abc import Collection, Sequence
 
-from clir_core.corpus.lang import closest, is_language, language_problem
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.lang import closest, is_language, language_name, language_problem
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.errors import CorpusError
 
 
-def choose_languages(asked: Sequence[str], available: Collection[str], corpus: str) -> tuple[str, ...]:
-    """English and the languages asked for; all that are available where none is asked for. English comes first.
+def choose_languages(
+    asked: Sequence[str], available: Collection[str], corpus: str, pivot: str = ENGLISH
+) -> tuple[str, ...]:
+    """The pivot and the languages asked for; all that are available where none is asked for. The pivot comes first.
 
-    CorpusError with every language that is not there, or is none.
+    `available` has those of most documents first, where that is known. CorpusError with every language that is not
+    there, or is none.
     """
     has = f"it has documents in {', '.join(sorted(available)) or 'none'}"
     problems = [_problem(code, available, has) for code in dict.fromkeys(asked) if code not in available]
-    if ENGLISH not in available and ENGLISH not in asked:
-        meant = closest(ENGLISH, available)
-        hint = f"write {ENGLISH!r} for {meant!r}" if meant else "an audit compares with English: add its documents"
-        problems.append(f"English ({ENGLISH!r}) is not in the corpus, {has}; {hint}")
-    chosen = (ENGLISH, *sorted(set(asked or available) - {ENGLISH}))
+    if pivot not in available and pivot not in asked:
+        problems.append(_no_pivot(pivot, available, has))
+    chosen = (pivot, *sorted(set(asked or available) - {pivot}))
     # folders and files may be named after anything
     problems += [problem for code in chosen if code in available and (problem := language_problem(code))]
     if problems:
         raise CorpusError(f"corpus {corpus} cannot be read in the languages asked for", problems)
     return chosen
+
+
+def _no_pivot(pivot: str, available: Collection[str], has: str) -> str:
+    if not is_language(pivot):
+        return f"pivot {pivot!r} is not a BCP-47 code, {has}; set pivot to one of these"
+    meant, name = closest(pivot, available), language_name(pivot)
+    if meant:
+        hint = f"write {pivot!r} for {meant!r}, or set pivot to it: --pivot {meant}"
+    else:
+        first = next(iter(available), None)
+        way = f", or hold the others against another language, such as --pivot {first}" if first else ""
+        hint = f"an audit compares with {name}: add its documents{way}"
+    return f"{name} ({pivot!r}) is not in the corpus, {has}; {hint}"
 
 
 def _problem(code: str, available: Collection[str], has: str) -> str:

@@ -45,10 +45,10 @@ def read(name: str, asked: Asked) -> RawCorpus:
         )
     if name == "google/xquad":
         by_lang = {config.removeprefix("xquad."): config for config in configs if config.startswith("xquad.")}
-        return xquad_tables(_load_languages(name, by_lang, asked.languages, "validation", _XQUAD_COLUMNS))
+        return xquad_tables(_load_languages(name, by_lang, asked, "validation", _XQUAD_COLUMNS))
     if name == "facebook/belebele":
         by_lang = {from_flores(config): config for config in configs if is_language(config)}
-        return belebele_tables(_load_languages(name, by_lang, asked.languages, "test", _BELEBELE_COLUMNS))
+        return belebele_tables(_load_languages(name, by_lang, asked, "test", _BELEBELE_COLUMNS))
     if all(what in configs for what in SCHEMAS):
         return own_tables(short, {what: _load_splits(name, what) for what in SCHEMAS}, asked)
     layout = mteb_layout(configs)
@@ -59,7 +59,7 @@ def read(name: str, asked: Asked) -> RawCorpus:
             "google/xquad or facebook/belebele, or save it in BEIR's layout and use beir:DIR"
         )
     langs = [lang for lang in layout if lang]
-    chosen = choose_languages(asked.languages, langs, f"hub:{name}") if langs else (None,)
+    chosen = choose_languages(asked.languages, langs, f"hub:{name}", asked.reading.pivot) if langs else (None,)
     parts = {lang: {what: _load_splits(name, config) for what, config in layout[lang].items()} for lang in chosen}
     return mteb_tables(short, parts, asked)
 
@@ -92,7 +92,7 @@ def mteb_tables(name: str, parts: Mapping[str | None, Mapping[str, Splits]], ask
     if problems:
         raise CorpusError(f"hub corpus {name} cannot be read, problems: {len(problems)}", problems)
     others = sorted({f"split {one}" for names in there.values() for one in names} - {f"split {split}"})
-    return joined(name, made, asked.reading.parallel, [split_note([f"split {split}"], others)])
+    return joined(name, made, asked.reading, [split_note([f"split {split}"], others)])
 
 
 def xquad_tables(rows: Mapping[str, tuple[str, Iterable[Row]]]) -> RawCorpus:
@@ -147,11 +147,11 @@ def _conformed(found: Splits, what: str, split: str, asked: Asked, in_part: bool
 
 
 def _load_languages(
-    name: str, configs: Mapping[str, str], languages: Sequence[str], split: str, columns: Sequence[str]
+    name: str, configs: Mapping[str, str], asked: Asked, split: str, columns: Sequence[str]
 ) -> dict[str, tuple[str, Iterable[Row]]]:
-    """Of each language English and asked for, where it is from and its rows."""
+    """Of the pivot and each language asked for, where it is from and its rows."""
     loaded: dict[str, tuple[str, Iterable[Row]]] = {}
-    for lang in choose_languages(languages, configs, f"hub:{name}"):
+    for lang in choose_languages(asked.languages, configs, f"hub:{name}", asked.reading.pivot):
         place, rows = f"hub:{name}/{configs[lang]}", _load(name, configs[lang], split)
         absent = [column for column in columns if column not in rows.column_names]
         if absent:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
-from clir_core.corpus.reading import ParallelRule
-from clir_core.corpus.tables import DOCUMENTS, ENGLISH, ORIGIN, QRELS, QUERIES, further_columns
+from clir_core.corpus.reading import ParallelRule, ReadingSpec
+from clir_core.corpus.tables import DOCUMENTS, ORIGIN, QRELS, QUERIES, further_columns
 from clir_core.sources.parallel import Evidence, compare
 from clir_core.sources.rows import RawCorpus
 
@@ -32,15 +32,15 @@ class Part:
     qrels: pa.Table
 
 
-def joined(name: str, parts: Sequence[Part], rule: ParallelRule, notes: Sequence[str] = ()) -> RawCorpus:
+def joined(name: str, parts: Sequence[Part], reading: ReadingSpec, notes: Sequence[str] = ()) -> RawCorpus:
     """One corpus of all parts. Notes say which equal ids were taken for translations, and why."""
     documents, queries, qrels = (
         pl.concat([_frame(part, what) for part in parts], how="diagonal") for what in ("documents", "queries", "qrels")
     )
     said = list(notes)
-    documents = _grouped(documents, "doc_id", _parallel_documents(documents, rule, said))
+    documents = _grouped(documents, "doc_id", _parallel_documents(documents, reading, said))
     aimed = _aimed(qrels, documents)
-    queries = _grouped(queries, "query_id", _parallel_queries(queries, aimed, rule, said))
+    queries = _grouped(queries, "query_id", _parallel_queries(queries, aimed, reading, said))
     further = [name for name in further_columns(queries.columns) if name not in ("part", "id")]
     return RawCorpus(
         name,
@@ -64,44 +64,44 @@ def _frame(part: Part, what: str) -> pl.DataFrame:
     return frame.with_columns(**columns, group_id=given, lang=lang if part.lang else pl.col("lang"))
 
 
-def _parallel_documents(documents: pl.DataFrame, rule: ParallelRule, notes: list[str]) -> frozenset[str]:
+def _parallel_documents(documents: pl.DataFrame, reading: ReadingSpec, notes: list[str]) -> frozenset[str]:
     """The parts whose documents are translations of those with the same id in the other parts of this kind."""
     title = pl.concat_str(pl.col("title").fill_null(""), pl.lit(" "), pl.col("text").fill_null(""))
     texts = documents.filter(pl.col("group_id").is_null()).with_columns(text=title)
-    return _parallel_parts(texts, "Documents", rule, notes, {})
+    return _parallel_parts(texts, "Documents", reading, notes, {})
 
 
 def _parallel_queries(
-    queries: pl.DataFrame, qrels: pl.DataFrame, rule: ParallelRule, notes: list[str]
+    queries: pl.DataFrame, qrels: pl.DataFrame, reading: ReadingSpec, notes: list[str]
 ) -> frozenset[str]:
     """The same of queries: those that the same groups of documents answer are, too."""
     golds = qrels.filter(pl.col("grade") > 0).drop_nulls("gold_group")
     golds = golds.group_by("part", "id").agg(pl.col("gold_group").unique().sort().str.join("\0"))
-    english = golds.filter(pl.col("part") == ENGLISH)
+    pivot = golds.filter(pl.col("part") == reading.pivot)
     known = {}
-    for lang in golds["part"].drop_nulls().unique().sort() if rule == "check" else ():
-        both = golds.filter(pl.col("part") == lang).join(english, on="id", suffix="_en")
-        same = both.filter(pl.col("gold_group") == pl.col("gold_group_en"))
+    for lang in golds["part"].drop_nulls().unique().sort() if reading.parallel == "check" else ():
+        both = golds.filter(pl.col("part") == lang).join(pivot, on="id", suffix="_pivot")
+        same = both.filter(pl.col("gold_group") == pl.col("gold_group_pivot"))
         if len(same) and len(same) >= _SAME_ANSWERS * len(both):
             known[lang] = Evidence(True, f"{len(same)} of {len(both)} have the same golds")
-    return _parallel_parts(queries.filter(pl.col("group_id").is_null()), "Queries", rule, notes, known)
+    return _parallel_parts(queries.filter(pl.col("group_id").is_null()), "Queries", reading, notes, known)
 
 
 def _parallel_parts(
-    texts: pl.DataFrame, what: str, rule: ParallelRule, notes: list[str], known: dict[str, Evidence]
+    texts: pl.DataFrame, what: str, reading: ReadingSpec, notes: list[str], known: dict[str, Evidence]
 ) -> frozenset[str]:
-    """The parts (part, id, text) that are taken as translations of the English one, which is among them, if any is."""
-    found = {ENGLISH}
-    english = texts.filter(pl.col("part") == ENGLISH).unique("id", keep="first", maintain_order=True)
+    """The parts (part, id, text) that are taken as translations of the pivot's, which is among them, if any is."""
+    found, rule = {reading.pivot}, reading.parallel
+    pivot = texts.filter(pl.col("part") == reading.pivot).unique("id", keep="first", maintain_order=True)
     for lang in texts["part"].drop_nulls().unique().sort():
-        if lang == ENGLISH:
+        if lang == reading.pivot:
             continue
         other = texts.filter(pl.col("part") == lang).unique("id", keep="first", maintain_order=True)
-        both = english.join(other, on="id", suffix="_x").sort("id")
+        both = pivot.join(other, on="id", suffix="_x").sort("id")
         if both.is_empty():
             continue
         evidence = known.get(lang) or _evidence(both, rule)
-        equal = f"{what} with one id in {ENGLISH} and {lang}: {len(both):,}"
+        equal = f"{what} with one id in {reading.pivot} and {lang}: {len(both):,}"
         if evidence.is_parallel:
             found.add(lang)
             notes.append(f"{equal}, taken as translations of one another: {evidence.why}.")

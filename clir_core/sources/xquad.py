@@ -43,7 +43,7 @@ class Paragraph(NamedTuple):
 
 
 def read(directory: Path, asked: Asked) -> RawCorpus:
-    """The files xquad.LANG.json of English and the languages asked for; all of them where none is.
+    """The files xquad.LANG.json of the pivot and the languages asked for; all of them where none is.
 
     CorpusError where one is missing, damaged, or no translation of the others.
     """
@@ -51,7 +51,7 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     if not files:
         raise CorpusError(f"{directory} has no file xquad.LANG.json, such as xquad.en.json; give XQuAD's own folder")
     problems: list[str] = []
-    chosen = choose_languages(asked.languages, files, "xquad")
+    chosen = choose_languages(asked.languages, files, "xquad", asked.reading.pivot)
     texts = {lang: (str(files[lang]), _paragraphs(files[lang], problems)) for lang in chosen}
     if problems:
         raise CorpusError("XQuAD files that cannot be read", problems)

@@ -18,7 +18,7 @@ class Corpus(ReadingSpec):
     corpus: CliPositionalArg[str] = Field(
         description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #NAME is a split"
     )
-    languages: tuple[str, ...] = Field((), description="BCP-47 codes beside English; empty means all that it has")
+    languages: tuple[str, ...] = Field((), description="BCP-47 codes beside the pivot; empty means all that it has")
     model: str | None = Field(None, description="Count tokens, by this checkpoint's tokenizer")
 
     def cli_cmd(self) -> None:

@@ -13,7 +13,7 @@ from pydantic_settings import CliPositionalArg
 from clir_core.measure.gate_spec import Status
 from clir_core.registry.discovery import discover
 from clir_core.registry.facts import Decided, Entry
-from clir_core.registry.history import HEAD, of_family, shown
+from clir_core.registry.history import of_family, shown
 from clir_core.registry.nightly import WATCH_LIST
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import read_watch_list
@@ -36,13 +36,14 @@ class History(Spec):
         """Print it."""
         entries = Registry(self.workspace).entries()
         names = [self.family] if self.family else sorted({entry.found.family for entry in entries})
-        histories = {name: of_family(entries, name).rows() for name in names}
+        histories = {name: of_family(entries, name) for name in names}
         if self.format == "json":
-            _print_json(histories)
+            _print_json({name: history.rows() for name, history in histories.items()})
             return
-        for name, rows in histories.items():
-            _print_table(name, list(HEAD), [[shown(row[column]) for column in HEAD] for row in rows])
-        if not any(histories.values()):
+        for name, history in histories.items():
+            rows = [[shown(row[column]) for column in history.head] for row in history.rows()]
+            _print_table(name, list(history.head), rows)
+        if not any(history.entries for history in histories.values()):
             print(f"{Registry(self.workspace).directory}: nothing yet; `clir audit` registers the first checkpoint")
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from clir_core.corpus.clusters import cluster_queries
-from clir_core.corpus.tables import DOCUMENTS, ENGLISH, QRELS, QUERIES, Corpus
+from clir_core.corpus.pivot import ENGLISH
+from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
 from clir_core.measure.pieces import measure_ranks
 from clir_core.rank.batches import batches, check_fits
 from clir_core.rank.plan import make_plan

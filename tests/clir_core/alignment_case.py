@@ -10,7 +10,7 @@ from clir_core.align.contamination import Contamination, Finding
 from clir_core.align.result import AlignResult, Evaluated, Progressed, Trained
 from clir_core.align.spec import AlignSpec
 from clir_core.audit.result import AuditResult, MetricRow
-from clir_core.corpus.tables import english_first
+from clir_core.corpus.pivot import pivot_first
 from clir_core.measure.compare import Difference
 from clir_core.measure.evidence import Average
 from clir_core.measure.gate import MONO, Decision
@@ -103,7 +103,7 @@ def decision() -> Decision:
     def average(rows: list[Difference]) -> Average:
         mean = sum(row.difference for row in rows) / len(rows)
         return Average(
-            scenario=rows[0].scenario, metric=rows[0].metric, languages=english_first(str(row.lang) for row in rows),
+            scenario=rows[0].scenario, metric=rows[0].metric, languages=pivot_first(str(row.lang) for row in rows),
             difference=mean, low=mean - 0.01, high=mean + 0.01, p=2e-5, n=N, clusters=240,
         )  # fmt: skip
 

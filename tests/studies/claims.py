@@ -18,7 +18,7 @@ from clir_core.audit.claim import INCLINATIONS
 from clir_core.audit.claims import claims
 from clir_core.audit.result import MetricRow
 from clir_core.audit.spec import AuditSpec
-from clir_core.corpus.tables import ENGLISH
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.measure.interval import Means, clustered_means
 from clir_core.measure.neutral import beside_neutral
 
@@ -95,8 +95,8 @@ class Errors(NamedTuple):
         """measure.neutral's lean of every query, [Q, M]."""
         kinds_K, at_E = np.unique(self.many_E * (pool.english + 1) + english_E, return_inverse=True)
         many_K, english_K = np.divmod(kinds_K, pool.english + 1)
-        known = pl.DataFrame({"outranking": many_K, "outranking_en": english_K})
-        known = known.with_columns(unrelated=pl.lit(sum(pool)), unrelated_en=pl.lit(pool.english))
+        known = pl.DataFrame({"outranking": many_K, "outranking_pivot": english_K})
+        known = known.with_columns(unrelated=pl.lit(sum(pool)), unrelated_pivot=pl.lit(pool.english))
         leans_QM = np.zeros(queries.n * self.columns)
         leans_QM[self.at_E] = beside_neutral(known)["lean"].to_numpy()[at_E]
         return leans_QM.reshape(queries.n, self.columns)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus, english_first
+from clir_core.corpus.pivot import pivot_first
+from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus
 from clir_core.sources import read_corpus
 from clir_core.sources.rows import RawRows
 
@@ -90,7 +91,7 @@ def test_the_rows_are_hashed_once(corpus, monkeypatch):
     st.lists(st.sampled_from(["en", "de", "zh-Hant", "ar", "fr"])), st.sets(st.sampled_from(["en", "zh-Hant", "fr"]))
 )
 def test_languages_are_listed_english_first_then_those_that_matter(langs: list[str], then: set[str]) -> None:
-    found = english_first(langs, then)
+    found = pivot_first(langs, then=then)
     assert set(found) == set(langs) and len(found) == len(set(langs))
     rest = [lang for lang in found if lang != "en"]
     assert "en" not in found or found[0] == "en"

@@ -238,7 +238,7 @@ def test_snippets_are_one_short_line() -> None:
 
 
 def test_colours_get_stronger_as_figures_get_worse() -> None:
-    by_name = {(column.group, column.metric): column for column in columns(10)}
+    by_name = {(column.group, column.metric): column for column in columns(10, "en")}
     strengths = {
         value: heat_cell(by_name["mono", "acc@1"], metric("mono", "de", "de", "acc@1", value)).strength
         for value in (0.0, 0.5, 1.0)
@@ -255,7 +255,7 @@ def test_colours_get_stronger_as_figures_get_worse() -> None:
 
 
 def test_the_heat_map_s_colours_are_those_of_the_claims_on_both_query_sides() -> None:
-    by_name = {(column.group, column.metric): column for column in columns(10)}
+    by_name = {(column.group, column.metric): column for column in columns(10, "en")}
     for group, query in (("multi, X query", "de"), ("multi, en query", "en")):
         column = by_name[group, "inclination"]
         assert heat_cell(column, metric("multi", query, "de", "inclination", 0.4)).hue == "english"

@@ -25,7 +25,7 @@ from clir_core.report.html import render_report
 from clir_core.report.mteb import write_mteb
 from clir_core.report.table import as_text, summary
 from clir_core.scenarios import SCENARIOS, every_scenario, pools, scenario_named
-from clir_core.scenarios.column import Column, of_english
+from clir_core.scenarios.column import Column, of_pivot
 from clir_core.scenarios.metric import Metric, standard
 from clir_core.scenarios.pool import ALL, Pool
 from clir_core.scenarios.scenario import Scenario
@@ -33,22 +33,22 @@ from clir_core.scenarios.scenario import Scenario
 LANGS = ("en", "de", "hi")
 # of the unrelated documents that outrank the English gold: how many more than half are X's
 ABOVE = pl.col("outranking").sum()
-LEAN = Metric("x_lean", pl.when(ABOVE > 0).then(0.5 - pl.col("outranking_en").sum() / ABOVE), "share", "0")
+LEAN = Metric("x_lean", pl.when(ABOVE > 0).then(0.5 - pl.col("outranking_pivot").sum() / ABOVE), "share", "0")
 
 
-def mirror_pools(languages: Sequence[str]) -> Iterator[Pool]:
+def mirror_pools(languages: Sequence[str], pivot: str) -> Iterator[Pool]:
     for lang in languages[1:]:
-        yield Pool("mirror", "en", lang, dict.fromkeys(("en", lang), ALL), ("en",), ("en",))
+        yield Pool("mirror", pivot, lang, dict.fromkeys((pivot, lang), ALL), (pivot,), (pivot,))
 
 
 MIRROR = Scenario(
     "mirror",
     title="pools with unrelated documents of another language",
-    legend="English and unrelated X",
+    legend="{pivot} and unrelated X",
     pools=mirror_pools,
-    metrics=lambda cutoffs: (*standard(cutoffs), LEAN),
-    columns=lambda k: (of_english("mirror", LEAN, "mirrored"),),
-    heat_columns=lambda k: (of_english("mirror", LEAN, "mirrored"),),
+    metrics=lambda cutoffs, pivot: (*standard(cutoffs), LEAN),
+    columns=lambda k, pivot: (of_pivot("mirror", LEAN, "mirrored", pivot),),
+    heat_columns=lambda k, pivot: (of_pivot("mirror", LEAN, "mirrored", pivot),),
     can_gate=True,
     per_query="without X's versions of the query's golds",
     mteb_task="ClirMirrorRetrieval",
@@ -97,8 +97,8 @@ def test_the_list_names_each_scenario_s_file() -> None:
 
 def test_every_column_shows_a_metric_of_its_scenario() -> None:
     for scenario in every_scenario():
-        metrics = {metric.name: metric.better for metric in scenario.metrics((7,))}
-        for column in (*scenario.columns(7), *scenario.heat_columns(7)):
+        metrics = {metric.name: metric.better for metric in scenario.metrics((7,), "en")}
+        for column in (*scenario.columns(7, "en"), *scenario.heat_columns(7, "en")):
             assert column.scenario == scenario.name
             assert metrics[column.metric] == column.better
 
