@@ -23,6 +23,7 @@ from pydantic import Field
 
 from clir_core.audit.result import MetricRow
 from clir_core.audit.spec import AuditSpec
+from clir_core.corpus.pivot import ENGLISH
 from clir_core.errors import SpecError
 from clir_core.measure.compare import Comparison, Difference
 from clir_core.measure.evidence import Average, Evidence, gather
@@ -99,7 +100,7 @@ def check_asked(gate: GateSpec, audit: AuditSpec) -> None:
         )
 
 
-def check_measured(gate: GateSpec, rows: Sequence[MetricRow], pivot: str) -> None:
+def check_measured(gate: GateSpec, rows: Sequence[MetricRow], pivot: str = ENGLISH) -> None:
     """SpecError where the audit of the base lacks a figure that the gate rests on: the other audit will as well."""
     _mono(rows, [row.lang for row in _primary(rows, gate, pivot)], pivot)
 

@@ -41,7 +41,7 @@ def test_a_request_of_before_is_one_for_the_default() -> None:
 
 
 def test_forms_ask_what_is_audited_first_and_where_it_goes_last() -> None:
-    reading = ["columns", "titles", "parallel"]
+    reading = ["columns", "titles", "parallel", "pivot"]
     assert list(EmbedSpec.model_fields) == [
         "model",
         "corpus",

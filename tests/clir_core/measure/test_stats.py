@@ -17,7 +17,7 @@ TABLE = pl.DataFrame(
         "query_id": ["a", "b", "c", "a", "b", "a"],
         "cluster": [0, 0, 1, 0, 0, 0],
         "pool_size": [10, 9, 10, 20, 20, 30],
-        "english": [0.25, 0.5, 0.25, 0.5, 0.5, 0.25],
+        "pivot_share": [0.25, 0.5, 0.25, 0.5, 0.5, 0.25],
         "mrr": [1.0, 0.5, 0.0, None, None, 0.25],
         "max_at_r": [1.0, 2.0, 9.0, None, None, 30.0],
         "pull(x)": [None, 0.5, -0.25, None, None, None],
@@ -77,7 +77,7 @@ def test_p_is_of_no_preference_where_a_value_says_so() -> None:
 
 @pytest.mark.parametrize("name", units((1, 10)))
 def test_no_value_lies_outside_of_its_metric_s_range(name: str) -> None:
-    pools = pl.DataFrame({"pool_size": [480, 470], "english": [0.2, 0.3]})
+    pools = pl.DataFrame({"pool_size": [480, 470], "pivot_share": [0.2, 0.3]})
     (least,), (most,) = ranges([name], units((1, 10)), pools)
     if name.startswith("pull"):
         assert (least, most) == (-0.3, 0.8)
@@ -95,7 +95,7 @@ def test_no_value_lies_outside_of_its_metric_s_range(name: str) -> None:
 
 def test_aggregates_of_whole_numbers_and_truths_are_means_too() -> None:
     keys = {"scenario": ["mono"] * 4, "query_lang": ["de"] * 4, "lang": ["de"] * 4, "query_id": list("abcd")}
-    sampled = {"cluster": [1, 2, 3, 4], "pool_size": [9] * 4, "english": [0.5] * 4}
+    sampled = {"cluster": [1, 2, 3, 4], "pool_size": [9] * 4, "pivot_share": [0.5] * 4}
     table = pl.DataFrame(keys | sampled | {"max_at_r": [1, 2, 4, 9], "acc@1": [True, False, False, False]})
     rows = list(aggregate(table, {"max_at_r": "rank", "acc@1": "rate"}))
     assert [(row.metric, row.value) for row in rows] == [("max_at_r", 4.0), ("acc@1", 0.25)]

@@ -79,7 +79,7 @@ def test_the_first_screen_is_a_badge_a_sentence_a_picture_and_a_failure(page: st
 def test_the_failure_is_the_worst_language_s_and_shows_who_won() -> None:
     first = first_screen(rendered(*CLAIMS))
     assert "query in Arabic, documents in English and Arabic" in first and QUESTIONS["ar"] in first
-    assert '<li class="english"><b>rank 3</b> unrelated, English' in first
+    assert '<li class="pivot"><b>rank 3</b> unrelated, English' in first
     assert '<li class="relevant"><b>rank 4</b> of 4, relevant, English' in first
     # the other side tells more: German documents win from English queries
     first = first_screen(rendered(claim("de", "x_inclination", side("de", -0.1), side("en", -0.6))))
@@ -225,7 +225,7 @@ def test_the_worst_queries_take_the_languages_in_turn() -> None:
 
 def test_a_worst_query_says_what_is_above_its_golds() -> None:
     query = next(q for q in worst_queries(ranks(), topk(), corpus()) if q.query.lang == "ar")
-    assert (query.query.text, query.english) == (QUESTIONS["ar"], QUESTIONS["en"])
+    assert (query.query.text, query.version) == (QUESTIONS["ar"], QUESTIONS["en"])
     assert [(gold.rank, gold.above) for gold in query.golds] == [(1, ""), (4, "1 English, 1 Arabic")]
     assert [(hit.position, hit.passage.lang, hit.relation) for hit in query.hits] == [
         (1, "ar", "gold"), (2, "ar", "unrelated"), (3, "en", "unrelated"),
@@ -247,10 +247,10 @@ def test_colours_get_stronger_as_figures_get_worse() -> None:
     pull = by_name["multi, X query", "pull(en)"]
     assert heat_cell(pull, metric("multi", "de", "de", "pull(en)", -0.9)).strength == 100
     assert heat_cell(pull, metric("multi", "de", "de", "pull(en)", -0.1)).hue == "other"
-    assert heat_cell(pull, metric("multi", "de", "de", "pull(en)", 0.1)).hue == "english"
+    assert heat_cell(pull, metric("multi", "de", "de", "pull(en)", 0.1)).hue == "pivot"
     # the query's language comes first: X for X queries, English for English ones
     assert heat_cell(by_name["multi, X query", "lpr"], metric("multi", "de", "de", "lpr", 0.9)).hue == "other"
-    assert heat_cell(by_name["multi, en query", "lpr"], metric("multi", "en", "de", "lpr", 0.9)).hue == "english"
+    assert heat_cell(by_name["multi, en query", "lpr"], metric("multi", "en", "de", "lpr", 0.9)).hue == "pivot"
     assert heat_cell(pull, None).hue == "none"
 
 
@@ -258,7 +258,7 @@ def test_the_heat_map_s_colours_are_those_of_the_claims_on_both_query_sides() ->
     by_name = {(column.group, column.metric): column for column in columns(10, "en")}
     for group, query in (("multi, X query", "de"), ("multi, en query", "en")):
         column = by_name[group, "inclination"]
-        assert heat_cell(column, metric("multi", query, "de", "inclination", 0.4)).hue == "english"
+        assert heat_cell(column, metric("multi", query, "de", "inclination", 0.4)).hue == "pivot"
         assert heat_cell(column, metric("multi", query, "de", "inclination", -0.4)).hue == "other"
 
 

@@ -219,4 +219,7 @@ def test_a_corpus_without_english_is_an_error(tmp_path):
     texts = [{"_id": "1", "text": "color", "lang": "en-US"}]
     write(tmp_path, texts, [{"_id": "q", "text": "?", "lang": "en-US"}], ["q 1 1"])
     (problem,) = problems_of(tmp_path)
-    assert problem == ("English ('en') is not in the corpus, it has documents in en-US; write 'en' for 'en-US'")
+    assert problem == (
+        "English ('en') is not in the corpus, it has documents in en-US; write 'en' for 'en-US', or set pivot to it: "
+        "--pivot en-US"
+    )
