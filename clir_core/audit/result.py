@@ -46,6 +46,7 @@ class Embedded(Spec):
     encoded: int
     reused: int
     cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
+    notes: tuple[str, ...] = Field((), description="What encoding cost, and what was left over, where that is known")
 
 
 class Measured(Spec):

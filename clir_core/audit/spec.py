@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
+from clir_core.model.served import ModelRef
 from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.spec import WORKSPACE, Spec, sha256_of
 
@@ -28,7 +29,11 @@ class RuntimeSpec(Spec):
         description="The dashboard of a standing Ray cluster, such as http://127.0.0.1:8265, whose Jobs do the heavy "
         "steps; None takes the worker's CLIR_RAY_JOBS, if it has one",
     )
-    workers: int = Field(0, ge=0, description="Encoding actors; 0 means one a GPU, or one where there is none")
+    workers: int = Field(
+        0,
+        ge=0,
+        description="Encoding actors, 0 for one a GPU, or one where there is none; requests at once to a server",
+    )
     block_documents: int = Field(
         BLOCK_TEXTS, ge=1, description="Texts a block of encoding: the unit of work and of resuming"
     )
@@ -58,7 +63,11 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
 
 # a spec's fields are shown in this order: those of the classes that it names last come first
 class _Texts(Spec):
-    model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    model: ModelRef = Field(
+        BUNDLED,
+        min_length=1,
+        description=f"hf:org/name@revision, a directory, {BUNDLED}, vectors:DIR, or http://HOST/v1#MODEL of a server",
+    )
     corpus: str = Field("demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR or hub:NAME; #train, #dev, #test")
     languages: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (), description="BCP-47 codes beside English; empty means all that the corpus has"

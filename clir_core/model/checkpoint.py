@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from clir_core.errors import ModelError, first_line
+from clir_core.errors import ClirError, ModelError, first_line
+from clir_core.model import served, stored, vectors_ref
 from clir_core.model.hashes import hashes_of
 from clir_core.spec import Spec, sha256_of
 from clir_core.workspace.storage import explained
@@ -97,6 +98,12 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
     What is unpacked, and what hashes were found, is kept in `cache`. Errors: ModelError where there is no such
     checkpoint or it is not safe; StoreError where its files cannot be read.
     """
+    if ref.startswith(vectors_ref.SCHEME):
+        prompted = bool(spec.query_prompt or spec.document_prompt)
+        return Checkpoint(**stored.settings(ref, spec.truncate_dim, prompted, cache))
+    if ref.startswith(served.SCHEMES):
+        prompts = (spec.query_prompt, spec.document_prompt)
+        return Checkpoint(**served.settings(ref, *prompts, spec.truncate_dim, served.TEXTS, cache))
     remote_code = ref in spec.allow_remote_code
     if remote_code and not re.fullmatch(r"hf:[^@]+@[0-9a-f]{40}", ref):
         raise ModelError(
@@ -133,9 +140,16 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
 
 def check_unchanged(checkpoint: Checkpoint, cache: Path) -> None:
     """ModelError where the files are gone, or their content is another. `cache` is the one of `resolve`."""
+    if checkpoint.kind == "served":
+        if served.digest(checkpoint.ref, checkpoint.truncate_dim, served.TEXTS, cache) != checkpoint.digest:
+            raise ModelError(
+                f"{checkpoint.ref}: the server answers the same texts otherwise than before, so its model changed "
+                "while it was being read; nothing is reported of it. Run again"
+            )
+        return
     try:
-        now = sha256_of(_file_hashes(checkpoint.path, cache)) if checkpoint.path.is_dir() else ""
-    except OSError:
+        now = _digest(checkpoint, cache)
+    except (OSError, ClirError):
         now = ""  # it goes while it is read
     if now != checkpoint.digest:
         what = f"changed (digest {checkpoint.digest[:12]} to {now[:12]})" if now else "vanished"
@@ -143,6 +157,13 @@ def check_unchanged(checkpoint: Checkpoint, cache: Path) -> None:
             f"{checkpoint.ref}: {what} while it was being read; nothing is reported of it. Write checkpoints beside "
             "their place and rename them, then run again"
         )
+
+
+def _digest(checkpoint: Checkpoint, cache: Path) -> str:
+    """Of what is there now; empty where nothing is."""
+    if checkpoint.kind == "vectors":
+        return stored.digest(checkpoint.ref, cache)
+    return sha256_of(_file_hashes(checkpoint.path, cache)) if checkpoint.path.is_dir() else ""
 
 
 def _locate(ref: str, cache: Path, remote_code: bool) -> Path:

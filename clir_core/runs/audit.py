@@ -279,4 +279,5 @@ def _named(checkpoint: Checkpoint) -> str:
 
 
 def _encoded(embedded: Embedded) -> str:
-    return f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there"
+    counted = f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there"
+    return ". ".join([counted, " ".join(embedded.notes)]) if embedded.notes else counted

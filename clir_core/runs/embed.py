@@ -20,6 +20,7 @@ from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import by_length, document_texts, query_texts
+from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.rank.store import VectorTable, table_name
 from clir_core.sources import splits
@@ -132,14 +133,19 @@ def embed_missing(
     total, done = sum(map(len, blocks)), 0
     shard: list[pa.Table] = []
     committed = time.monotonic()
-    for encoded in encoders.encode(blocks, kind):
-        shard.append(encoded)
-        done += len(encoded)
-        progress(done, total)
-        full = sum(map(len, shard)) >= SHARD_ROWS or time.monotonic() - committed > SHARD_SECONDS
-        if full or done == total:
+    try:
+        for encoded in encoders.encode(blocks, kind):
+            shard.append(encoded)
+            done += len(encoded)
+            progress(done, total)
+            full = sum(map(len, shard)) >= SHARD_ROWS or time.monotonic() - committed > SHARD_SECONDS
+            if full or done == total:
+                table.append(pa.concat_tables(shard))
+                shard, committed = [], time.monotonic()
+    except (ModelError, KeyboardInterrupt):
+        if shard:  # what is encoded, and may be paid for, is kept
             table.append(pa.concat_tables(shard))
-            shard, committed = [], time.monotonic()
+        raise
     return total
 
 

@@ -34,6 +34,10 @@ class Here:
         self, spec: EmbedSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
     ) -> Embedded:
         """Encode what the vector tables lack, one block after the other."""
+        if checkpoint.kind in ("vectors", "served"):
+            from clir_core.runs import elsewhere
+
+            return elsewhere.embed(spec, corpus, checkpoint, fit, bars)
         from clir_core.runs.embed import embed_corpus
 
         return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=_encoders)
