@@ -86,13 +86,15 @@ def parse(ref: str) -> ServedRef:
 
 def secret_in(ref: str) -> str:
     """Why a reference must not be written down, without repeating it; empty where it may be."""
-    url = urlsplit(ref if "://" in ref else "")
+    url = urlsplit(ref.removeprefix("vectors:") if "://" in ref else "")
     keys = [key for key, _ in parse_qsl(url.query, keep_blank_values=True)]
     suspicious = [key for key in keys if any(word in key.lower() for word in ("key", "token", "secret", "password"))]
     if url.username or url.password or suspicious:
         what = f"a value of {suspicious[0]!r}" if suspicious else "a login"
-        where = f"{url.scheme}://{url.hostname or '...'}".removeprefix("vectors:")
-        return f"{where}: {what} stands in the address; leave it out and put the key into CLIR_EMBEDDINGS_KEY"
+        where = f"{url.scheme}://{url.hostname or '...'}"
+        return (
+            f"{where}: {what} stands in the address; put it into the environment, a server's key as CLIR_EMBEDDINGS_KEY"
+        )
     return ""
 
 

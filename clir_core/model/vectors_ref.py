@@ -67,7 +67,10 @@ def parse(ref: str) -> VectorsRef:
 def name_of(ref: str) -> str:
     """A short name for people and files: the place's last part, and its table's where one is named."""
     found = parse(ref)
-    place = Path(urlsplit(found.place).path if "://" in found.place else found.place)
+    url = urlsplit(found.place)
+    place = Path(url.netloc + url.path if "://" in found.place else found.place)
+    if place.stem == TABLE:
+        place = place.parent
     name = place.stem if place.suffix in (".parquet", ".lance") else place.name
     return "-".join(filter(None, (name, found.table or found.documents)))
 
