@@ -29,7 +29,7 @@ class Server:
         self._call("/behave", json.dumps(how).encode())
 
     def told(self) -> dict[str, Any]:
-        """Texts that were encoded, keys that came, requests at most at once, and every request's size."""
+        """Texts that were encoded, keys that came, every request's size, requests at most at once, and stalled ones."""
         return self._call("/told")
 
     def _call(self, path: str, data: bytes | None = None) -> Any:
@@ -70,7 +70,7 @@ class _Served:
         self.keys: set[str] = set()
         self.headers: set[str] = set()
         self.sizes: list[int] = []
-        self.at_once = self.most_at_once = 0
+        self.at_once = self.most_at_once = self.stalled = 0
 
     def answer(self, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         texts, how = asked["input"], self.how
@@ -81,6 +81,8 @@ class _Served:
         if any(len(text) > how.get("longest", 10_000) for text in texts):
             return 400, {"error": {"message": f"input must have less than {how['longest']} characters"}}
         if len(self.texts) >= how.get("stalls_after", 10_000):
+            with self.counting:
+                self.stalled += 1
             Event().wait()
         with self.lock:
             vectors = self.model.encode(texts, normalize_embeddings=how.get("unit", True), batch_size=len(texts))
@@ -116,7 +118,7 @@ class _Served:
 def _handler(served: _Served) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            names = ("texts", "sizes", "most_at_once")
+            names = ("texts", "sizes", "most_at_once", "stalled")
             told = {name: getattr(served, name) for name in names}
             self._send(200, {**told, "keys": sorted(served.keys), "headers": sorted(served.headers)})
 

@@ -25,7 +25,7 @@ from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import ModelError, VectorsError
 from clir_core.model.checkpoint import EncodingSpec
 from clir_core.runs.audit import Finished, audit, embed_only
-from clir_core.runs.elsewhere import BATCH_CHARACTERS, BATCH_TEXTS, batches
+from clir_core.runs.elsewhere import BATCH_CHARACTERS, BATCH_TEXTS, REQUESTS, batches
 from clir_core.runs.here import Here
 from clir_core.runs.runner import Runner
 from clir_core.workspace.lance import connect
@@ -188,12 +188,13 @@ class TestServed:
         self, embeddings_server: Server, spec: AuditSpec, tmp_path: Path
     ) -> None:
         texts = texts_of(read_corpus(spec.corpus))
-        embeddings_server.behave(stalls_after=len(texts) // 2)
+        embeddings_server.behave(stalls_after=len(texts) // 4)
         asked_for = served(spec, embeddings_server)
         (tmp_path / "spec.json").write_text(asked_for.model_dump_json())
         program = (
             "import sys; from pathlib import Path\n"
-            "from clir_core.audit.spec import AuditSpec; from clir_core.runs import audit, elsewhere, embed, here, runner\n"
+            "from clir_core.audit.spec import AuditSpec\n"
+            "from clir_core.runs import audit, elsewhere, embed, here, runner\n"
             "embed.SHARD_ROWS, elsewhere.BATCH_TEXTS = 1, 4\n"
             "spec = AuditSpec.model_validate_json(Path(sys.argv[1]).read_text())\n"
             "audit.embed_only(spec, here.Here(), runner.Runner())\n"
@@ -201,7 +202,7 @@ class TestServed:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "spec.json")], env=environment)
         try:
-            while not is_stalled(embeddings_server, len(texts) // 2) or not rows_in(spec.workspace):
+            while embeddings_server.told()["stalled"] < REQUESTS or not rows_in(spec.workspace):
                 assert process.poll() is None
         finally:
             process.kill()
@@ -221,10 +222,6 @@ def texts_of(corpus: Corpus) -> list[str]:
         *("passage: " + document_texts(corpus)["text"]).to_list(),
         *("query: " + query_texts(corpus)["text"]).to_list(),
     ]
-
-
-def is_stalled(server: Server, after: int) -> bool:
-    return len(server.told()["texts"]) >= after
 
 
 def rows_in(workspace: Path) -> int:
