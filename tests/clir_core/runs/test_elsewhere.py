@@ -1,11 +1,12 @@
 """Audits of stored vectors and of a served model, end to end: the same figures as those of the checkpoint itself."""
 
+import json
 import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,18 @@ from embeddings_server import Server
 
 from clir_core import read_corpus
 from clir_core.audit.result import TableRead
-from clir_core.audit.spec import AuditSpec
+from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import ModelError, VectorsError
+from clir_core.jobs.workers import RayWorkers
 from clir_core.model.checkpoint import EncodingSpec
-from clir_core.runs.audit import Finished, audit, embed_only
+from clir_core.registry.nightly import NightlySpec
+from clir_core.registry.registry import Registry
+from clir_core.runs.audit import Finished, audit, embed_only, resolved
 from clir_core.runs.elsewhere import BATCH_CHARACTERS, BATCH_TEXTS, REQUESTS, batches
 from clir_core.runs.here import Here
+from clir_core.runs.nightly import find_due, read_night
 from clir_core.runs.runner import Runner
 from clir_core.workspace.lance import connect
 
@@ -129,6 +134,40 @@ class TestStored:
         centred = {"correction": "centring", "correction_fit": f"parquet:{other}"}
         with pytest.raises(VectorsError, match=r"have another text in other than in part, and one vector cannot be of"):
             audit(asked(spec, f"vectors:{vectors}", **centred), Here(), Runner())
+
+    def test_a_night_audits_each_new_state(self, vectors: Path, spec: AuditSpec, tmp_path: Path) -> None:
+        file = tmp_path / "watch.yaml"
+        source = {"kind": "reference", "ref": f"vectors:{vectors}"}
+        families = [{"name": "mine", "sources": [source]}]
+        file.write_text(json.dumps({"version": 1, "audit": {"corpus": spec.corpus}, "families": families}))
+        night = NightlySpec(watch=file, workspace=spec.workspace)
+        watch, corpus = read_night(night)
+        asked_of_all = watch.audit.asked(corpus.fingerprint())
+
+        def due() -> list[AuditSpec]:
+            return [one.audit for one in find_due(night, watch, asked_of_all)[1]]
+
+        (first,) = due()
+        assert first.model == f"vectors:{vectors}"
+        audit(first, Here(), Runner())
+        assert due() == []
+        rows = pl.read_parquet(vectors / "vectors.parquet")
+        rows.with_columns(pl.col("vector").reverse()).write_parquet(vectors / "vectors.parquet")
+        assert len(due()) == 1
+        entries = Registry(spec.workspace).entries()
+        assert [(one.name, one.found.family) for one in entries] == [("exported", "mine")] * 2
+
+    def test_a_cluster_is_not_asked(self, vectors: Path, spec: AuditSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+        def start(_: object) -> None:
+            raise AssertionError("a lookup needs no cluster")
+
+        monkeypatch.setattr(RayWorkers, "_start", start)
+        for runtime in ({}, {"ray_jobs": "http://127.0.0.1:1"}):
+            lookup = asked(spec, f"vectors:{vectors}", runtime=RuntimeSpec(**runtime))
+            workers = RayWorkers(lookup.runtime, print, ExitStack())
+            corpus = read_corpus(spec.corpus)
+            embedded = workers.embed(lookup, corpus, resolved(lookup, "float32"), None, lambda _: lambda *_: None)
+            assert embedded.encoded + embedded.reused == len(corpus.documents) + len(corpus.queries)
 
 
 class TestServed:
