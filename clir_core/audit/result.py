@@ -81,6 +81,7 @@ class Provenance(Spec):
     gold_ties: int = Field(
         0, description="Golds that score exactly as another gold of their query: identical texts in two languages"
     )
+    notes: tuple[str, ...] = Field((), description="Of how the model was read, what that cost and what was left over")
     timings: dict[str, float] = Field(description="Seconds a step; 0 for a step that was done before")
     finished: datetime
 

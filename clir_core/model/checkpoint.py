@@ -141,7 +141,8 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
 def check_unchanged(checkpoint: Checkpoint, cache: Path) -> None:
     """ModelError where the files are gone, or their content is another. `cache` is the one of `resolve`."""
     if checkpoint.kind == "served":
-        if served.digest(checkpoint.ref, checkpoint.truncate_dim, served.TEXTS, cache) != checkpoint.digest:
+        how = (checkpoint.truncate_dim, served.TEXTS, cache)
+        if not served.is_unchanged(checkpoint.ref, checkpoint.digest, *how):
             raise ModelError(
                 f"{checkpoint.ref}: the server answers the same texts otherwise than before, so its model changed "
                 "while it was being read; nothing is reported of it. Run again"

@@ -15,10 +15,14 @@ from pydantic import AfterValidator
 from clir_core.errors import ModelError
 from clir_core.spec import sha256_of
 from clir_core.workspace.atomic import write_text
+from clir_core.workspace.layout import LOCK
+from clir_core.workspace.locks import locked
 from clir_core.workspace.storage import explained
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from clir_core.model.embeddings_api import EmbeddingsClient
 
 # in five languages; what a server answers to them is its canary
 TEXTS = (
@@ -66,6 +70,12 @@ class Canary(NamedTuple):
     def tolerance(self) -> float:
         """How much a later answer of the same model may differ, as 1 - cosine."""
         return max(FINEST, _FACTOR * self.noise)
+
+    def apart(self, now_CH: "np.ndarray") -> float:
+        """How far an answer of now is from it."""
+        import numpy as np
+
+        return difference(np.asarray(self.vectors, np.float32), now_CH)
 
 
 def parse(ref: str) -> ServedRef:
@@ -131,9 +141,13 @@ def settings(
     }
 
 
-def digest(ref: str, dimensions: int | None, texts: Sequence[str], cache: Path) -> str:
-    """What the server is now. ModelError where it does not answer well."""
-    return _canary(parse(ref), dimensions, texts, cache).digest
+def is_unchanged(ref: str, digest: str, dimensions: int | None, texts: Sequence[str], cache: Path) -> bool:
+    """Whether the server still is what `settings` gave this digest. ModelError where it does not answer well."""
+    found = parse(ref)
+    kept = [one for one in _kept(_folder(found, dimensions, texts, cache)) if one.digest == digest]
+    with _client(found, dimensions) as client:
+        now_CH = client.embed(texts)
+    return any(one.apart(now_CH) <= one.tolerance for one in kept)
 
 
 def difference(ones_CH: "np.ndarray", others_CH: "np.ndarray") -> float:
@@ -149,28 +163,34 @@ def difference(ones_CH: "np.ndarray", others_CH: "np.ndarray") -> float:
 
 def _canary(ref: ServedRef, dimensions: int | None, texts: Sequence[str], cache: Path) -> Canary:
     """The kept one that the server's answer fits best, else a new one, which is kept."""
-    import numpy as np
-
-    from clir_core.model.embeddings_api import EmbeddingsClient
-
-    with EmbeddingsClient(ref.endpoint, ref.model, dimensions, ref.normalize) as client:
+    folder = _folder(ref, dimensions, texts, cache)
+    # two runs that see a server first would know it under two digests
+    with locked(folder / LOCK), _client(ref, dimensions) as client:
         now_CH = client.embed(texts)
-        folder = _folder(ref, dimensions, texts, cache)
-        kept = [(difference(np.asarray(one.vectors, np.float32), now_CH), one) for one in _kept(folder)]
-        nearest = min(kept, default=None, key=lambda pair: pair[0])
-        if nearest and nearest[0] <= nearest[1].tolerance:
-            return nearest[1]
+        nearest = min(_kept(folder), default=None, key=lambda one: one.apart(now_CH))
+        if nearest and nearest.apart(now_CH) <= nearest.tolerance:
+            return nearest
         # alone and together: what a server's batches change is its noise
-        noise = difference(now_CH, np.concatenate([client.embed([text]) for text in texts]))
-    if noise > NOISIEST:
-        raise ModelError(
-            f"{ref}: answers the same texts with vectors that differ by {noise:.1e} (1 - cosine) from call to call, so "
-            "no audit of it could be repeated; do several models answer at this address?"
+        noise = max(
+            difference(together_CH, client.embed([text]))
+            for text, together_CH in zip(texts, now_CH[:, None], strict=True)
         )
-    # of every bit: rounded ones would flip at their borders, and what is near is found among those that are kept
-    new = Canary(sha256_of([ref.endpoint, ref.model, ref.normalize, now_CH.tolist()]), now_CH.tolist(), noise)
-    write_text(folder / f"{new.digest}.json", json.dumps(new._asdict()))
-    return new
+        if noise > NOISIEST:
+            raise ModelError(
+                f"{ref}: answers the same texts with vectors that differ by {noise:.1e} (1 - cosine) from call to "
+                "call, so no audit of it could be repeated; do several models answer at this address?"
+            )
+        # of every bit: rounded ones would flip at their borders, and what is near is found among those that are kept
+        name = sha256_of([ref.endpoint, ref.model, ref.normalize, now_CH.tolist()])
+        new = Canary(name, now_CH.tolist(), noise)
+        write_text(folder / f"{name}.json", json.dumps(new._asdict()))
+        return new
+
+
+def _client(ref: ServedRef, dimensions: int | None) -> "EmbeddingsClient":
+    from clir_core.model.embeddings_api import EmbeddingsClient  # seconds to import
+
+    return EmbeddingsClient(ref.endpoint, ref.model, dimensions, ref.normalize)
 
 
 def _folder(ref: ServedRef, dimensions: int | None, texts: Sequence[str], cache: Path) -> Path:

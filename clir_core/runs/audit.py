@@ -180,7 +180,7 @@ def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> 
 
 
 class Made(NamedTuple):
-    """What made the figures: identity of the vectors, digest of the checkpoint, stored tables, if any, cut texts."""
+    """What made the figures: identity of the vectors, the checkpoint's digest, stored tables, if any, cuts, notes."""
 
     model: str
     checkpoint: str = ""
@@ -188,6 +188,7 @@ class Made(NamedTuple):
     queries: TableRead | None = None
     fitted: Fitted | None = None
     cut: Cuts = Cuts()
+    notes: tuple[str, ...] = ()
 
 
 def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedded: Embedded) -> Made:
@@ -197,7 +198,8 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
         fitted = Fitted(
             corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit
         )
-    return Made(checkpoint.vectors, checkpoint.digest, embedded.documents, embedded.queries, fitted, embedded.cut)
+    tables, notes = (embedded.documents, embedded.queries), (*checkpoint.notes, *embedded.notes)
+    return Made(checkpoint.vectors, checkpoint.digest, *tables, fitted, embedded.cut, notes)
 
 
 def result(
@@ -231,6 +233,7 @@ def result(
             ties=ranked.ties,
             near_ties=ranked.near_ties,
             gold_ties=ranked.gold_ties,
+            notes=made.notes,
             timings=dict(timings),
             finished=datetime.now(UTC),
         ),

@@ -91,6 +91,9 @@ class TestStored:
         done = audit(asked(spec, f"vectors:{vectors}"), Here(), Runner())
         assert figures(done) == figures(local)
         assert done.entry.found.ref == f"vectors:{vectors}" and done.entry.is_there()
+        assert done.result.provenance.notes == (
+            "Which texts were cut, and with which prompts they were encoded, is not known.",
+        )
         assert {file.parent.parent.name for file in done.out.rglob("model_meta.json")} == {"vectors__exported"}
 
     def test_a_lance_table_and_a_correction(self, vectors: Path, local: Finished, spec: AuditSpec) -> None:
