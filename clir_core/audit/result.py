@@ -10,6 +10,8 @@ from clir_core.audit.data_facts import Cuts, DataFacts
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
+from clir_core.model.canary import Canary, Proof
+from clir_core.model.reading import Reading
 from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
 
@@ -47,6 +49,8 @@ class Embedded(Spec):
     reused: int
     cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
     notes: tuple[str, ...] = Field((), description="What encoding cost, and what was left over, where that is known")
+    proof: Proof | None = Field(None, description="How they were made; null for vectors of before, and from elsewhere")
+    suspicions: tuple[str, ...] = Field((), description="What is odd about the vectors")
 
 
 class Measured(Spec):
@@ -71,6 +75,8 @@ class Provenance(Spec):
     checkpoint: str = Field("", description="Digest of its content; empty in older results")
     model_fingerprint: str = Field(description="Of its vectors: content, prompts, longest text, dimension and dtype")
     corpus_fingerprint: str
+    reading: Reading | None = Field(None, description="How texts became vectors; null in older results")
+    canary: Canary | None = Field(None, description="Vectors of five texts, which `clir verify` compares with")
     documents_table: TableRead | None = Field(description="Null where the vectors came from elsewhere")
     queries_table: TableRead | None
     fitted: Fitted | None = Field(None, description="Of the correction; null without one")
@@ -81,7 +87,6 @@ class Provenance(Spec):
     gold_ties: int = Field(
         0, description="Golds that score exactly as another gold of their query: identical texts in two languages"
     )
-    notes: tuple[str, ...] = Field((), description="Of how the model was read, what that cost and what was left over")
     timings: dict[str, float] = Field(description="Seconds a step; 0 for a step that was done before")
     finished: datetime
 

@@ -24,17 +24,9 @@ if TYPE_CHECKING:
 
     from clir_core.model.embeddings_api import EmbeddingsClient
 
-# in five languages; what a server answers to them is its canary
-TEXTS = (
-    "How do bees find their way home?",
-    "Die Gezeiten folgen dem Mond.",
-    "El puente fue construido en 1894.",
-    "今天的天气很好，我们去公园散步。",
-    "Почему небо голубое?",
-)
 SCHEMES = ("http://", "https://")
 FINEST = 1e-5  # differences (1 - cosine) below which two canaries are always the same
-NOISIEST = 5e-3  # a server whose answers to one text differ more than this gives no vectors to audit
+NOISIEST = 5e-4  # a server whose answers to one text differ more than this gives no vectors to audit
 _FACTOR = 4  # a later canary may differ by so many times the noise that the server showed at first
 
 
@@ -121,15 +113,19 @@ def settings(
     canary = _canary(found, dimensions, texts, cache)
     prompts = {"query_prompt": query_prompt or "", "document_prompt": document_prompt or ""}
     chosen = {**prompts, "truncate_dim": dimensions, "normalize": found.normalize}
-    notes = ["How many tokens the server reads, and what it puts before a text, is not known."]
+    notes = ["how many tokens the server reads, and what it puts before a text, is not known"]
     if not any(prompts.values()):
-        notes.append("No prompt is put before queries and documents; the encoding of the spec can name them.")
+        notes.append(
+            "no prompt is put before queries and documents; encoding.query_prompt and encoding.document_prompt set them"
+        )
     if canary.noise > FINEST:
-        notes.append(f"The server's answers to one text differ by up to {canary.noise:.1e} (1 - cosine).")
+        notes.append(f"the server's answers to one text differ by up to {canary.noise:.1e} (1 - cosine)")
     return {
         "kind": "served",
         "name": found.model,
         "ref": str(found),
+        "prompts_from": "the request" if any(prompts.values()) else "none",
+        "pooling_from": "",
         "path": _folder(found, dimensions, texts, cache),
         "max_tokens": 0,
         "dtype": "float32",

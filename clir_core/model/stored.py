@@ -16,7 +16,7 @@ def settings(ref: str, truncate_dim: int | None, prompted: bool, cache: Path) ->
     found = parse(ref)
     content = digest(ref, cache)
     chosen = {"truncate_dim": truncate_dim, "normalize": found.similarity != "dot"}
-    notes = ("Prompts change nothing: these vectors were made before.",) if prompted else ()
+    notes = ("prompts change nothing: these vectors were made before",) if prompted else ()
     return {
         "kind": "vectors",
         "name": name_of(ref),
@@ -24,12 +24,13 @@ def settings(ref: str, truncate_dim: int | None, prompted: bool, cache: Path) ->
         "path": Path(found.place),
         "query_prompt": "",
         "document_prompt": "",
+        "pooling_from": "",
         "max_tokens": 0,
         "dtype": "float32",
         "remote_code": False,
         "digest": content,
         "vectors": sha256_of({"vectors": content, **chosen}),
-        "notes": (*notes, "Which texts were cut, and with which prompts they were encoded, is not known."),
+        "notes": (*notes, "which texts were cut, and with which prompts they were encoded, is not known"),
         **chosen,
     }
 

@@ -53,7 +53,7 @@ class GivenVectors:
                     f"no vector for {len(missing):,} of {len(asked):,} {_plural(kind)}: {listed(missing)}{such}"
                 )
             if more := len(there - asked):
-                notes.append(f"{more:,} vectors are of no {kind} of this corpus.")
+                notes.append(f"{more:,} vectors are of no {kind} of this corpus")
             repeated[kind] = _repeated(given) & asked
         if problems:
             raise VectorsError(f"{self._ref}: {'; '.join(problems)}; add them, or take their texts out of the corpus")

@@ -22,6 +22,7 @@ from clir_core.report.charts import dose_response
 from clir_core.report.data_facts import data_section
 from clir_core.report.heatmap import heat_map
 from clir_core.report.inclination import inclination
+from clir_core.report.reading import reading_rows
 from clir_core.report.table import summary
 from clir_core.report.worst import failure, worst_queries
 from clir_core.scenarios import every_scenario, multi, share
@@ -54,6 +55,7 @@ def render_report(
         tabled=[scenario for scenario in every_scenario() if scenario.columns(cutoff(result))],
         dose_scenario=share.NAME,
         worst_scenario=multi.NAME,
+        reading=reading_rows(made) if (made := result.provenance.reading) else [],
         provenance=_provenance(result),
         absent=lambda *scenarios: absent(result, scenarios),
     )  # fmt: skip

@@ -18,7 +18,9 @@ from clir_core.audit.verdict import verdict
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import ENGLISH, QUERIES, Corpus
 from clir_core.measure.pieces import INTERVALS, measure_ranks
+from clir_core.model.canary import Canary
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
+from clir_core.model.reading import Reading
 from clir_core.rank.ranked import TIE_RULE, Ranked
 from clir_core.registry.facts import Audited, Entry
 from clir_core.runs.record import as_registered, record_audit
@@ -180,15 +182,17 @@ def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> 
 
 
 class Made(NamedTuple):
-    """What made the figures: identity of the vectors, the checkpoint's digest, stored tables, if any, cuts, notes."""
+    """What made the figures: identity of the vectors, digest of the checkpoint, how it was read and its canary, stored
+    tables, if any, cut texts."""
 
     model: str
     checkpoint: str = ""
+    reading: Reading | None = None
+    canary: Canary | None = None
     documents: TableRead | None = None
     queries: TableRead | None = None
     fitted: Fitted | None = None
     cut: Cuts = Cuts()
-    notes: tuple[str, ...] = ()
 
 
 def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedded: Embedded) -> Made:
@@ -198,8 +202,25 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
         fitted = Fitted(
             corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit
         )
-    tables, notes = (embedded.documents, embedded.queries), (*checkpoint.notes, *embedded.notes)
-    return Made(checkpoint.vectors, checkpoint.digest, *tables, fitted, embedded.cut, notes)
+    proof = embedded.proof
+    reading = proof.reading if proof else None
+    if reading:
+        # by whatever name this audit calls them; the vectors are those of the proof
+        told = {
+            "prompts_from": checkpoint.prompts_from,
+            "notes": (*checkpoint.notes, *embedded.suspicions, *embedded.notes),
+        }
+        reading = reading.model_copy(update=told)
+    return Made(
+        model=checkpoint.vectors,
+        checkpoint=checkpoint.digest,
+        reading=reading,
+        canary=proof.canary if proof else None,
+        documents=embedded.documents,
+        queries=embedded.queries,
+        fitted=fitted,
+        cut=embedded.cut,
+    )
 
 
 def result(
@@ -227,13 +248,14 @@ def result(
             checkpoint=made.checkpoint,
             model_fingerprint=made.model,
             corpus_fingerprint=corpus.fingerprint(),
+            reading=made.reading,
+            canary=made.canary,
             documents_table=made.documents,
             queries_table=made.queries,
             fitted=made.fitted,
             ties=ranked.ties,
             near_ties=ranked.near_ties,
             gold_ties=ranked.gold_ties,
-            notes=made.notes,
             timings=dict(timings),
             finished=datetime.now(UTC),
         ),
@@ -278,9 +300,13 @@ def _counted(corpus: Corpus) -> str:
 
 
 def _named(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.name}: digest {checkpoint.digest[:16]}"
+    return "; ".join([f"{checkpoint.name}: digest {checkpoint.digest[:16]}", *checkpoint.notes])
 
 
 def _encoded(embedded: Embedded) -> str:
-    counted = f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there"
-    return ". ".join([counted, " ".join(embedded.notes)]) if embedded.notes else counted
+    told = [
+        f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there",
+        *embedded.suspicions,
+        *embedded.notes,
+    ]
+    return "; ".join(told)

@@ -14,6 +14,7 @@ from clir_core.audit.spec import BLOCK_TEXTS, DEFAULT_CLUSTER
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.texts import document_texts, in_blocks, query_texts
 from clir_core.errors import ModelError
+from clir_core.model.prompts import own_prompts
 from clir_core.runs.audited import Audit
 from clir_core.runs.vectors import AnyCorpus, audit_arrays, checked, corpus_of, spec_of
 from clir_core.scenarios import SCENARIOS, ScenarioName
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from clir_core.model.encoder import Encoder
-
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as sentence-transformers looks for one
 
 
 def audit_model(
@@ -91,9 +90,8 @@ def _of_sentence_transformer(model: "SentenceTransformer", documents: pl.DataFra
     similarity = str(model.similarity_fn_name or "cosine")
     if similarity not in ("cosine", "dot"):
         raise ModelError(f"{_name(model)}: ranks by {similarity!r}; an audit knows cosine and dot products")
-    own = {key: value for key, value in model.prompts.items() if value}
-    document = next((own[key] for key in _DOCUMENT_PROMPTS if key in own), "")
-    prompts = {"query": own.get("query", ""), "document": document}
+    own = own_prompts(model.prompts, model.default_prompt_name)
+    prompts = {"query": own.query, "document": own.document}
     with _encoding(model):
         encoder = Encoder(model, prompts, similarity == "cosine", _name(model), truncate_dim=model.truncate_dim)
         documents_DH, cut_documents = _in_order(encoder, documents, "document")

@@ -73,8 +73,8 @@ def test_a_server_is_known_by_its_answers(embeddings_server: Server, tmp_path: P
     first = resolved(embeddings_server, tmp_path)
     assert (first.kind, first.name, first.dtype) == ("served", "tiny", "float32")
     assert first.notes == (
-        "How many tokens the server reads, and what it puts before a text, is not known.",
-        "No prompt is put before queries and documents; the encoding of the spec can name them.",
+        "how many tokens the server reads, and what it puts before a text, is not known",
+        "no prompt is put before queries and documents; encoding.query_prompt and encoding.document_prompt set them",
     )
     assert resolved(embeddings_server, tmp_path) == first
     assert embeddings_server.told()["sizes"] == [5, 1, 1, 1, 1, 1, 5]
@@ -92,7 +92,7 @@ def test_noise_in_the_last_bits_is_no_other_model(embeddings_server: Server, tmp
     """As of a server that computes in 16 bits, whose answers depend on what else it is asked."""
     embeddings_server.behave(noise=1e-3)
     first = resolved(embeddings_server, tmp_path)
-    assert "The server's answers to one text differ by up to" in first.notes[-1]
+    assert "the server's answers to one text differ by up to" in first.notes[-1]
     for _ in range(5):
         assert resolved(embeddings_server, tmp_path).digest == first.digest
     embeddings_server.behave(shift=0.05)

@@ -32,7 +32,7 @@ def test_a_directory_of_parquet_is_a_checkpoint(tmp_path: Path) -> None:
     made = resolve(f"vectors:{place}", EncodingSpec(query_prompt="query: "), tmp_path, "bfloat16")
     assert (made.kind, made.name, made.ref, made.dtype) == ("vectors", "run7", f"vectors:{place}", "float32")
     assert made.normalize and made.prompt("query") == ""
-    assert made.notes[0] == "Prompts change nothing: these vectors were made before."
+    assert made.notes[0] == "prompts change nothing: these vectors were made before"
     dot = resolve(f"vectors:{place}?similarity=dot", AS_IT_IS, tmp_path, "float32")
     assert not dot.normalize and dot.digest != made.digest
     short = resolve(f"vectors:{place}", EncodingSpec(truncate_dim=8), tmp_path, "float32")

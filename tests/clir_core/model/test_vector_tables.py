@@ -97,7 +97,7 @@ def test_a_lance_table_is_read_by_its_database_or_its_directory(tmp_path: Path) 
 
 def test_what_is_superfluous_is_counted(tmp_path: Path) -> None:
     notes = given(tmp_path, table(fixed(RAW))).check({"document": ["d1"], "query": IDS[4:]})
-    assert notes == ("3 vectors are of no document of this corpus.",)
+    assert notes == ("3 vectors are of no document of this corpus",)
 
 
 def changed(at: int, value: Any) -> np.ndarray:

@@ -91,9 +91,10 @@ class TestStored:
         done = audit(asked(spec, f"vectors:{vectors}"), Here(), Runner())
         assert figures(done) == figures(local)
         assert done.entry.found.ref == f"vectors:{vectors}" and done.entry.is_there()
-        assert done.result.provenance.notes == (
-            "Which texts were cut, and with which prompts they were encoded, is not known.",
-        )
+        reading = done.result.provenance.reading
+        assert reading and (reading.kind, reading.dimension) == ("vectors", 32)
+        assert "which texts were cut, and with which prompts they were encoded, is not known" in reading.notes
+        assert done.result.provenance.canary is None
         assert {file.parent.parent.name for file in done.out.rglob("model_meta.json")} == {"vectors__exported"}
 
     def test_a_lance_table_and_a_correction(self, vectors: Path, local: Finished, spec: AuditSpec) -> None:
@@ -122,7 +123,7 @@ class TestStored:
         more = rows.filter(pl.col("kind") == "document").with_columns(id=pl.col("id") + "x")
         pl.concat([rows, more]).write_parquet(vectors / "vectors.parquet")
         embedded = embed_only(asked(spec, f"vectors:{vectors}"), Here(), Runner())
-        assert embedded.notes == (f"{len(more)} vectors are of no document of this corpus.",)
+        assert embedded.notes == (f"{len(more)} vectors are of no document of this corpus",)
         assert embedded.encoded == len(rows)
 
     def test_a_correction_of_other_texts_with_the_same_ids_is_refused(
@@ -237,7 +238,7 @@ class TestServed:
             "import sys; from pathlib import Path\n"
             "from clir_core.audit.spec import AuditSpec\n"
             "from clir_core.runs import audit, elsewhere, embed, here, runner\n"
-            "embed.SHARD_ROWS, elsewhere.BATCH_TEXTS = 1, 4\n"
+            "embed.SHARD_ROWS, elsewhere.BATCH_TEXTS = 1, 5\n"
             "spec = AuditSpec.model_validate_json(Path(sys.argv[1]).read_text())\n"
             "audit.embed_only(spec, here.Here(), runner.Runner())\n"
         )
