@@ -48,6 +48,7 @@ class Embedded(Spec):
     encoded: int
     reused: int
     cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
+    notes: tuple[str, ...] = Field((), description="What encoding cost, and what was left over, where that is known")
     proof: Proof | None = Field(None, description="How they were made; null for vectors of before, and from elsewhere")
     suspicions: tuple[str, ...] = Field((), description="What is odd about the vectors")
 

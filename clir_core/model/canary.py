@@ -49,7 +49,7 @@ class Proof(Spec):
     """How a checkpoint's texts became the vectors of a workspace, and its canary."""
 
     reading: Reading
-    canary: Canary
+    canary: Canary | None = Field(description="Null for vectors that were made elsewhere")
 
 
 def distance(one: Canary, other: Canary) -> float:

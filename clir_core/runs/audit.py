@@ -206,7 +206,10 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
     reading = proof.reading if proof else None
     if reading:
         # by whatever name this audit calls them; the vectors are those of the proof
-        told = {"prompts_from": checkpoint.prompts_from, "notes": (*checkpoint.notes, *embedded.suspicions)}
+        told = {
+            "prompts_from": checkpoint.prompts_from,
+            "notes": (*checkpoint.notes, *embedded.suspicions, *embedded.notes),
+        }
         reading = reading.model_copy(update=told)
     return Made(
         model=checkpoint.vectors,
@@ -302,5 +305,9 @@ def _named(checkpoint: Checkpoint) -> str:
 
 
 def _encoded(embedded: Embedded) -> str:
-    told = [f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there", *embedded.suspicions]
+    told = [
+        f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there",
+        *embedded.suspicions,
+        *embedded.notes,
+    ]
     return "; ".join(told)

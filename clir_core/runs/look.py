@@ -52,4 +52,5 @@ def _tried(checkpoint: Checkpoint) -> Reading:
 
     with encoders(checkpoint, RuntimeSpec()) as opened:
         canary, reading = canary_of(opened)
-    return reading.model_copy(update={"notes": (*reading.notes, *oddities(canary.array(), "texts"))})
+    odd = oddities(canary.array(), "texts") if canary else []
+    return reading.model_copy(update={"notes": (*reading.notes, *odd)})

@@ -21,7 +21,8 @@ def as_registered(spec: AuditSpec, checkpoint: Checkpoint) -> Checkpoint:
 
 def found(checkpoint: Checkpoint, family: str, source: str) -> Found:
     """The fact that a checkpoint is there."""
-    ref = checkpoint.ref if checkpoint.ref.startswith("bundled:") else str(Path(checkpoint.ref).expanduser().resolve())
+    is_ref = checkpoint.kind in ("vectors", "served") or checkpoint.ref.startswith("bundled:")
+    ref = checkpoint.ref if is_ref else str(Path(checkpoint.ref).expanduser().resolve())
     if checkpoint.ref.startswith("hf:"):
         # the hub's client names a snapshot's folder by its commit; what a tag or a branch names may change
         ref = f"hf:{checkpoint.name}@{checkpoint.path.name}"
