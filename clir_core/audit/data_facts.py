@@ -61,6 +61,7 @@ class DataFacts(Spec):
     most_questions: int = Field(description="About one passage")
     cutoff: int = Field(description="The largest")
     small_pools: tuple[SmallPool, ...] = ()
+    notes: tuple[str, ...] = Field((), description="What the ranking found out about what it ranked by")
 
 
 def sentences(facts: DataFacts) -> tuple[str, ...]:
@@ -76,6 +77,7 @@ def sentences(facts: DataFacts) -> tuple[str, ...]:
         *_shared_passages(facts),
         *_uneven(facts),
         *_small(facts),
+        *facts.notes,
     )
 
 

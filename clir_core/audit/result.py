@@ -10,6 +10,7 @@ from clir_core.audit.data_facts import Cuts, DataFacts
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
+from clir_core.model.checkpoint import Kind
 from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
 
@@ -38,13 +39,13 @@ class TableRead(Spec):
 
 
 class Embedded(Spec):
-    """Where an audit's vectors are, and how many texts had to be encoded for it."""
+    """Where an audit's vectors are, null where none are stored, and how many texts had to be encoded for it."""
 
-    documents: TableRead
-    queries: TableRead
+    documents: TableRead | None
+    queries: TableRead | None
     fit: TableRead | None = Field(None, description="The documents that a correction is fitted on")
-    encoded: int
-    reused: int
+    encoded: int = 0
+    reused: int = 0
     cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
 
 
@@ -65,12 +66,15 @@ class Fitted(Spec):
 class Provenance(Spec):
     """What made the figures."""
 
+    kind: Kind = Field(
+        "dense", description="How its texts are scored: one vector each, weighted terms, several vectors"
+    )
     versions: dict[str, str]
     git_commit: str | None
     checkpoint: str = Field("", description="Digest of its content; empty in older results")
     model_fingerprint: str = Field(description="Of its vectors: content, prompts, longest text, dimension and dtype")
     corpus_fingerprint: str
-    documents_table: TableRead | None = Field(description="Null where the vectors came from elsewhere")
+    documents_table: TableRead | None = Field(description="Null where no vectors of one table were ranked")
     queries_table: TableRead | None
     fitted: Fitted | None = Field(None, description="Of the correction; null without one")
     ties: int = Field(

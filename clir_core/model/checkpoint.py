@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from clir_core.errors import ModelError, first_line
+from clir_core.model.baseline import baseline_fields, is_baseline
 from clir_core.model.hashes import hashes_of
 from clir_core.spec import Spec, sha256_of
 from clir_core.workspace.storage import explained
@@ -97,6 +98,8 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
     What is unpacked, and what hashes were found, is kept in `cache`. Errors: ModelError where there is no such
     checkpoint or it is not safe; StoreError where its files cannot be read.
     """
+    if is_baseline(ref):
+        return Checkpoint(**baseline_fields(ref, cache))
     remote_code = ref in spec.allow_remote_code
     if remote_code and not re.fullmatch(r"hf:[^@]+@[0-9a-f]{40}", ref):
         raise ModelError(
@@ -134,7 +137,7 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
 def check_unchanged(checkpoint: Checkpoint, cache: Path) -> None:
     """ModelError where the files are gone, or their content is another. `cache` is the one of `resolve`."""
     try:
-        now = sha256_of(_file_hashes(checkpoint.path, cache)) if checkpoint.path.is_dir() else ""
+        now = _digest_now(checkpoint, cache)
     except OSError:
         now = ""  # it goes while it is read
     if now != checkpoint.digest:
@@ -143,6 +146,16 @@ def check_unchanged(checkpoint: Checkpoint, cache: Path) -> None:
             f"{checkpoint.ref}: {what} while it was being read; nothing is reported of it. Write checkpoints beside "
             "their place and rename them, then run again"
         )
+
+
+def _digest_now(checkpoint: Checkpoint, cache: Path) -> str:
+    """Of the content as it lies there; empty where it is gone."""
+    if checkpoint.kind == "bm25":
+        return checkpoint.digest
+    if checkpoint.kind == "run":
+        there = checkpoint.path.is_file()
+        return str(baseline_fields(checkpoint.ref, cache)["digest"]) if there else ""
+    return sha256_of(_file_hashes(checkpoint.path, cache)) if checkpoint.path.is_dir() else ""
 
 
 def _locate(ref: str, cache: Path, remote_code: bool) -> Path:

@@ -122,7 +122,7 @@ def joined(parts: Sequence[Vectors]) -> Form:
         tokens = [part for part in parts if isinstance(part, Tokens)]
         lengths = np.concatenate([np.diff(part.first_N) for part in tokens])
         return Tokens(np.concatenate([part.tokens_TH for part in tokens]), np.concatenate([[0], np.cumsum(lengths)]))
-    return torch.from_numpy(np.concatenate(parts))
+    return torch.from_numpy(np.concatenate([part for part in parts if isinstance(part, np.ndarray)]))
 
 
 def tile_of(docs: Form, at: int) -> Any:

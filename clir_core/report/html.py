@@ -18,6 +18,7 @@ from clir_core.audit.verdict import named
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import ENGLISH, Corpus
 from clir_core.measure.figures import cutoff, interval, number
+from clir_core.model.baseline import UNSTORED
 from clir_core.report.charts import dose_response
 from clir_core.report.data_facts import data_section
 from clir_core.report.heatmap import heat_map
@@ -122,7 +123,7 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
         tables.append(("fitted on", made.fitted.documents_table))
     for label, read in tables:
         if read is None:
-            rows.append((label, "vectors given from Python"))
+            rows.append((label, UNSTORED.get(made.kind, "vectors given from Python")))
             continue
         rows.append((label, f"table {read.table}, version {read.version}, tag {read.tag}, in {read.uri}"))
     if any(row.clusters for row in result.metrics):
