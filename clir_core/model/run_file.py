@@ -90,7 +90,7 @@ def _contradictions(path: Path, rows: pl.DataFrame) -> Iterator[str]:
     ordered = rows.sort("query_id", "rank")
     neighbours = (pl.col("query_id") == pl.col("query_id").shift()) & (pl.col("rank") > pl.col("rank").shift())
     rises = neighbours & (pl.col("score") > pl.col("score").shift())
-    n_neighbours, n_rises = ordered.select(neighbours.sum(), rises.sum()).row(0)
+    n_neighbours, n_rises = ordered.select(places=neighbours.sum(), rises=rises.sum()).row(0)
     if 2 * n_rises > n_neighbours:
         raise ModelError(
             f"{path}: scores rise with the rank at {n_rises:,} of {n_neighbours:,} places, as distances do; a higher "
