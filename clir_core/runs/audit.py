@@ -97,7 +97,7 @@ def resolved(spec: EmbedSpec, dtype: str) -> Checkpoint:
         return found
     if not isinstance(spec, AuditSpec):
         raise SpecError(
-            f"{spec.model}: {UNSTORED[found.kind]}, so there are no vectors to embed ahead; audit it, which ranks it"
+            f"{spec.model} has {UNSTORED[found.kind]}, so there are no vectors to embed ahead; audit it as it is"
         )
     if spec.correction:
         raise SpecError(

@@ -51,14 +51,15 @@ def inference_free(directory: Path, tokens_of: Path) -> Path:
     return directory / "free"
 
 
-def multi_vector(directory: Path, tokens_of: Path, similarity: str = "maxsim") -> Path:
+def multi_vector(directory: Path, tokens_of: Path, similarity: str | None = None) -> Path:
     """Saved by MultiVectorEncoder."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         plain = _bert(directory / "plain", tokens_of, BertModel)
         model = MultiVectorEncoder(str(plain), device="cpu", similarity_fn_name=similarity)
-    model.save_pretrained(str(directory / similarity), create_model_card=False)
-    return directory / similarity
+    made = directory / f"colbert-{similarity}"
+    model.save_pretrained(str(made), create_model_card=False)
+    return made
 
 
 def pylate(directory: Path, tokens_of: Path) -> Path:
