@@ -81,14 +81,17 @@ class Tokens:
     def score(self, at: int, tile: list[tuple[torch.Tensor, np.ndarray]], out_TT: torch.Tensor) -> None:
         """Scores of the queries from `at` on and the documents of a tile; places beyond either are left as they are."""
         first_Q = self.first_N[at : at + TILE + 1]
-        best_TD = np.full((first_Q[-1] - first_Q[0], TILE), -np.inf, np.float32)
+        found = []
         products_TT = torch.empty(TILE, TILE)
         for begin in range(first_Q[0], first_Q[-1], TILE):
             queries_TH = self._chunk(begin, first_Q[-1])
+            best_DT = np.full((TILE, TILE), -np.inf, np.float32)
             for docs_TH, owner_T in tile:
-                torch.mm(queries_TH, docs_TH.T, out=products_TT)
-                _take_best(products_TT.numpy(), owner_T, best_TD[begin - first_Q[0] :][:TILE])
-        _sum_best(best_TD, first_Q - first_Q[0], out_TT.numpy())
+                torch.mm(docs_TH, queries_TH.T, out=products_TT)
+                _take_best(products_TT.numpy(), owner_T, best_DT)
+            found.append(best_DT)
+        best_DT = np.concatenate(found, axis=1) if found else np.empty((TILE, 0), np.float32)
+        _sum_best(best_DT, first_Q - first_Q[0], out_TT.numpy())
 
     def _chunk(self, begin: int, end: int) -> torch.Tensor:
         """Vectors from `begin` on, but not beyond `end`, padded to TILE."""
@@ -149,9 +152,11 @@ def score_tile(queries: Form, at: int, tile: Any, out_TT: torch.Tensor) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def _take_best(products: np.ndarray, owner: np.ndarray, best: np.ndarray) -> None:
-    for row in range(len(best)):
-        for column in range(len(owner)):
-            best[row, owner[column]] = max(best[row, owner[column]], products[row, column])
+    # a row a document's vector: so neighbours are compared at once
+    for row in range(len(owner)):
+        line, held = products[row], best[owner[row]]
+        for column in range(TILE):
+            held[column] = line[column] if line[column] > held[column] else held[column]
 
 
 @numba.njit(nogil=True, cache=True)
@@ -159,6 +164,6 @@ def _sum_best(best: np.ndarray, first: np.ndarray, out: np.ndarray) -> None:
     for query in range(len(first) - 1):
         for doc in range(out.shape[1]):
             total = 0.0
-            for row in range(first[query], first[query + 1]):
-                total += best[row, doc]
+            for column in range(first[query], first[query + 1]):
+                total += best[doc, column]
             out[query, doc] = max(total, _LOWEST)
