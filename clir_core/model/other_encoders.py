@@ -25,19 +25,20 @@ Progress = Callable[[int, int], None]
 
 
 def load_sparse(checkpoint: Checkpoint) -> SparseEncoder:
-    """The checkpoint, ready to encode. ModelError where it cannot be loaded, or is compared in another way."""
-    return _loaded(SparseEncoder, checkpoint, ("dot", "cosine"))
+    """The checkpoint, ready to encode. ModelError where it cannot be loaded."""
+    return _loaded(SparseEncoder, checkpoint)
 
 
 def load_multi_vector(checkpoint: Checkpoint) -> MultiVectorEncoder:
-    """The checkpoint, ready to encode. ModelError where it cannot be loaded, or is compared in another way."""
-    return _loaded(MultiVectorEncoder, checkpoint, ("maxsim", "meanmaxsim"))
+    """The checkpoint, ready to encode. ModelError where it cannot be loaded."""
+    return _loaded(MultiVectorEncoder, checkpoint)
 
 
 def encode_sparse(
     model: SparseEncoder, texts: Sequence[str], kind: str, prompt: str | None, progress: Progress
 ) -> csr_array:
     """Weights of the terms of `query` or `document` texts, float32 [texts, terms], of length 1 where compared so."""
+    _check_similarity(model, "dot", "cosine")
     order, parts = _longest_first(texts), []
     for chunk in _chunks(order, progress):
         found = _encoded(model, [texts[i] for i in chunk], kind, prompt, convert_to_sparse_tensor=True)
@@ -56,6 +57,7 @@ def encode_multi_vector(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The vectors of all `query` or `document` texts in a row, float32 [vectors, H], and where each text's begin,
     int64 [texts + 1]. SpecError where memory cannot hold them."""
+    _check_similarity(model, "maxsim", "meanmaxsim")
     order, found = _longest_first(texts), [np.empty((0, 0), np.float32)] * len(texts)
     letters, read = sum(map(len, texts)), 0
     for chunk in _chunks(order, progress):
@@ -74,7 +76,7 @@ def encode_multi_vector(
     return tokens_TH, np.cumsum([0, *map(len, found)])
 
 
-def _loaded(kind: type[Model], checkpoint: Checkpoint, known: tuple[str, ...]) -> Model:
+def _loaded(kind: type[Model], checkpoint: Checkpoint) -> Model:
     if checkpoint.truncate_dim:
         raise ModelError(
             f"{checkpoint.ref}: {checkpoint.truncate_dim} dimensions are asked for with truncate_dim, and it does not "
@@ -95,11 +97,6 @@ def _loaded(kind: type[Model], checkpoint: Checkpoint, known: tuple[str, ...]) -
             f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {first_line(error)}); "
             f"does {kind.__name__}({str(checkpoint.path)!r}) load it?"
         ) from error
-    if model.similarity_fn_name not in known:
-        raise ModelError(
-            f"{checkpoint.ref}: ranks by {model.similarity_fn_name!r}; an audit of such a model knows "
-            f"{' and '.join(known)}"
-        )
     if model.max_seq_length:
         model.max_seq_length = min(model.max_seq_length, checkpoint.max_tokens)
     model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
@@ -109,6 +106,12 @@ def _loaded(kind: type[Model], checkpoint: Checkpoint, known: tuple[str, ...]) -
 def _encoded(model: Any, texts: list[str], kind: str, prompt: str | None, **how: Any) -> Any:
     # task: a Router, or a length of its own, for queries
     return model.encode(texts, prompt=prompt, task=kind, batch_size=_BATCH, show_progress_bar=False, **how)
+
+
+def _check_similarity(model: Any, *known: str) -> None:
+    if model.similarity_fn_name not in known:
+        name = f"{type(model).__name__} that ranks by {model.similarity_fn_name!r}"
+        raise ModelError(f"a {name}; an audit of one knows {' and '.join(known)}")
 
 
 def _longest_first(texts: Sequence[str]) -> np.ndarray:

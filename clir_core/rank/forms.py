@@ -30,6 +30,10 @@ class Sparse:
     def __len__(self) -> int:
         return int(self.weights.shape[0])
 
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that it holds."""
+        return self.weights.data, self.weights.indices, self.weights.indptr
+
     def take(self, rows: np.ndarray) -> "Sparse":
         """These texts, in this order."""
         return Sparse(self.weights[rows])
@@ -57,6 +61,10 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.first_N) - 1
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that it holds."""
+        return self.tokens_TH, self.first_N
 
     def take(self, rows: np.ndarray) -> "Tokens":
         """These texts, in this order; neighbours are not copied."""

@@ -3,10 +3,11 @@
 Texts are encoded in this process, and kept until the ranking ends.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -20,8 +21,12 @@ from clir_core.rank.forms import Sparse, Tokens
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.ranked import Ranked
 from clir_core.rank.ranking import in_threads, rank_plan
+from clir_core.spec import sha256_of
 from clir_core.workspace.progress import Bars, Progress
 from clir_core.workspace.steps import once
+
+if TYPE_CHECKING:
+    from sentence_transformers import MultiVectorEncoder, SparseEncoder
 
 _UNSCORED = {
     "run": "Not in the run",
@@ -37,6 +42,11 @@ class Encoded(NamedTuple):
     queries: Sparse | Tokens
     notes: tuple[str, ...] = ()
 
+    def fingerprint(self) -> str:
+        """Hex sha256 over all of their numbers."""
+        parts = [part for form in (self.documents, self.queries) for part in form.arrays()]
+        return sha256_of([hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in parts])
+
 
 def rank_texts(
     spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, directory: Path, bars: Bars
@@ -48,7 +58,7 @@ def rank_texts(
         check_fits(plan)  # before the costly part
         encoded = encode(checkpoint, *texts_of(plan, corpus), bars)
         ranked = rank_encoded(plan, encoded, scratch, bars("rank"))
-        return ranked.model_copy(update={"notes": (*encoded.notes, *_unscored(plan, checkpoint.kind))})
+        return ranked.model_copy(update={"notes": (*encoded.notes, *unscored(plan, checkpoint.kind))})
 
     return once(directory, Ranked, compute)
 
@@ -75,22 +85,32 @@ def encode(checkpoint: Checkpoint, documents: pl.DataFrame, queries: pl.DataFram
 
         weights, counts = weighed(texts, asked)
         return Encoded(Sparse(weights), Sparse(counts))
-    from clir_core.model import other_encoders as encoders  # transformers: seconds to import
+    from clir_core.model.other_encoders import load_multi_vector, load_sparse  # transformers: seconds to import
 
-    prompts = {kind: checkpoint.prompt(kind) or None for kind in ("document", "query")}
-    if checkpoint.kind == "sparse":
-        terms = encoders.load_sparse(checkpoint)
+    load = load_sparse if checkpoint.kind == "sparse" else load_multi_vector
+    prompts = {kind: checkpoint.prompt(kind) for kind in ("document", "query")}
+    return encode_with(load(checkpoint), prompts, texts, asked, bars)
 
-        def weights(part: list[str], kind: str) -> Sparse:
-            return Sparse(encoders.encode_sparse(terms, part, kind, prompts[kind], bars(f"embed-{kind}")))
 
-        return Encoded(weights(texts, "document"), weights(asked, "query"))
-    model = encoders.load_multi_vector(checkpoint)
+def encode_with(
+    model: "SparseEncoder | MultiVectorEncoder",
+    prompts: Mapping[str, str],
+    documents: list[str],
+    queries: list[str],
+    bars: Bars,
+) -> Encoded:
+    """What a model in memory makes of texts; `prompts` go before those of each kind, `query` and `document`."""
+    from sentence_transformers import SparseEncoder
 
-    def vectors(part: list[str], kind: str) -> Tokens:
-        return Tokens(*encoders.encode_multi_vector(model, part, kind, prompts[kind], bars(f"embed-{kind}")))
+    from clir_core.model.other_encoders import encode_multi_vector, encode_sparse
 
-    return Encoded(vectors(texts, "document"), vectors(asked, "query"))
+    def form(texts: list[str], kind: str) -> Sparse | Tokens:
+        prompt, progress = prompts[kind] or None, bars(f"embed-{kind}")
+        if isinstance(model, SparseEncoder):
+            return Sparse(encode_sparse(model, texts, kind, prompt, progress))
+        return Tokens(*encode_multi_vector(model, texts, kind, prompt, progress))
+
+    return Encoded(form(documents, "document"), form(queries, "query"))
 
 
 def rank_encoded(plan: Plan, encoded: Encoded, directory: Path, progress: Progress) -> Ranked:
@@ -117,7 +137,7 @@ def _of_run(path: Path, doc_ids: pl.Series, query_ids: pl.Series) -> Encoded:
     return Encoded(Sparse(weights), Sparse(counts), (*run.notes, *lacks))
 
 
-def _unscored(plan: Plan, kind: str) -> Iterator[str]:
+def unscored(plan: Plan, kind: str) -> Iterator[str]:
     """How many golds get no score at all, in their query's language and in others, of those that pools ask for."""
     counts = {True: [0, 0], False: [0, 0]}
     for (query_lang, doc_lang), asked in plan.asked.items():

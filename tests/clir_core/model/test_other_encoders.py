@@ -101,8 +101,10 @@ def test_what_cannot_be_used_is_refused(tiny_model: Path, tmp_path: Path) -> Non
     config.write_text(
         config.read_text("utf-8").replace('"similarity_fn_name": null', '"similarity_fn_name": "euclidean"')
     )
-    with pytest.raises(ModelError, match="ranks by 'euclidean'"):
-        load_sparse(_sparse(path))
+    with pytest.raises(
+        ModelError, match="a SparseEncoder that ranks by 'euclidean'; an audit of one knows dot and cosine"
+    ):
+        encode_sparse(load_sparse(_sparse(path)), QUERIES, "query", None, quiet)
 
 
 def test_damaged_weights_are_refused(tiny_model: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from ir_measures import Success, nDCG
 from sentence_transformers import MultiVectorEncoder, SparseEncoder
 
-from clir_core import load_audit, read_corpus
+from clir_core import audit_model, load_audit, read_corpus
 from clir_core.align.spec import AlignSpec
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.corpus.tables import Corpus
@@ -188,3 +188,22 @@ def test_what_needs_stored_vectors_is_refused(tmp_path: Path) -> None:
         audit.audit(corrected, Here(), Runner())
     with pytest.raises(AlignError, match="bm25: has weights of words, and a training moves the one vector"):
         align.resolved(AlignSpec(base="bm25", workspace=tmp_path), "bm25")
+
+
+@pytest.mark.parametrize(("make", "model"), [(made.splade, SparseEncoder), (made.multi_vector, MultiVectorEncoder)])
+def test_a_model_in_memory_is_audited_as_its_directory_is(
+    make: Callable[[Path, Path], Path], model: Any, tiny_model: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    own = model(str(make(tmp_path, tiny_model)), device="cpu", prompts={"query": "q: ", "document": ""})
+    own.default_prompt_name = "query"
+    done = audit_model(own, "demo", languages=("de",), scenarios=("mono",), name="mine")
+    assert own.default_prompt_name == "query" and done.result.name == "mine on demo"
+    own.default_prompt_name = None
+    documents, queries = documents_of(corpus), queries_of(corpus)
+    scores_QD = own.similarity(
+        own.encode_query(queries["text"].to_list()), own.encode_document(documents["text"].to_list())
+    ).to_dense()
+    places = [{one: i for i, one in enumerate(texts["id"])} for texts in (queries, documents)]
+    for query, doc, score in done.ranks.select("query_id", "doc_id", "score").iter_rows():
+        assert score == pytest.approx(float(scores_QD[places[0][query], places[1][doc]]), rel=1e-5)
+    assert done.result.provenance.kind == ("sparse" if model is SparseEncoder else "multi_vector")
