@@ -10,7 +10,8 @@ from clir_core.audit.data_facts import Cuts, DataFacts
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
-from clir_core.model.checkpoint import Kind
+from clir_core.model.canary import Canary, Proof
+from clir_core.model.reading import Reading
 from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
 
@@ -47,6 +48,8 @@ class Embedded(Spec):
     encoded: int = 0
     reused: int = 0
     cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
+    proof: Proof | None = Field(None, description="How they were made; null for vectors of before, and from elsewhere")
+    suspicions: tuple[str, ...] = Field((), description="What is odd about the vectors")
 
 
 class Measured(Spec):
@@ -66,14 +69,13 @@ class Fitted(Spec):
 class Provenance(Spec):
     """What made the figures."""
 
-    kind: Kind = Field(
-        "dense", description="How its texts are scored: one vector each, weighted terms, several vectors"
-    )
     versions: dict[str, str]
     git_commit: str | None
     checkpoint: str = Field("", description="Digest of its content; empty in older results")
     model_fingerprint: str = Field(description="Of its vectors: content, prompts, longest text, dimension and dtype")
     corpus_fingerprint: str
+    reading: Reading | None = Field(None, description="How texts became vectors; null in older results")
+    canary: Canary | None = Field(None, description="Vectors of five texts, which `clir verify` compares with")
     documents_table: TableRead | None = Field(description="Null where no vectors of one table were ranked")
     queries_table: TableRead | None
     fitted: Fitted | None = Field(None, description="Of the correction; null without one")

@@ -11,6 +11,7 @@ import ray
 from clir_core.audit.spec import RuntimeSpec
 from clir_core.jobs.cluster import has_gpu, n_cpus, threads_of_each, unwrapped
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.reading import Reading
 from clir_core.rank.store import rows
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ class EncoderActor:
         torch.set_num_threads(self._threads)
         return load_encoder(self._checkpoint, self._device, self._batch_tokens)
 
-    def dim(self) -> int:
-        """Length of the vectors."""
-        return self._encoder.dim
+    def reading(self) -> Reading:
+        """How it encodes."""
+        from clir_core.model.encoder import reading_of
+
+        return reading_of(self._checkpoint, self._encoder)
 
     def encode(self, texts: pa.Table, kind: str) -> pa.Table:
         """Rows of the vector table for texts (id, group_id, lang, text_hash, text)."""
@@ -66,10 +69,10 @@ class EncoderPool:
         for actor in self._actors:
             ray.kill(actor)
 
-    def dim(self) -> int:
-        """Length of the vectors. Waits until every actor has loaded the checkpoint."""
-        dims = [unwrapped(ref) for ref in [actor.dim.remote() for actor in self._actors]]
-        return dims[0]
+    def reading(self) -> Reading:
+        """How they encode. Waits until every actor has loaded the checkpoint."""
+        readings: list[Reading] = [unwrapped(ref) for ref in [actor.reading.remote() for actor in self._actors]]
+        return readings[0]
 
     def encode(self, blocks: list[pl.DataFrame], kind: str) -> Iterator[pa.Table]:
         """Rows of each block, in the order they get done; two blocks wait at every actor."""

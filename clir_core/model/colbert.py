@@ -1,34 +1,28 @@
 """Prompts of multi-vector checkpoints, which older layouts write as prefixes: as sentence-transformers reads them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-STANFORD = "HF_ColBERT"
+from clir_core.model.files import COLBERT, CONFIG, MODULES, read_json
+
+_STANFORD = "HF_ColBERT"
 
 
-def prompts_of(path: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """Prompts of a checkpoint by their name. `config` is its config_sentence_transformers.json, empty without one."""
-    saved = {name: prompt for name, prompt in (config.get("prompts") or {}).items() if prompt}
-    if _is_stanfords(path):
-        metadata = _read(path / "artifact.metadata")
-        return {
-            "query": f"{metadata.get('query_token_id') or '[unused0]'} ",
-            "document": f"{metadata.get('doc_token_id') or '[unused1]'} ",
-            **saved,
-        }
+def with_prefixes(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Prompts of a checkpoint by their names, with prefixes of PyLate's or Stanford's layout where it has some.
+
+    `config` is its config_sentence_transformers.json, empty without one.
+    """
+    named = config.get("prompts")
+    prompts: dict[str, Any] = dict(named) if isinstance(named, dict) else {}
+    if not (path / MODULES).exists() and _STANFORD in (read_json(path / CONFIG).get("architectures") or []):
+        metadata = read_json(path / COLBERT)
+        query, document = (metadata.get(f"{kind}_token_id") for kind in ("query", "doc"))
+        return {"query": f"{query or '[unused0]'} ", "document": f"{document or '[unused1]'} ", **prompts}
     for kind in ("query", "document"):
-        # PyLate's prefix stands before the text of a prompt
-        prefix = config.get(f"{kind}_prefix") or ""
-        saved[kind] = prefix + saved.get(kind, "").removeprefix(prefix)
-    return saved
-
-
-def _is_stanfords(path: Path) -> bool:
-    """Whether it is laid out as Stanford's code saves it, without a list of modules."""
-    return not (path / "modules.json").exists() and STANFORD in (_read(path / "config.json").get("architectures") or [])
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text("utf-8"))) if path.exists() else {}
+        if f"{kind}_prefix" in config:
+            # PyLate's prefix stands before the text of a prompt
+            prefix = config[f"{kind}_prefix"] or ""
+            prompts[kind] = prefix + (prompts.get(kind) or "").removeprefix(prefix)
+    return prompts

@@ -4,6 +4,7 @@ Texts are sorted by token length and cut into batches of about the same number o
 a thread prepares the next batch while the model works on this one.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
-from clir_core.errors import ModelError, first_line
+from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.linear import use_onednn
+from clir_core.model.loading import load, rows_of_tokens
+from clir_core.model.reading import Reading
 
 CPU_BATCH_TOKENS = 2_048
 GPU_BATCH_TOKENS = 32_768
@@ -46,6 +49,26 @@ class Encoder:
         self.dim = int(model.get_embedding_dimension() or 0)
         if truncate_dim:
             self.dim = min(self.dim, truncate_dim)
+        self._rows = rows_of_tokens(model)
+
+    @property
+    def pooling(self) -> str:
+        """How vectors of tokens become one, as the loaded layers do it; empty without such a layer."""
+        modes = [layer.pooling_mode for layer in self._model.modules() if isinstance(layer, Pooling)]
+        named = ("+".join(mode) if isinstance(mode, (list, tuple)) else str(mode) for mode in modes)
+        return " and ".join(dict.fromkeys(named))
+
+    def longest(self, kind: str) -> int | None:
+        """Tokens of a `query` or `document` that are read; None where there is no limit."""
+        if not isinstance(self._model.tokenizer, PreTrainedTokenizerBase):
+            return None
+        # some checkpoints read less of a query than of a document
+        own = [
+            getattr(layer, f"{kind}_length", None) for layer in self._model.modules() if isinstance(layer, Transformer)
+        ]
+        longest = next((length for length in own if length), None) or self._model.max_seq_length
+        # a Router of static word vectors says infinity
+        return int(longest) if longest and math.isfinite(longest) else None
 
     def encode(self, texts: Sequence[str], kind: str, progress: Done | None = None) -> np.ndarray:
         """Vectors of `query` or `document` texts, float32 [texts, dim], in the order given.
@@ -87,12 +110,25 @@ class Encoder:
             for batch in token_batches(lengths, self._batch_tokens):
                 # task: a Router sends queries and documents through different layers
                 chosen = [texts[i] for i in batch]
-                job = ahead.submit(self._model.preprocess, chosen, prompt=prompt or None, task=kind)
+                job = ahead.submit(self._features, chosen, prompt, kind)
                 if waiting:
                     yield waiting[0], waiting[1].result()
                 waiting = (batch, job)
             if waiting:
                 yield waiting[0], waiting[1].result()
+
+    def _features(self, texts: list[str], prompt: str, kind: str) -> dict[str, Any]:
+        """Model inputs. ModelError for a token that the model has no vector for."""
+        features: dict[str, Any] = self._model.preprocess(texts, prompt=prompt or None, task=kind)
+        ids = features.get("input_ids")
+        if self._rows and isinstance(ids, torch.Tensor) and ids.numel() and int(ids.max()) >= self._rows:
+            beyond = int(ids.max())
+            text = texts[int((ids == beyond).any(dim=1).nonzero()[0])] if ids.ndim == 2 else texts[0]
+            raise ModelError(
+                f"{self._name}: its tokenizer gives token {beyond} for {text[:60]!r}, and the embedding matrix has "
+                f"{self._rows} rows; resize the matrix (resize_token_embeddings) or take the tokenizer of this model"
+            )
+        return features
 
     def _measured(self, texts: Sequence[str], kind: str) -> tuple[np.ndarray, np.ndarray]:
         """Lengths in tokens as the model reads them, int64 [texts], and which texts go on beyond, bool [texts]."""
@@ -101,8 +137,7 @@ class Encoder:
         if not isinstance(tokenizer, PreTrainedTokenizerBase) or not texts:
             return np.fromiter(map(len, texts), np.int64, len(texts)), np.zeros(len(texts), bool)
         prompted = [self._prompts[kind] + text for text in texts]
-        # some checkpoints read less of a query than of a document
-        longest = getattr(self._model[0], f"{kind}_length", None) or self._model.max_seq_length
+        longest = self.longest(kind)
         tokens = tokenizer(prompted, truncation=True, max_length=longest)
         lengths = np.fromiter(map(len, tokens["input_ids"]), np.int64, len(texts))
         if tokens.encodings:
@@ -118,7 +153,18 @@ class Encoder:
         inputs = {
             key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in features.items()
         }
-        vectors = self._model(inputs, task=kind)["sentence_embedding"][:, : self.dim].float()
+        given = self._model(inputs, task=kind)
+        if "sentence_embedding" not in given:
+            raise ModelError(
+                f"{self._name}: gives vectors of tokens and none of a text, as no layer pools them; save it with a "
+                "Pooling layer, or, if it ranks by single tokens, as a MultiVectorEncoder"
+            )
+        vectors = given["sentence_embedding"][:, : self.dim].float()
+        if vectors.shape[1] != self.dim:
+            raise ModelError(
+                f"{self._name}: says that its vectors have {self.dim} dimensions, and they have {vectors.shape[1]}; "
+                "mend the dimensions in its Pooling's and Dense layers' config.json"
+            )
         if self._normalize:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         return vectors.cpu().numpy()
@@ -131,6 +177,25 @@ def load_encoder(checkpoint: Checkpoint, device: str = "cpu", batch_tokens: int 
     return Encoder(model, prompts, checkpoint.normalize, checkpoint.ref, batch_tokens, checkpoint.truncate_dim)
 
 
+def reading_of(checkpoint: Checkpoint, encoder: Encoder) -> Reading:
+    """How the loaded checkpoint turns texts into vectors."""
+    return Reading(
+        kind=checkpoint.kind,
+        query_prompt=checkpoint.query_prompt,
+        document_prompt=checkpoint.document_prompt,
+        prompts_from=checkpoint.prompts_from,
+        pooling=encoder.pooling,
+        pooling_from=checkpoint.pooling_from if encoder.pooling else "",
+        query_tokens=encoder.longest("query"),
+        document_tokens=encoder.longest("document"),
+        dimension=encoder.dim,
+        dtype=checkpoint.dtype,
+        normalized=checkpoint.normalize,
+        adapter_of=str(checkpoint.base or ""),
+        notes=checkpoint.notes,
+    )
+
+
 def token_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
     """Indices of texts, int64 [batch], longest first, of at most `budget` tokens once padded, or of one text."""
     order = np.argsort(-lengths, kind="stable")
@@ -139,33 +204,3 @@ def token_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
         size = max(1, budget // max(1, int(lengths[order[start]])))
         yield order[start : start + size]
         start += size
-
-
-def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
-    """The checkpoint as a sentence-transformers model, in the dtype and with the length that it is used at.
-
-    ModelError where it cannot be loaded.
-    """
-    # a missing BERT pooler, which no embedding uses, is reported at length otherwise
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        model = SentenceTransformer(
-            str(checkpoint.path),
-            device=device,
-            trust_remote_code=checkpoint.remote_code,
-            local_files_only=True,
-            # transformers 5 would load the stored dtype
-            model_kwargs={"use_safetensors": True, "dtype": getattr(torch, checkpoint.dtype)},
-        )
-    except Exception as error:
-        raise ModelError(
-            f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {first_line(error)}); "
-            f"does SentenceTransformer({str(checkpoint.path)!r}) load it?"
-        ) from error
-    if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set
-        own = model.max_seq_length or checkpoint.max_tokens
-        model.max_seq_length = min(own, checkpoint.max_tokens)
-    use_onednn(model)
-    model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
-    return model.eval()

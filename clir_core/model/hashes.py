@@ -1,14 +1,16 @@
-"""Hashes of files, kept, so that a file's bytes are read again only where it changed: its size, times, inode or place.
+"""Hashes of files, kept, so that a file is read again only where it changed: its size, times, inode or place.
 
+Of JSON what it says is hashed, however it is indented, without what no vector depends on.
 They are kept in one SQLite file of the workspace, which is no more than a saving: without it, files are hashed.
 """
 
 import hashlib
+import json
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -20,13 +22,20 @@ from clir_core.workspace.locks import locked
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-TABLE = """CREATE TABLE IF NOT EXISTS files (
+TABLE = """CREATE TABLE IF NOT EXISTS contents (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, sha256 TEXT
 ) WITHOUT ROWID"""
 # a file that changed so lately may change again before its time does: clocks of file systems tick, some each 2 s
 SETTLED_NS = 2_000_000_000
 PATIENCE = 5.0  # seconds for another process to end its write
 FEWEST = 1_000  # paths among which none is looked for that is gone
+# in a checkpoint's JSON: who wrote it and where, and what whoever loads it decides anew
+INDIFFERENT = frozenset(
+    (
+        "__version__", "transformers_version", "peft_version", "_name_or_path", "name_or_path", "dtype", "torch_dtype",
+        "base_model_name_or_path", "revision", "inference_mode", "special_tokens_map_file",
+    )
+)  # fmt: skip
 
 
 class State(NamedTuple):
@@ -54,33 +63,47 @@ class Kept(NamedTuple):
     sha256: str
 
 
-def hashes_of(files: Iterable[Path], directory: Path) -> list[str]:
-    """Hex sha256 of each file's bytes, of links what they lead to. Hashes are kept in `directory`, made where missing.
+def hashes_of(files: Collection[Path], directory: Path) -> list[str]:
+    """Hex sha256 of each file's content, of links what they lead to. They are kept in `directory`, made where missing.
 
     Errors: OSError where a file cannot be read. Of what cannot be kept nothing is said: it is hashed again.
     """
-    paths = [file.resolve() for file in files]
+    # by what they are called here: a hub's cache has links to files without a suffix
+    is_json = {file.resolve(): file.suffix == ".json" for file in files}
+    paths = list(is_json)
     kept = _with_file(directory, lambda connection: _read(connection, paths)) or {}
-    now = {path: _current(path, kept.get(path)) for path in dict.fromkeys(paths)}
+    now = {path: _current(path, is_json[path], kept.get(path)) for path in paths}
     new = {path: one for path, (one, is_settled) in now.items() if is_settled and one != kept.get(path)}
     if new:
         _with_file(directory, lambda connection: _write(connection, new))
-    return [now[path][0].sha256 for path in paths]
+    return [now[file.resolve()][0].sha256 for file in files]
 
 
-def _current(path: Path, kept: Kept | None) -> tuple[Kept, bool]:
+def _current(path: Path, is_json: bool, kept: Kept | None) -> tuple[Kept, bool]:
     """The file's state and hash now, and whether they may be kept."""
     if kept and kept.state == State.of(path.stat()):
         return kept, True
     with path.open("rb") as stream:
         started, before = time.time_ns(), State.of(os.fstat(stream.fileno()))
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = _of_json(stream.read()) if is_json else hashlib.file_digest(stream, "sha256").hexdigest()
         after = State.of(os.fstat(stream.fileno()))
     return Kept(after, digest), before == after and before.is_settled(started)
 
 
+def _of_json(data: bytes) -> str:
+    """Of what a JSON file says; of its bytes where it is damaged."""
+    try:
+        said = json.loads(data)
+        if isinstance(said, dict):
+            said = {name: value for name, value in said.items() if name not in INDIFFERENT}
+        data = json.dumps(said, sort_keys=True).encode()
+    except (ValueError, RecursionError):
+        pass
+    return hashlib.sha256(data).hexdigest()
+
+
 def _read(connection: sqlite3.Connection, paths: Sequence[Path]) -> dict[Path, Kept]:
-    asked = "SELECT size, mtime_ns, ctime_ns, inode, sha256 FROM files WHERE path = ?"
+    asked = "SELECT size, mtime_ns, ctime_ns, inode, sha256 FROM contents WHERE path = ?"
     rows = {path: connection.execute(asked, (os.fsencode(path),)).fetchone() for path in paths}
     return {path: Kept(State(*row[:-1]), row[-1]) for path, row in rows.items() if row}
 
@@ -88,7 +111,7 @@ def _read(connection: sqlite3.Connection, paths: Sequence[Path]) -> dict[Path, K
 def _write(connection: sqlite3.Connection, new: Mapping[Path, Kept]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     rows = [(os.fsencode(path), *kept.state, kept.sha256) for path, kept in new.items()]
-    connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?, ?)", rows)
     _drop_gone(connection)
     connection.execute("COMMIT")
 
@@ -96,13 +119,13 @@ def _write(connection: sqlite3.Connection, new: Mapping[Path, Kept]) -> None:
 def _drop_gone(connection: sqlite3.Connection) -> None:
     """Forget paths that are gone, whenever there are twice as many as were left the last time."""
     (count,), (most,) = (
-        connection.execute(asked).fetchone() for asked in ("SELECT count(*) FROM files", "PRAGMA user_version")
+        connection.execute(asked).fetchone() for asked in ("SELECT count(*) FROM contents", "PRAGMA user_version")
     )
     if count <= max(most, FEWEST):
         return
-    paths = [path for (path,) in connection.execute("SELECT path FROM files")]
+    paths = [path for (path,) in connection.execute("SELECT path FROM contents")]
     gone = [(path,) for path in paths if not os.access(path, os.F_OK)]
-    connection.executemany("DELETE FROM files WHERE path = ?", gone)
+    connection.executemany("DELETE FROM contents WHERE path = ?", gone)
     connection.execute(f"PRAGMA user_version = {2 * (count - len(gone))}")
 
 

@@ -14,10 +14,14 @@ from transformers.utils import logging as transformers_logging
 
 from clir_core.errors import ModelError, first_line
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.loading import positions_of
+from clir_core.model.weights import check_weights, reports
 from clir_core.workspace.memory import check_room
 
 CHUNK = 512
 _BATCH = 32
+# Stanford's layer beside the transformer, in the same file: sentence-transformers reads it by itself
+_PROJECTION = ("linear.weight",)
 
 Model = TypeVar("Model", SparseEncoder, MultiVectorEncoder)
 # texts that are done, and all
@@ -84,21 +88,25 @@ def _loaded(kind: type[Model], checkpoint: Checkpoint) -> Model:
         )
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    try:
-        model = kind(
-            str(checkpoint.path),
-            device="cuda" if torch.cuda.is_available() else "cpu",
-            trust_remote_code=checkpoint.remote_code,
-            local_files_only=True,
-            model_kwargs={"use_safetensors": True, "dtype": getattr(torch, checkpoint.dtype)},
-        )
-    except Exception as error:
-        raise ModelError(
-            f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {first_line(error)}); "
-            f"does {kind.__name__}({str(checkpoint.path)!r}) load it?"
-        ) from error
+    with reports() as loaded:
+        try:
+            model = kind(
+                str(checkpoint.path),
+                device="cuda" if torch.cuda.is_available() else "cpu",
+                trust_remote_code=checkpoint.remote_code,
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True, "dtype": getattr(torch, checkpoint.dtype)},
+            )
+        except Exception as error:
+            check_weights(checkpoint.ref, loaded, _PROJECTION)
+            raise ModelError(
+                f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {first_line(error)}); "
+                f"does {kind.__name__}({str(checkpoint.path)!r}) load it?"
+            ) from error
+    check_weights(checkpoint.ref, loaded, _PROJECTION)
     if model.max_seq_length:
-        model.max_seq_length = min(model.max_seq_length, checkpoint.max_tokens)
+        own = model.max_seq_length
+        model.max_seq_length = min(own, checkpoint.max_tokens, positions_of(model) or own)
     model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
     return model.eval()
 

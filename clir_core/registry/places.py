@@ -3,7 +3,7 @@
 import json
 import re
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from clir_core.errors import StoreError, first_line
-from clir_core.model.checkpoint import STEP_FOLDER
+from clir_core.model.files import ADAPTER_CONFIG, CONFIG, MODULES, ROUTER_CONFIG, STEP_FOLDER
 from clir_core.spec import sha256_of
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import sweep, write_folder
@@ -20,8 +20,11 @@ from clir_core.workspace.deadline import within
 from clir_core.workspace.locks import locked
 from clir_core.workspace.storage import explained
 
-MODULES, CONFIG, WEIGHTS, INDEX = "modules.json", "config.json", ".safetensors", ".safetensors.index.json"
-TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
+WEIGHTS, INDEX = ".safetensors", ".safetensors.index.json"
+TOKENIZERS = (
+    "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
 # modules that are nothing without weights, or without a configuration
 WEIGHTED, CONFIGURED = ("Transformer", "Dense", "StaticEmbedding"), ("Transformer", "Dense", "Pooling")
 # 1_Pooling: a part of the checkpoint above it; by name, because modules.json may come last
@@ -125,7 +128,7 @@ class Checkpoints:
         held: dict[str, set[str]] = {}
         for path in self._files:
             folder, name = _folder(path), _name(path)
-            kind = WEIGHTS if name.endswith(WEIGHTS) else name
+            kind = WEIGHTS if name.endswith(WEIGHTS) else CONFIG if name == ADAPTER_CONFIG else name
             if kind not in (MODULES, CONFIG, WEIGHTS):
                 continue
             if MODULE_FOLDER.fullmatch(_name(folder)):
@@ -147,12 +150,19 @@ class Checkpoints:
         modules = self._json(files[MODULES])
         if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
             return f"{MODULES} is cut off"
+        for module in list(modules):
+            if str(module.get("type", "")).endswith(".Router"):
+                config = self._json(file) if (file := files.get(_in(module, ROUTER_CONFIG))) else None
+                types = config.get("types") if isinstance(config, dict) else None
+                if not isinstance(types, dict):
+                    return f"{MODULES} lists a Router, whose {ROUTER_CONFIG} is not there, or cut off"
+                modules += [{"type": kind, "path": _in(module, folder)} for folder, kind in types.items()]
         for module in modules:
             folder, kind = str(module.get("path", "")), str(module.get("type", "")).rpartition(".")[2]
             held = {name.rpartition("/")[2] for name in files if name.rpartition("/")[0] == folder}
             if kind in WEIGHTED and not any(name.endswith(WEIGHTS) for name in held):
                 return f"{MODULES} lists {folder or kind}, whose weights (*{WEIGHTS}) are not there"
-            if kind in CONFIGURED and CONFIG not in held:
+            if kind in CONFIGURED and not {CONFIG, ADAPTER_CONFIG} & held:
                 return f"{MODULES} lists {folder or kind}, whose {CONFIG} is not there"
             if folder and kind != "Normalize" and not any(_at(name, folder) for name in files):
                 return f"{MODULES} lists {folder}, which is not there"
@@ -198,16 +208,21 @@ def missing_of(names: Collection[str]) -> str:
     folders = {name.partition("/")[0] for name in names if "/" in name}
     if MODULES not in names and (parts := sorted(filter(MODULE_FOLDER.fullmatch, folders))):
         return f"{parts[0]} is there, but {MODULES} is not"
-    if CONFIG not in names and MODULES not in names:
+    if not {CONFIG, MODULES, ADAPTER_CONFIG} & set(names):
         return f"neither {CONFIG} nor {MODULES} is there"
     # without modules.json nothing below is ever loaded
     loaded = [name for name in names if MODULES in names or "/" not in name]
-    if not any(_name(name) in TOKENIZERS for name in loaded):
+    is_adapter = any(_name(name) == ADAPTER_CONFIG for name in loaded)  # its base has a tokenizer
+    if not is_adapter and not any(_name(name) in TOKENIZERS for name in loaded):
         return f"no tokenizer is there ({', '.join(TOKENIZERS)})"
     if not any(name.endswith(WEIGHTS) for name in loaded):
         return f"no weights are there (*{WEIGHTS})"
     indexed = {f"{shard[1]}{INDEX}" for name in names if (shard := SHARD.fullmatch(name))}
     return "".join(f"{index} is not there" for index in sorted(indexed - set(names))[:1])
+
+
+def _in(module: Mapping[str, Any], name: str) -> str:
+    return f"{module['path']}/{name}" if module.get("path") else name
 
 
 def _hidden(path: str, root: str) -> bool:

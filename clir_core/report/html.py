@@ -23,6 +23,7 @@ from clir_core.report.charts import dose_response
 from clir_core.report.data_facts import data_section
 from clir_core.report.heatmap import heat_map
 from clir_core.report.inclination import inclination
+from clir_core.report.reading import reading_rows
 from clir_core.report.table import summary
 from clir_core.report.worst import failure, worst_queries
 from clir_core.scenarios import every_scenario, multi, share
@@ -55,6 +56,7 @@ def render_report(
         tabled=[scenario for scenario in every_scenario() if scenario.columns(cutoff(result))],
         dose_scenario=share.NAME,
         worst_scenario=multi.NAME,
+        reading=reading_rows(made) if (made := result.provenance.reading) else [],
         provenance=_provenance(result),
         absent=lambda *scenarios: absent(result, scenarios),
     )  # fmt: skip
@@ -121,9 +123,10 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
     if made.fitted:
         rows.append(("correction", f"fitted on {made.fitted.corpus}, fingerprint {made.fitted.corpus_fingerprint}"))
         tables.append(("fitted on", made.fitted.documents_table))
+    given = UNSTORED.get(made.reading.kind if made.reading else "", "vectors given from Python")
     for label, read in tables:
         if read is None:
-            rows.append((label, UNSTORED.get(made.kind, "vectors given from Python")))
+            rows.append((label, given))
             continue
         rows.append((label, f"table {read.table}, version {read.version}, tag {read.tag}, in {read.uri}"))
     if any(row.clusters for row in result.metrics):

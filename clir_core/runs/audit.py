@@ -20,7 +20,9 @@ from clir_core.corpus.tables import ENGLISH, QUERIES, Corpus
 from clir_core.errors import SpecError
 from clir_core.measure.pieces import INTERVALS, measure_ranks
 from clir_core.model.baseline import UNSTORED
-from clir_core.model.checkpoint import Checkpoint, Kind, check_unchanged, resolve
+from clir_core.model.canary import Canary
+from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
+from clir_core.model.reading import Reading, reading_without_vectors
 from clir_core.rank.ranked import TIE_RULE, Ranked
 from clir_core.registry.facts import DTYPE, Audited, Entry
 from clir_core.runs.record import as_registered, record_audit
@@ -208,15 +210,17 @@ def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> 
 
 
 class Made(NamedTuple):
-    """What made the figures: identity of the vectors, digest of the checkpoint, stored tables, if any, cut texts."""
+    """What made the figures: identity of the vectors, digest of the checkpoint, how it was read and its canary, stored
+    tables, if any, cut texts."""
 
     model: str
     checkpoint: str = ""
+    reading: Reading | None = None
+    canary: Canary | None = None
     documents: TableRead | None = None
     queries: TableRead | None = None
     fitted: Fitted | None = None
     cut: Cuts = Cuts()
-    kind: Kind = "dense"
 
 
 def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedded: Embedded) -> Made:
@@ -226,8 +230,24 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
         fitted = Fitted(
             corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit
         )
-    tables = embedded.documents, embedded.queries
-    return Made(checkpoint.vectors, checkpoint.digest, *tables, fitted, embedded.cut, checkpoint.kind)
+    proof = embedded.proof
+    reading = proof.reading if proof else None
+    if reading:
+        # by whatever name this audit calls them; the vectors are those of the proof
+        told = {"prompts_from": checkpoint.prompts_from, "notes": (*checkpoint.notes, *embedded.suspicions)}
+        reading = reading.model_copy(update=told)
+    if checkpoint.kind in UNSTORED:
+        reading = reading_without_vectors(checkpoint)
+    return Made(
+        model=checkpoint.vectors,
+        checkpoint=checkpoint.digest,
+        reading=reading,
+        canary=proof.canary if proof else None,
+        documents=embedded.documents,
+        queries=embedded.queries,
+        fitted=fitted,
+        cut=embedded.cut,
+    )
 
 
 def result(
@@ -250,12 +270,13 @@ def result(
         verdict=verdict(claimed, model),
         claims=claimed,
         provenance=Provenance(
-            kind=made.kind,
             versions=versions(),
             git_commit=git_commit(),
             checkpoint=made.checkpoint,
             model_fingerprint=made.model,
             corpus_fingerprint=corpus.fingerprint(),
+            reading=made.reading,
+            canary=made.canary,
             documents_table=made.documents,
             queries_table=made.queries,
             fitted=made.fitted,
@@ -306,7 +327,7 @@ def _counted(corpus: Corpus) -> str:
 
 
 def _named(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.name}: digest {checkpoint.digest[:16]}"
+    return "; ".join([f"{checkpoint.name}: digest {checkpoint.digest[:16]}", *checkpoint.notes])
 
 
 def _doing(bar: str) -> str:
@@ -314,4 +335,5 @@ def _doing(bar: str) -> str:
 
 
 def _encoded(embedded: Embedded) -> str:
-    return f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there"
+    told = [f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there", *embedded.suspicions]
+    return "; ".join(told)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -20,13 +21,20 @@ from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import by_length, document_texts, query_texts
+from clir_core.errors import ModelError
+from clir_core.model.canary import TEXTS, Canary, Proof, changed_versions, distance, is_same
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.reading import Reading
 from clir_core.rank.store import VectorTable, table_name
+from clir_core.rank.suspicions import suspicions
 from clir_core.sources import splits
 from clir_core.spec import sha256_of
 from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.locks import locked
 from clir_core.workspace.progress import Bars, Progress
+from clir_core.workspace.provenance import versions
+from clir_core.workspace.steps import read_result
 
 SHARD_ROWS = 8192
 SHARD_SECONDS = 20.0
@@ -35,8 +43,8 @@ SHARD_SECONDS = 20.0
 class Encoders(Protocol):
     """What turns texts into rows of a vector table with one checkpoint."""
 
-    def dim(self) -> int:
-        """Length of the vectors."""
+    def reading(self) -> Reading:
+        """How they do it."""
 
     def encode(self, blocks: list[pl.DataFrame], kind: str) -> Iterator[pa.Table]:
         """Rows of each block of texts (id, group_id, lang, text_hash, text), in whatever order they get done."""
@@ -60,7 +68,8 @@ def embed_corpus(
     Of `fit`, the corpus that a correction is fitted on, the documents are needed alone.
     """
     uri = _uri(spec)
-    reads, cuts, encoded, total = [], [], 0, 0
+    reads, cuts, odd, encoded, total = [], [], list[str](), 0, 0
+    proof = read_result(layout.proof(spec.workspace, checkpoint.vectors), Proof)
     with ExitStack() as stack:
         pool: Encoders | None = None
         for part, kind, texts, name in _tables(corpus, checkpoint, spec, fit):
@@ -71,14 +80,17 @@ def embed_corpus(
             # one run at a time embeds into a table; the next finds what it did
             with locked(Path(uri) / f".{name}.lock"):
                 if not VectorTable.exists(uri, name) or missing_blocks(VectorTable(uri, name), texts, len(texts)):
-                    pool = pool or stack.enter_context(encoders(checkpoint, spec.runtime))
-                    table = VectorTable.create(uri, name, pool.dim())
+                    if pool is None:
+                        pool = stack.enter_context(encoders(checkpoint, spec.runtime))
+                        proof = prove(pool, checkpoint, spec.workspace)
+                    table = VectorTable.create(uri, name, int(proof.reading.dimension or 0))
                     added = embed_missing(pool, table, texts, kind, spec.runtime.block_documents, bars(f"embed-{kind}"))
             encoded += added
             # what was encoded anew, after somebody deleted rows, is in the newest version only
             version = VectorTable(uri, name).tag(tag, move=added > 0)
             reads.append(TableRead(uri=uri, table=name, version=version, tag=tag))
             cuts.append(cut_by_language(VectorTable(uri, name, version).cuts(texts)))
+            odd += [] if part is fit else suspicions(VectorTable(uri, name, version), texts, kind)
     documents, queries, *fitted = reads
     return Embedded(
         documents=documents,
@@ -87,7 +99,38 @@ def embed_corpus(
         encoded=encoded,
         reused=total - encoded,
         cut=Cuts(documents=cuts[0], queries=cuts[1]),
+        proof=proof,
+        suspicions=tuple(odd),
     )
+
+
+def prove(encoders: Encoders, checkpoint: Checkpoint, workspace: Path) -> Proof:
+    """How they encode, and the canary, kept with the first vectors of this identity.
+
+    ModelError where it is not that of the vectors that are there: both would stand in one table.
+    """
+    canary, reading = canary_of(encoders)
+    file = layout.proof(workspace, checkpoint.vectors)
+    before = read_result(file, Proof)
+    if before is None:
+        proof = Proof(reading=reading, canary=canary)
+        write_text(file, proof.model_dump_json(indent=1))
+        return proof
+    if not is_same(before.canary, canary):
+        raise ModelError(
+            f"{checkpoint.ref}: gives other vectors here than those that the workspace holds of it, of one text by "
+            f"{distance(before.canary, canary):.2g} of 1 - cosine; {changed_versions(before.canary, canary)}. Encode "
+            "with what made the others, or in another workspace"
+        )
+    return before
+
+
+def canary_of(encoders: Encoders) -> tuple[Canary, Reading]:
+    """The vectors of the canary's texts, and how they were made."""
+    rows = [dict.fromkeys(("group_id", "lang", "text_hash"), "") | {"id": text, "text": text} for text in TEXTS]
+    (table,) = encoders.encode([pl.DataFrame(rows)], "query")
+    reading = encoders.reading()
+    return Canary.of(np.stack(table["vector"].to_numpy()), reading.dtype, versions()), reading
 
 
 def count_missing(corpus: Corpus, checkpoint: Checkpoint, spec: EmbedSpec, fit: Corpus | None = None) -> int:

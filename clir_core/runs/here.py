@@ -11,6 +11,7 @@ from clir_core.audit.result import Embedded
 from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.reading import Reading
 from clir_core.rank.ranked import Ranked
 from clir_core.runs.workers import Ranking
 from clir_core.workspace.progress import Bars
@@ -36,7 +37,7 @@ class Here:
         """Encode what the vector tables lack, one block after the other."""
         from clir_core.runs.embed import embed_corpus
 
-        return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=_encoders)
+        return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=encoders)
 
     def rank(self, asked: Ranking, bars: Bars) -> tuple[Ranked, bool]:
         """Rank every gold in every pool, in the step's directory; and whether that was done before."""
@@ -65,11 +66,13 @@ class _Encoder:
     def __init__(self, checkpoint: Checkpoint, runtime: RuntimeSpec) -> None:
         from clir_core.model.encoder import load_encoder
 
-        self._encoder = load_encoder(checkpoint, "cpu", runtime.batch_tokens)
+        self._checkpoint, self._encoder = checkpoint, load_encoder(checkpoint, "cpu", runtime.batch_tokens)
 
-    def dim(self) -> int:
-        """Length of the vectors."""
-        return self._encoder.dim
+    def reading(self) -> Reading:
+        """How it encodes."""
+        from clir_core.model.encoder import reading_of
+
+        return reading_of(self._checkpoint, self._encoder)
 
     def encode(self, blocks: "list[pl.DataFrame]", kind: str) -> "Iterator[pa.Table]":
         """Rows of each block, in order."""
@@ -80,5 +83,6 @@ class _Encoder:
 
 
 @contextmanager
-def _encoders(checkpoint: Checkpoint, runtime: RuntimeSpec) -> "Iterator[Encoders]":
+def encoders(checkpoint: Checkpoint, runtime: RuntimeSpec) -> "Iterator[Encoders]":
+    """The checkpoint, loaded in this process."""
     yield _Encoder(checkpoint, runtime)

@@ -85,11 +85,18 @@ def encode(checkpoint: Checkpoint, documents: pl.DataFrame, queries: pl.DataFram
 
         weights, counts = weighed(texts, asked)
         return Encoded(Sparse(weights), Sparse(counts))
-    from clir_core.model.other_encoders import load_multi_vector, load_sparse  # transformers: seconds to import
-
-    load = load_sparse if checkpoint.kind == "sparse" else load_multi_vector
     prompts = {kind: checkpoint.prompt(kind) for kind in ("document", "query")}
-    return encode_with(load(checkpoint), prompts, texts, asked, bars)
+    return encode_with(_loaded(checkpoint), prompts, texts, asked, bars)
+
+
+def check_loads(checkpoint: Checkpoint) -> None:
+    """ModelError where it cannot be loaded, or its run cannot be read."""
+    if checkpoint.kind == "run":
+        from clir_core.model.run_file import read_run
+
+        read_run(checkpoint.path)
+    elif checkpoint.kind != "bm25":
+        _loaded(checkpoint)
 
 
 def encode_with(
@@ -125,6 +132,12 @@ def rank_encoded(plan: Plan, encoded: Encoded, directory: Path, progress: Progre
         return encoded.documents.take(begin[lang] + numbers)
 
     return rank_plan(plan, queries, read, in_threads(read, os.cpu_count() or 1), directory, progress)
+
+
+def _loaded(checkpoint: Checkpoint) -> "SparseEncoder | MultiVectorEncoder":
+    from clir_core.model.other_encoders import load_multi_vector, load_sparse  # transformers: seconds to import
+
+    return load_sparse(checkpoint) if checkpoint.kind == "sparse" else load_multi_vector(checkpoint)
 
 
 def _of_run(path: Path, doc_ids: pl.Series, query_ids: pl.Series) -> Encoded:

@@ -17,6 +17,8 @@ from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, in_blocks, query_texts
 from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Kind
+from clir_core.model.prompts import own_prompts
+from clir_core.model.reading import Reading
 from clir_core.rank.plan import Plan
 from clir_core.rank.ranked import Ranked
 from clir_core.runs.audit import Made
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from clir_core.model.encoder import Encoder
-
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")  # as sentence-transformers looks for one
 
 
 def audit_model(
@@ -91,19 +91,16 @@ def _ranked(model: Any, kind: Kind, corpus: Corpus, plan: Plan, directory: Path)
     from clir_core.runs.in_memory import encode_with, rank_encoded, texts_of, unscored
 
     documents, queries = texts_of(plan, corpus)
+    own = own_prompts(model.prompts, model.default_prompt_name)
+    prompts = {"query": own.query, "document": own.document}
     with _encoding(model):
-        encoded = encode_with(
-            model, _own_prompts(model), documents["text"].to_list(), queries["text"].to_list(), lambda _: _quiet
-        )
+        encoded = encode_with(model, prompts, documents["text"].to_list(), queries["text"].to_list(), lambda _: _quiet)
     ranked = rank_encoded(plan, encoded, directory, _quiet)
-    made = Made(model=encoded.fingerprint(), kind=kind)
+    reading = Reading(
+        kind=kind, query_prompt=own.query, document_prompt=own.document, prompts_from=own.origin, notes=own.notes
+    )
+    made = Made(model=encoded.fingerprint(), reading=reading)
     return ranked.model_copy(update={"notes": tuple(unscored(plan, kind))}), made
-
-
-def _own_prompts(model: Any) -> dict[str, str]:
-    own = {key: value for key, value in model.prompts.items() if value}
-    document = next((own[key] for key in _DOCUMENT_PROMPTS if key in own), "")
-    return {"query": own.get("query", ""), "document": document}
 
 
 def _quiet(done: int, total: int) -> None: ...
@@ -134,10 +131,10 @@ def _of_sentence_transformer(model: "SentenceTransformer", documents: pl.DataFra
     similarity = str(model.similarity_fn_name or "cosine")
     if similarity not in ("cosine", "dot"):
         raise ModelError(f"{_name(model)}: ranks by {similarity!r}; an audit knows cosine and dot products")
+    own = own_prompts(model.prompts, model.default_prompt_name)
+    prompts = {"query": own.query, "document": own.document}
     with _encoding(model):
-        encoder = Encoder(
-            model, _own_prompts(model), similarity == "cosine", _name(model), truncate_dim=model.truncate_dim
-        )
+        encoder = Encoder(model, prompts, similarity == "cosine", _name(model), truncate_dim=model.truncate_dim)
         documents_DH, cut_documents = _in_order(encoder, documents, "document")
         queries_QH, cut_queries = _in_order(encoder, queries, "query")
     cut = Cuts(documents=cut_documents, queries=cut_queries)

@@ -40,6 +40,11 @@ def vectors(workspace: Path) -> Path:
     return workspace / "lancedb"
 
 
+def proof(workspace: Path, vectors: str) -> Path:
+    """How texts became vectors of this identity, and their canary."""
+    return workspace / "canaries" / f"{vectors[:32]}.json"
+
+
 def steps(workspace: Path) -> Path:
     """Finished and unfinished steps."""
     return workspace / "steps"

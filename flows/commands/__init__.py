@@ -26,6 +26,8 @@ COMMANDS = {
     "audit": Command("audit", "Audit", "Measure a checkpoint's English inclination, and the mirror image."),
     "align": Command("align", "Align", "Train a checkpoint against language inclination, prove what that changed."),
     "nightly": Command("nightly", "Nightly", "Audit every new checkpoint of the watch list against its baseline."),
+    "models": Command("models", "Models", "How checkpoints would be read, and what is suspicious. No audit."),
+    "verify": Command("models", "Verify", "Whether this environment still gives the vectors of an audit."),
     "embed": Command("embed", "Embed", "Put a corpus's vectors into LanceDB, ahead of the audits that will rank them."),
     "compare": Command("compare", "Compare", "Hold two registered checkpoints against each other."),
     "history": Command("registry", "History", "What became of the checkpoints of every family, oldest first."),

@@ -64,6 +64,33 @@ SHARDS: Files = {
         {"weight_map": {"x": "model-00001-of-00002.safetensors", "y": "model-00002-of-00002.safetensors"}}
     ),
 }
+# queries and documents take different ways
+ROUTER: Files = {
+    "modules.json": as_json([{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Router"}]),
+    "router_config.json": as_json(
+        {
+            "types": {
+                "query_0": "sentence_transformers.models.StaticEmbedding",
+                "document_0": "sentence_transformers.x",
+            },
+            "structure": {"query": ["query_0"], "document": ["document_0"]},
+            "parameters": {"default_route": "document"},
+        }
+    ),
+    "query_0/model.safetensors": weights(1.0),
+    "query_0/tokenizer.json": as_json({"version": "1.0"}),
+    "document_0/model.safetensors": weights(2.0),
+    "document_0/tokenizer.json": as_json({"version": "1.0"}),
+}
+ADAPTER: Files = {
+    "adapter_config.json": as_json({"base_model_name_or_path": "base", "r": 4}),
+    "adapter_model.safetensors": weights(3.0),
+}
+# LoRA, as sentence-transformers saves it: the base's weights lie elsewhere
+ADAPTED: Files = {
+    **{name: data for name, data in LAYERS.items() if name not in ("config.json", "model.safetensors")},
+    **ADAPTER,
+}
 
 
 def write(directory: Path, files: Files, age: float = 1000.0) -> Path:

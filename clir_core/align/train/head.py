@@ -16,7 +16,7 @@ from sentence_transformers.base.modules import Dense, Normalize
 from torch import Tensor, nn
 
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import load
+from clir_core.model.loading import load
 
 _PAIRS = (("p_en", "p_x"), ("q_en", "q_x"))
 # chosen on XQuAD's train articles: more mends the pools further and costs monolingual accuracy

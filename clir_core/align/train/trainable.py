@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from clir_core.align.spec import OptimiserSpec
 from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.encoder import load
+from clir_core.model.loading import load
 
 Features = Mapping[str, Tensor]
 

@@ -1,6 +1,5 @@
 """What is encoded of weighted terms and of several vectors is what sentence-transformers itself encodes."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from sentence_transformers.util import similarity
 from clir_core.errors import ModelError, SpecError
 from clir_core.model import other_encoders
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.colbert import prompts_of
 from clir_core.model.other_encoders import encode_multi_vector, encode_sparse, load_multi_vector, load_sparse
+from clir_core.model.prompts import prompts_of
 from clir_core.workspace import memory
 
 QUERIES = ["what is a cat?", "Hund", "日本"]
@@ -27,9 +26,8 @@ def quiet(done: int, total: int) -> None: ...
 
 
 def prompts(path: Path) -> tuple[str, str]:
-    config = path / "config_sentence_transformers.json"
-    found = prompts_of(path, json.loads(config.read_text("utf-8")) if config.exists() else {})
-    return found["query"], found["document"]
+    found = prompts_of(path, "", None, None)
+    return found.query, found.document
 
 
 @pytest.mark.parametrize("make", [made.splade, made.inference_free])

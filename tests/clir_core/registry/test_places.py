@@ -9,13 +9,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkpoint_files import FOLDERS, LAYERS, PARTS, PLAIN, SHARDS, Files, as_json, made_ago, weights, write
+from checkpoint_files import (
+    ADAPTED,
+    ADAPTER,
+    FOLDERS,
+    LAYERS,
+    PARTS,
+    PLAIN,
+    ROUTER,
+    SHARDS,
+    Files,
+    as_json,
+    made_ago,
+    weights,
+    write,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clir_core.registry.places import Checkpoints
 
-LAYOUTS = {"plain": PLAIN, "layers": LAYERS, "folders": FOLDERS, "shards": SHARDS}
+LAYOUTS = {
+    "plain": PLAIN, "layers": LAYERS, "folders": FOLDERS, "shards": SHARDS, "router": ROUTER, "adapter": ADAPTER,
+    "adapter with modules": ADAPTED,
+}  # fmt: skip
 DATA = weights()
 
 
@@ -79,6 +96,12 @@ def test_the_watched_directory_may_be_the_checkpoint(tmp_path: Path) -> None:
         (FOLDERS, "0_Transformer/config.json", "0_Transformer, whose config.json"),
         (SHARDS, "model-00002-of-00002.safetensors", "lists model-00002-of-00002.safetensors"),
         (SHARDS, "model.safetensors.index.json", "model.safetensors.index.json is not there"),
+        (ROUTER, "router_config.json", "a Router, whose router_config.json"),
+        (ROUTER, "query_0/model.safetensors", "query_0, whose weights"),
+        (ADAPTER, "adapter_config.json", "neither config.json nor modules.json"),
+        (ADAPTER, "adapter_model.safetensors", "no weights are there"),
+        (ADAPTED, "adapter_model.safetensors", "Transformer, whose weights"),
+        (ADAPTED, "adapter_config.json", "Transformer, whose config.json"),
     ],
 )
 def test_what_is_missing_is_named(files: Files, gone: str, named: str, tmp_path: Path) -> None:

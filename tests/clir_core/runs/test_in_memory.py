@@ -19,7 +19,7 @@ from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import documents_of, queries_of
 from clir_core.errors import AlignError, ModelError, SpecError
-from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
+from clir_core.model.checkpoint import Checkpoint, check_unchanged
 from clir_core.registry.registry import Registry
 from clir_core.runs import align, audit
 from clir_core.runs.here import Here
@@ -59,7 +59,7 @@ def test_bm25_is_audited_and_nothing_is_stored(bm25: audit.Finished, spec: Audit
     result = load_audit(bm25.out).result
     assert {file.name for file in bm25.out.iterdir()} == set(layout.AUDIT_FILES)
     made_of = result.provenance
-    assert (made_of.kind, made_of.documents_table, made_of.queries_table) == ("bm25", None, None)
+    assert (made_of.reading.kind, made_of.documents_table, made_of.queries_table) == ("bm25", None, None)
     assert result.verdict[0].startswith("bm25: ") and not layout.vectors(spec.workspace).exists()
     assert "weights of words" in (bm25.out / layout.REPORT).read_text("utf-8")
     entry = Registry(spec.workspace).get(made_of.checkpoint)
@@ -110,7 +110,7 @@ def test_a_run_measures_what_ir_measures_says_of_it(corpus: Corpus, tmp_path: Pa
         model=f"run:{tmp_path}/my.run", languages=("de",), scenarios=("mono",), cutoffs=(1, 10), workspace=tmp_path
     )
     done = load_audit(audit.audit(spec, Here(), Runner()).out)
-    assert done.result.name == "my on demo" and done.result.provenance.kind == "run"
+    assert done.result.name == "my on demo" and done.result.provenance.reading.kind == "run"
     golds = done.ranks.select("query_id", "doc_id")
     qrels = [ir_measures.Qrel(query, doc, 1) for query, doc in golds.iter_rows()]
     run = [ir_measures.ScoredDoc(*row) for row in rows]
@@ -156,14 +156,9 @@ def test_models_without_a_vector_a_text_rank_as_their_own_similarity_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = make(tmp_path, tiny_model)
-
-    def of_kind(ref: str, *how: Any) -> Checkpoint:
-        return resolve(ref, *how).model_copy(update={"kind": kind, "query_prompt": "", "document_prompt": ""})
-
-    monkeypatch.setattr(audit, "resolve", of_kind)
     spec = AuditSpec(model=str(path), languages=("de",), scenarios=("mono", "cross"), workspace=tmp_path)
     done = load_audit(audit.audit(spec, OnlyDtype(), Runner()).out)  # type: ignore[arg-type]
-    assert done.result.provenance.kind == kind and not layout.vectors(tmp_path).exists()
+    assert done.result.provenance.reading.kind == kind and not layout.vectors(tmp_path).exists()
     own = model(str(path), device="cpu")
     documents, queries = documents_of(corpus), queries_of(corpus)
     asked, held = own.encode_query(queries["text"].to_list()), own.encode_document(documents["text"].to_list())
@@ -206,4 +201,4 @@ def test_a_model_in_memory_is_audited_as_its_directory_is(
     places = [{one: i for i, one in enumerate(texts["id"])} for texts in (queries, documents)]
     for query, doc, score in done.ranks.select("query_id", "doc_id", "score").iter_rows():
         assert score == pytest.approx(float(scores_QD[places[0][query], places[1][doc]]), rel=1e-5)
-    assert done.result.provenance.kind == ("sparse" if model is SparseEncoder else "multi_vector")
+    assert done.result.provenance.reading.kind == ("sparse" if model is SparseEncoder else "multi_vector")

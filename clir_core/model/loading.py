@@ -1,0 +1,93 @@
+"""A checkpoint as a sentence-transformers model: loaded with every weight it needs, pooled and cut as it is to be."""
+
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from clir_core.errors import ModelError
+from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.linear import use_onednn
+from clir_core.model.weights import check_weights, reports
+
+_LONGEST_REASON = 300
+
+
+def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
+    """The checkpoint as a sentence-transformers model, in the dtype and with the length that it is used at.
+
+    ModelError where it cannot be loaded, or its weights are not those of its model.
+    """
+    # what the reports say of weights is checked here, and a pooler that no embedding uses would fill the log
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    with reports() as loaded:
+        try:
+            model = SentenceTransformer(
+                str(checkpoint.path),
+                device=device,
+                trust_remote_code=checkpoint.remote_code,
+                local_files_only=True,
+                # transformers 5 would load the stored dtype
+                model_kwargs={"use_safetensors": True, "dtype": getattr(torch, checkpoint.dtype)},
+            )
+        except Exception as error:
+            # of weights that do not fit, the library's own error names the first alone
+            check_weights(checkpoint.ref, loaded)
+            raise ModelError(
+                f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {_reason(error)}); "
+                f"does SentenceTransformer({str(checkpoint.path)!r}) load it?"
+            ) from error
+    check_weights(checkpoint.ref, loaded)
+    model.to(getattr(torch, checkpoint.dtype))  # layers of sentence-transformers' own keep the stored dtype
+    if checkpoint.pooling:
+        _pool(checkpoint, model)
+    if isinstance(model.tokenizer, PreTrainedTokenizerBase):  # static word vectors have no length to set
+        own = model.max_seq_length or checkpoint.max_tokens
+        model.max_seq_length = min(own, checkpoint.max_tokens, positions_of(model) or own)
+    use_onednn(model)
+    model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
+    return model.eval()
+
+
+def rows_of_tokens(model: SentenceTransformer) -> int:
+    """Rows of the embedding matrix, of the smaller one where a checkpoint has two; 0 where it is not known."""
+    transformers = [layer.auto_model for layer in model.modules() if isinstance(layer, Transformer)]
+    matrices = [one.get_input_embeddings() for one in transformers]
+    return min((matrix.num_embeddings for matrix in matrices if isinstance(matrix, nn.Embedding)), default=0)
+
+
+def _pool(checkpoint: Checkpoint, model: SentenceTransformer) -> None:
+    """Let the one pooling layer pool as it is to be."""
+    places = [(name, layer) for name, layer in model.named_children() if isinstance(layer, Pooling)]
+    if len(places) != 1:
+        raise ModelError(
+            f"{checkpoint.ref}: has {len(places)} pooling layers at its top, so none can be told to pool by "
+            f"{checkpoint.pooling}; leave encoding.pooling out"
+        )
+    name, layer = places[0]
+    dimension = int(layer.embedding_dimension)
+    setattr(model, name, Pooling(dimension, checkpoint.pooling, include_prompt=layer.include_prompt))
+
+
+def positions_of(model: nn.Module) -> int | None:
+    """The longest text that the position embeddings, where they are learned, have places for."""
+    lengths = []
+    for layer in model.modules():
+        matrix = getattr(layer, "position_embeddings", None)
+        if isinstance(matrix, nn.Embedding):
+            # RoBERTa's family counts from behind its padding
+            padding: Any = getattr(layer, "padding_idx", None)
+            lengths.append(matrix.num_embeddings - (padding + 1 if isinstance(padding, int) else 0))
+    return min(lengths, default=None)
+
+
+def _reason(error: BaseException) -> str:
+    """What somebody else's error says, all of its lines in one, cut where it goes on for long."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]}..."

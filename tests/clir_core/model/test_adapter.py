@@ -1,0 +1,157 @@
+"""Adapters: loaded with their base to the vectors that PEFT and sentence-transformers give, refused without it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sentence_transformers import SentenceTransformer
+
+from clir_core.errors import ModelError
+from clir_core.model.checkpoint import Checkpoint, EncodingSpec, check_unchanged, resolve
+from clir_core.model.encoder import load_encoder
+
+TEXTS = ["Wo leben Bienen?", "Where do bees live?", "蜜蜂", "bees " * 60]
+ONLY = ("adapter_config.json", "adapter_model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(tiny_model, tmp_path_factory.mktemp("base") / "base")
+
+
+@pytest.fixture(scope="module")
+def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As sentence-transformers saves one: modules and tokenizer, no weights of the base."""
+    import torch
+    from peft import LoraConfig
+
+    model = SentenceTransformer(str(base), device="cpu")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model.add_adapter(LoraConfig(r=4, lora_alpha=8, target_modules=["query", "value"], init_lora_weights=False))
+    path = tmp_path_factory.mktemp("adapter") / "adapter"
+    model.save_pretrained(str(path), create_model_card=False)
+    assert not (path / "model.safetensors").exists()
+    return path
+
+
+@pytest.fixture(scope="module")
+def right(adapter: Path) -> np.ndarray:
+    """sentence-transformers' own vectors, with length 1."""
+    return SentenceTransformer(str(adapter), device="cpu").encode_query(TEXTS, normalize_embeddings=True)
+
+
+def found(path: Path, cache: Path) -> Checkpoint:
+    return resolve(str(path), EncodingSpec(), cache, "float32")
+
+
+def vectors(path: Path, cache: Path) -> np.ndarray:
+    return load_encoder(found(path, cache)).encode(TEXTS, "query")
+
+
+def moved_to(adapter: Path, base: str, place: Path) -> Path:
+    """A copy that names another base."""
+    path = shutil.copytree(adapter, place)
+    config = json.loads((path / "adapter_config.json").read_text())
+    (path / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": base}))
+    return path
+
+
+def test_an_adapter_gives_the_vectors_of_sentence_transformers(
+    adapter: Path, base: Path, right: np.ndarray, tmp_path: Path
+) -> None:
+    np.testing.assert_allclose(vectors(adapter, tmp_path), right, atol=1e-6)
+    plain = load_encoder(found(base, tmp_path)).encode(TEXTS, "query")
+    assert (np.sum(plain * right, axis=1) < 0.999).all()
+    checkpoint = found(adapter, tmp_path)
+    assert (checkpoint.name, checkpoint.base) == ("adapter", base.resolve())
+    check_unchanged(checkpoint, tmp_path)
+
+
+def test_an_adapter_alone_is_read_as_its_base_is(adapter: Path, base: Path, right: np.ndarray, tmp_path: Path) -> None:
+    """What PEFT itself writes: no modules, no tokenizer, no prompts."""
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ONLY:
+        shutil.copy(adapter / name, bare / name)
+    np.testing.assert_allclose(vectors(bare, tmp_path / "cache"), right, atol=1e-6)
+    assert found(bare, tmp_path / "cache").query_prompt == found(base, tmp_path / "cache").query_prompt == "query: "
+
+
+def test_full_weights_beside_an_adapter_are_not_those_that_are_read(
+    adapter: Path, base: Path, right: np.ndarray, tmp_path: Path
+) -> None:
+    both = shutil.copytree(adapter, tmp_path / "both")
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(base / name, both / name)
+    np.testing.assert_allclose(vectors(both, tmp_path / "cache"), right, atol=1e-6)
+
+
+def test_a_base_may_be_named_from_the_adapters_own_folder(
+    adapter: Path, base: Path, right: np.ndarray, tmp_path: Path
+) -> None:
+    shutil.copytree(base, tmp_path / "b")
+    path = moved_to(adapter, "../b", tmp_path / "a")
+    np.testing.assert_allclose(vectors(path, tmp_path / "cache"), right, atol=1e-6)
+
+
+def test_a_base_that_changed_is_another_checkpoint(adapter: Path, base: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(base, tmp_path / "b")
+    path = moved_to(adapter, str(copy), tmp_path / "a")
+    before = found(path, tmp_path / "cache")
+    with (copy / "config.json").open("a") as config:
+        config.write(" ")
+    check_unchanged(before, tmp_path / "cache")
+    said = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**said, "layer_norm_eps": 1e-3}))
+    assert found(path, tmp_path / "cache").digest != before.digest
+    with pytest.raises(ModelError, match="changed"):
+        check_unchanged(before, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("/gone/base", r"its base '/gone/base' .*is no directory here and no model of a hub"),
+        ("org/never-fetched", "the base of this adapter is out of reach"),
+    ],
+)
+def test_a_base_that_is_not_there_is_named(named: str, why: str, adapter: Path, tmp_path: Path) -> None:
+    path = moved_to(adapter, named, tmp_path / "a")
+    with pytest.raises(ModelError, match=why):
+        found(path, tmp_path / "cache")
+
+
+def test_an_adapter_that_nothing_refers_to_is_refused_rather_than_left_out(
+    adapter: Path, base: Path, tmp_path: Path
+) -> None:
+    path = shutil.copytree(base, tmp_path / "model")
+    shutil.copytree(adapter, path / "adapter")
+    with pytest.raises(ModelError, match=r"the adapter in adapter/ would not be loaded"):
+        found(path, tmp_path / "cache")
+
+
+def test_a_pickled_adapter_or_base_is_refused(adapter: Path, base: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(adapter, tmp_path / "a")
+    (path / "adapter_model.safetensors").rename(path / "adapter_model.bin")
+    with pytest.raises(ModelError, match=r"pickled \(adapter_model.bin\)"):
+        found(path, tmp_path / "cache")
+    copy = shutil.copytree(base, tmp_path / "b")
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    path = moved_to(adapter, str(copy), tmp_path / "c")
+    with pytest.raises(ModelError, match=r"pickled \(pytorch_model.bin\)"):
+        found(path, tmp_path / "cache")
+
+
+def test_an_adapter_of_another_model_is_refused(adapter: Path, base: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = shutil.copytree(adapter, tmp_path / "a")
+    weights = load_file(path / "adapter_model.safetensors")
+    save_file(
+        {name: value for name, value in weights.items() if "layer.1." not in name}, path / ONLY[1], {"format": "pt"}
+    )
+    with pytest.raises(ModelError, match=r"8 are missing|4 are missing"):
+        load_encoder(found(path, tmp_path / "cache"))
