@@ -106,7 +106,12 @@ def _loaded(kind: type[Model], checkpoint: Checkpoint) -> Model:
     check_weights(checkpoint.ref, loaded, _PROJECTION)
     if model.max_seq_length:
         own = model.max_seq_length
-        model.max_seq_length = min(own, checkpoint.max_tokens, positions_of(model) or own)
+        longest = model.max_seq_length = min(own, checkpoint.max_tokens, positions_of(model) or own)
+        for layer in model.modules():
+            # lengths of its own for queries and documents may exceed what the transformer has places for
+            for name in ("query_length", "document_length"):
+                if (getattr(layer, name, None) or 0) > longest:
+                    setattr(layer, name, longest)
     model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
     return model.eval()
 
