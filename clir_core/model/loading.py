@@ -85,13 +85,13 @@ def _pool(checkpoint: Checkpoint, model: SentenceTransformer) -> None:
 def _shorten(layer: Transformer, tokens: int) -> None:
     """Let a transformer cut texts at so many tokens, or before, where it does or must."""
     own = layer.max_seq_length or tokens
-    layer.max_seq_length = min(own, tokens, positions(layer) or own)
+    layer.max_seq_length = min(own, tokens, positions_of(layer) or own)
     for name in ("query_length", "document_length"):
         if own := getattr(layer, name):
-            setattr(layer, name, min(own, tokens, positions(layer) or own))
+            setattr(layer, name, min(own, tokens, positions_of(layer) or own))
 
 
-def positions(model: nn.Module) -> int | None:
+def positions_of(model: nn.Module) -> int | None:
     """The longest text that the position embeddings, where they are learned, have places for."""
     lengths = []
     for layer in model.modules():

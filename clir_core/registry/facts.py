@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from clir_core.measure.gate_spec import Outcome, Status
 from clir_core.model import served, vectors_ref
+from clir_core.model.baseline import BM25, RUN
 from clir_core.spec import Spec
 from clir_core.workspace import layout
 
@@ -34,7 +35,9 @@ class Found(Fact):
 
     kind = "checkpoints"
     name: str
-    ref: str = Field(description="hf:org/name@commit, a directory, bundled:name, vectors:..., http://...")
+    ref: str = Field(
+        description="hf:org/name@commit, a directory, bundled:name, vectors:..., http://..., bm25 or run:FILE"
+    )
     family: str = Field(description="Checkpoints that follow one another")
     source: str = Field(description="Where it was found: a source of the watch list, align, or audit")
     parent: str | None = Field(None, description="Fingerprint of the checkpoint that it was trained from")
@@ -103,4 +106,6 @@ class Entry(Spec):
         ref = self.found.ref
         if ref.startswith(vectors_ref.SCHEME):
             return vectors_ref.is_there(ref)
-        return ref.startswith(("hf:", "bundled:", *served.SCHEMES)) or Path(ref).is_dir()
+        if ref.startswith(RUN):
+            return Path(ref.removeprefix(RUN)).is_file()
+        return ref == BM25 or ref.startswith(("hf:", "bundled:", *served.SCHEMES)) or Path(ref).is_dir()

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,8 @@ from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import VectorsError
 from clir_core.model.given import IDS, VECTORS, listed, stacked, unit, unusable
-from clir_core.rank.plan import make_plan
+from clir_core.rank.plan import Plan, make_plan
+from clir_core.rank.ranked import Ranked
 from clir_core.rank.ranking import in_threads, rank_plan
 from clir_core.runs.audit import Made, measure, result
 from clir_core.runs.audited import Audit
@@ -95,22 +96,31 @@ def audit_arrays(
     if documents_DH.shape[1] != queries_QH.shape[1]:
         sizes = f"documents have {documents_DH.shape[1]} dimensions and queries {queries_QH.shape[1]}"
         raise VectorsError(f"{sizes}; give both of one model")
+    cuts = cut or Cuts()
+
+    def rank(plan: Plan, directory: Path) -> tuple[Ranked, Made]:
+        places = {lang: _places(corpus.documents["doc_id"], found.doc_id) for lang, found in plan.documents.items()}
+        rows = {lang: _places(corpus.queries["query_id"], found.query_id) for lang, found in plan.queries.items()}
+        asked = {lang: queries_QH[found] for lang, found in rows.items()}
+
+        def read(lang: str, numbers: np.ndarray) -> np.ndarray:
+            return documents_DH[places[lang][numbers]]
+
+        count = in_threads(read, os.cpu_count() or 1)
+        ranked = rank_plan(plan, asked, read, count, directory, lambda done, total: None)
+        return ranked, Made(model=_fingerprint(documents_DH, queries_QH), cut=cuts)
+
+    return audit_ranked(corpus, spec, rank)
+
+
+def audit_ranked(corpus: Corpus, spec: AuditSpec, rank: Callable[[Plan, Path], tuple[Ranked, Made]]) -> Audit:
+    """Audit what ranks a plan's golds, into files of a directory, and says what made the ranks."""
     clusters = cluster_queries(corpus, spec.cluster)
     plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
-    places = {lang: _places(corpus.documents["doc_id"], found.doc_id) for lang, found in plan.documents.items()}
-    asked = {
-        lang: queries_QH[_places(corpus.queries["query_id"], found.query_id)] for lang, found in plan.queries.items()
-    }
-
-    def read(lang: str, numbers: np.ndarray) -> np.ndarray:
-        return documents_DH[places[lang][numbers]]
-
     folder = tempfile.TemporaryDirectory(prefix="clir-audit-")
     directory = Path(folder.name)
-    count = in_threads(read, os.cpu_count() or 1)
-    ranked = rank_plan(plan, asked, read, count, directory, lambda done, total: None)
+    ranked, made = rank(plan, directory)
     measured, _ = measure(spec, directory, directory, corpus, clusters)
-    made = Made(model=_fingerprint(documents_DH, queries_QH), cut=cut or Cuts())
     return Audit(result(spec, corpus, spec.model, ranked, measured, made, {}), directory, corpus, folder)
 
 
