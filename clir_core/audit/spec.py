@@ -139,7 +139,10 @@ class EmbedSpec(_Places, ReadingSpec, _Texts):
         """Hex sha256 over all that can change a figure, but for what the corpus's fingerprint says; not over where and
         how wide it runs."""
         elsewhere = {"runtime", "workspace", "out", *ReadingSpec.model_fields}
-        return sha256_of(self.model_dump(mode="json", exclude=elsewhere))
+        said = self.model_dump(mode="json", exclude=elsewhere)
+        if self.encoding.pooling is None:
+            del said["encoding"]["pooling"]  # as before there was one
+        return sha256_of(said)
 
 
 class AuditSpec(EmbedSpec, _Measures):
