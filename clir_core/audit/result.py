@@ -10,7 +10,8 @@ from clir_core.audit.data_facts import Cuts, DataFacts
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
-from clir_core.model.canary import Canary, Proof
+from clir_core.model.canary import Canary
+from clir_core.model.proof import Proof
 from clir_core.model.reading import Reading
 from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec

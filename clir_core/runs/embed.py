@@ -22,8 +22,9 @@ from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import by_length, document_texts, query_texts
 from clir_core.errors import ModelError
-from clir_core.model.canary import TEXTS, Canary, Proof, changed_versions, distance, is_same
+from clir_core.model.canary import TEXTS, Canary, changed_versions, distance, is_same
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.proof import Proof
 from clir_core.model.reading import Reading
 from clir_core.rank.store import VectorTable, table_name
 from clir_core.rank.suspicions import suspicions
