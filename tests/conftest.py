@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clir_core import telemetry
 
@@ -15,6 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from embeddings_server import Server
 
 # a machine that is shared is slow at times: how long an example takes says nothing of what it shows
 settings.register_profile("shared machine", deadline=None)
@@ -135,3 +138,20 @@ def ray_cluster() -> Iterator[None]:
 
     with cluster(None):
         yield
+
+
+@pytest.fixture(scope="session")
+def _embeddings_server(tiny_model: Path) -> Iterator["Server"]:
+    from embeddings_server import serving
+
+    with serving(tiny_model) as server:
+        yield server
+
+
+@pytest.fixture
+def embeddings_server(_embeddings_server: "Server", monkeypatch: pytest.MonkeyPatch) -> "Server":
+    """The tiny model, served by a process of its own, which answers well until a test has it behave otherwise."""
+    for name in ("CLIR_EMBEDDINGS_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID"):
+        monkeypatch.delenv(name, raising=False)
+    _embeddings_server.behave()
+    return _embeddings_server

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from pydantic_settings import NoDecode
@@ -14,7 +14,9 @@ from clir_core.audit.spec import RuntimeSpec
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.measure.gate_spec import GateSpec, Share
+from clir_core.model import served, vectors_ref
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
+from clir_core.model.served import ModelRef
 from clir_core.spec import WORKSPACE, Spec, sha256_of
 
 LORA = "lora"
@@ -129,6 +131,12 @@ class OrLora:
         return {"anyOf": [*handler(core_schema)["anyOf"], {"type": "string", "enum": [LORA], "title": "Defaults"}]}
 
 
+def _has_weights(base: str) -> str:
+    if base.startswith((vectors_ref.SCHEME, *served.SCHEMES)):
+        raise ValueError(f"{base}: has no weights of its own, so there is nothing to train; give a checkpoint")
+    return base
+
+
 class OptimiserSpec(Spec):
     """How the weights are moved."""
 
@@ -158,7 +166,9 @@ class OptimiserSpec(Spec):
 class AlignSpec(ReadingSpec):
     """Which checkpoint to align, with what, on what, and when it is good enough. Its identity names the result."""
 
-    base: str = Field(BUNDLED, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    base: Annotated[ModelRef, AfterValidator(_has_weights)] = Field(
+        BUNDLED, description=f"hf:org/name@revision, a directory, or {BUNDLED}"
+    )
     train: str = Field("demo#train", description="A corpus or its split, such as xquad:DIR#train, or triples:FILE")
     evaluation: str = Field("demo#test", description="The corpus or split that both audits are made on")
     languages: tuple[str, ...] = Field((), description="Languages to train beside English; empty means all")

@@ -16,8 +16,10 @@ N_EXAMPLES = 3
 _Counts = Mapping[str, Mapping[str, int]]
 
 
-def count_facts(corpus: Corpus, pools: Sequence[PoolInfo], cutoff: int, cut: Cuts) -> DataFacts:
-    """All that is known of a corpus and of the pools that were made of it. `cutoff` is the largest."""
+def count_facts(
+    corpus: Corpus, pools: Sequence[PoolInfo], cutoff: int, cut: Cuts, notes: tuple[str, ...] = ()
+) -> DataFacts:
+    """All that is known of a corpus and the pools made of it. `cutoff` is the largest, `notes` are the ranking's."""
     documents, queries = documents_of(corpus), queries_of(corpus)
     of_documents, of_queries = (_by_language(texts, corpus.pivot) for texts in (documents, queries))
     suspects, titles = _suspects(documents, queries), _title_queries(corpus)
@@ -30,7 +32,7 @@ def count_facts(corpus: Corpus, pools: Sequence[PoolInfo], cutoff: int, cut: Cut
         **_passages(corpus),
         cutoff=cutoff,
         small_pools=tuple(small_pools(pools, cutoff)),
-        notes=corpus.notes,
+        notes=(*corpus.notes, *notes),
     )
 
 

@@ -66,7 +66,9 @@ class DataFacts(Spec):
     most_questions: int = Field(description="About one passage")
     cutoff: int = Field(description="The largest")
     small_pools: tuple[SmallPool, ...] = ()
-    notes: tuple[str, ...] = Field((), description="What was read, and how, where it could have been otherwise")
+    notes: tuple[str, ...] = Field(
+        (), description="What was read, and how, where it could have been otherwise; what the ranking found out"
+    )
 
 
 def sentences(facts: DataFacts) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ def sentences(facts: DataFacts) -> tuple[str, ...]:
         *_shared_passages(facts),
         *_uneven(facts),
         *_small(facts),
+        *facts.notes,
     )
 
 

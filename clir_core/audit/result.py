@@ -10,7 +10,8 @@ from clir_core.audit.data_facts import Cuts, DataFacts
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
-from clir_core.model.canary import Canary, Proof
+from clir_core.model.canary import Canary
+from clir_core.model.proof import Proof
 from clir_core.model.reading import Reading
 from clir_core.scenarios.pool_info import PoolInfo
 from clir_core.spec import Spec
@@ -40,14 +41,15 @@ class TableRead(Spec):
 
 
 class Embedded(Spec):
-    """Where an audit's vectors are, and how many texts had to be encoded for it."""
+    """Where an audit's vectors are, null where none are stored, and how many texts had to be encoded for it."""
 
-    documents: TableRead
-    queries: TableRead
+    documents: TableRead | None
+    queries: TableRead | None
     fit: TableRead | None = Field(None, description="The documents that a correction is fitted on")
-    encoded: int
-    reused: int
+    encoded: int = 0
+    reused: int = 0
     cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
+    notes: tuple[str, ...] = Field((), description="What encoding cost, and what was left over, where that is known")
     proof: Proof | None = Field(None, description="How they were made; null for vectors of before, and from elsewhere")
     suspicions: tuple[str, ...] = Field((), description="What is odd about the vectors")
 
@@ -76,7 +78,7 @@ class Provenance(Spec):
     corpus_fingerprint: str
     reading: Reading | None = Field(None, description="How texts became vectors; null in older results")
     canary: Canary | None = Field(None, description="Vectors of five texts, which `clir verify` compares with")
-    documents_table: TableRead | None = Field(description="Null where the vectors came from elsewhere")
+    documents_table: TableRead | None = Field(description="Null where no vectors of one table were ranked")
     queries_table: TableRead | None
     fitted: Fitted | None = Field(None, description="Of the correction; null without one")
     ties: int = Field(

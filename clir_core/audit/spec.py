@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
+from clir_core.model.served import ModelRef
 from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.spec import WORKSPACE, Spec, sha256_of
 
@@ -30,7 +31,11 @@ class RuntimeSpec(Spec):
         description="The dashboard of a standing Ray cluster, such as http://127.0.0.1:8265, whose Jobs do the heavy "
         "steps; None takes the worker's CLIR_RAY_JOBS, if it has one",
     )
-    workers: int = Field(0, ge=0, description="Encoding actors; 0 means one a GPU, or one where there is none")
+    workers: int = Field(
+        0,
+        ge=0,
+        description="Encoding actors, 0 for one a GPU, or one where there is none; requests at once to a server",
+    )
     block_documents: int = Field(
         BLOCK_TEXTS, ge=1, description="Texts a block of encoding: the unit of work and of resuming"
     )
@@ -60,7 +65,12 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
 
 # a spec's fields are shown in this order: those of the classes that it names last come first
 class _Texts(Spec):
-    model: str = Field(BUNDLED, min_length=1, description=f"hf:org/name@revision, a directory, or {BUNDLED}")
+    model: ModelRef = Field(
+        BUNDLED,
+        min_length=1,
+        description=f"hf:org/name@revision, a directory, {BUNDLED}, vectors:DIR, http://HOST/v1#MODEL of a "
+        "server, bm25, or run:FILE",
+    )
     corpus: str = Field(
         "demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR, bitext:DIR, hub:NAME; #NAME is a split"
     )
@@ -132,7 +142,10 @@ class EmbedSpec(_Places, ReadingSpec, _Texts):
         elsewhere = {"runtime", "workspace", "out", *ReadingSpec.model_fields}
         if self.pivot != ENGLISH:
             elsewhere.remove("pivot")
-        return sha256_of(self.model_dump(mode="json", exclude=elsewhere))
+        said = self.model_dump(mode="json", exclude=elsewhere)
+        if self.encoding.pooling is None:
+            del said["encoding"]["pooling"]  # as before there was one
+        return sha256_of(said)
 
 
 class AuditSpec(EmbedSpec, _Measures):

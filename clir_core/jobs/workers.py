@@ -68,7 +68,11 @@ class RayWorkers:
     def embed(
         self, spec: EmbedSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
     ) -> Embedded:
-        """Encode what the vector tables lack, by actors."""
+        """Encode what the vector tables lack, by actors; what is not computed here is fetched by this process."""
+        if checkpoint.kind in ("vectors", "served"):
+            from clir_core.runs import elsewhere
+
+            return elsewhere.embed(spec, corpus, checkpoint, fit, bars)
         from clir_core.runs.embed import count_missing, embed_corpus
 
         missing = count_missing(corpus, checkpoint, spec, fit)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from clir_core.model.reading import Reading
 from clir_core.spec import Spec
 
 if TYPE_CHECKING:
@@ -43,13 +42,6 @@ class Canary(Spec):
         import numpy as np
 
         return np.stack([np.frombuffer(base64.b64decode(row), "<f4") for row in self.vectors])
-
-
-class Proof(Spec):
-    """How a checkpoint's texts became the vectors of a workspace, and its canary."""
-
-    reading: Reading
-    canary: Canary
 
 
 def distance(one: Canary, other: Canary) -> float:

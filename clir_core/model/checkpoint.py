@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from clir_core.errors import ModelError, first_line
+from clir_core.errors import ClirError, ModelError, first_line
+from clir_core.model import canary, served, stored, vectors_ref
 from clir_core.model.adapter import adapter_folder, base_of, base_transformer, put_together
-from clir_core.model.files import MODULES, SENTENCE_CONFIG, check_safe, deciding_files, modules_of, read_json
+from clir_core.model.baseline import baseline_fields, is_baseline
+from clir_core.model.files import COLBERT, MODULES, SENTENCE_CONFIG, check_safe, deciding_files, modules_of, read_json
 from clir_core.model.hashes import hashes_of
 from clir_core.model.kind import Pooling, guessed_pooling, kind_of
 from clir_core.model.prompts import prompts_of
@@ -19,7 +21,7 @@ from clir_core.workspace.storage import explained
 PATIENCE = 60.0  # seconds for a hub to answer
 
 BUNDLED = "bundled:multilingual-e5-small-q4"
-_FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.codes", "README.md")
+_FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.codes", "README.md", COLBERT)
 # exports that are never loaded
 _NOT_FETCHED = ("onnx/*", "openvino/*")
 _SNAPSHOT = re.compile(r"models--([^/]+)--([^/]+)/snapshots/[^/]+$")
@@ -84,6 +86,14 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
     What is unpacked, and what hashes were found, is kept in `cache`. Errors: ModelError where there is no such
     checkpoint, it is no retriever, or it is not safe; StoreError where its files cannot be read.
     """
+    if is_baseline(ref):
+        return Checkpoint(**baseline_fields(ref, cache))
+    if ref.startswith(vectors_ref.SCHEME):
+        prompted = bool(spec.query_prompt or spec.document_prompt)
+        return Checkpoint(**stored.settings(ref, spec.truncate_dim, prompted, cache))
+    if ref.startswith(served.SCHEMES):
+        prompts = (spec.query_prompt, spec.document_prompt)
+        return Checkpoint(**served.settings(ref, *prompts, spec.truncate_dim, canary.TEXTS, cache))
     remote_code = ref in spec.allow_remote_code
     if remote_code and not re.fullmatch(r"hf:[^@]+@[0-9a-f]{40}", ref):
         raise ModelError(
@@ -96,12 +106,20 @@ def resolve(ref: str, spec: EncodingSpec, cache: Path, dtype: str) -> Checkpoint
 
 def check_unchanged(checkpoint: Checkpoint, cache: Path) -> None:
     """ModelError where the files are gone, or their content is another. `cache` is the one of `resolve`."""
+    if checkpoint.kind == "served":
+        how = (checkpoint.truncate_dim, canary.TEXTS, cache)
+        if not served.is_unchanged(checkpoint.ref, checkpoint.digest, *how):
+            raise ModelError(
+                f"{checkpoint.ref}: the server answers the same texts otherwise than before, so its model changed "
+                "while it was being read; nothing is reported of it. Run again"
+            )
+        return
     try:
-        now = sha256_of(_hashes(checkpoint.ref, checkpoint.path, checkpoint.base, checkpoint.remote_code, cache))
-    except (OSError, ModelError):
+        now = _digest(checkpoint, cache)
+    except (OSError, ClirError):
         now = ""  # it goes while it is read
     if now != checkpoint.digest:
-        is_there = now and checkpoint.path.is_dir()
+        is_there = now and (checkpoint.path.exists() or is_baseline(checkpoint.ref))
         what = f"changed (digest {checkpoint.digest[:12]} to {now[:12]})" if is_there else "vanished"
         raise ModelError(
             f"{checkpoint.ref}: {what} while it was being read; nothing is reported of it. Write checkpoints beside "
@@ -177,6 +195,15 @@ def _pooling(path: Path, spec: EncodingSpec, kind: str) -> tuple[Pooling | None,
     guess = guessed_pooling(path)
     told = f"its pooling is not said ({MODULES} is missing) and was guessed: {guess}; set encoding.pooling to be sure"
     return guess, "a guess", (told,)
+
+
+def _digest(checkpoint: Checkpoint, cache: Path) -> str:
+    """Of what is there now."""
+    if is_baseline(checkpoint.ref):
+        return str(baseline_fields(checkpoint.ref, cache)["digest"])
+    if checkpoint.kind == "vectors":
+        return stored.digest(checkpoint.ref, cache)
+    return sha256_of(_hashes(checkpoint.ref, checkpoint.path, checkpoint.base, checkpoint.remote_code, cache))
 
 
 def _locate(ref: str, cache: Path, remote_code: bool) -> Path:

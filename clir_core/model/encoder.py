@@ -4,7 +4,6 @@ Texts are sorted by token length and cut into batches of about the same number o
 a thread prepares the next batch while the model works on this one.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,11 +13,12 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.loading import load, rows_of_tokens
+from clir_core.model.loading import load, reader_of
 from clir_core.model.reading import Reading
 
 CPU_BATCH_TOKENS = 2_048
@@ -49,7 +49,6 @@ class Encoder:
         self.dim = int(model.get_embedding_dimension() or 0)
         if truncate_dim:
             self.dim = min(self.dim, truncate_dim)
-        self._rows = rows_of_tokens(model)
 
     @property
     def pooling(self) -> str:
@@ -60,15 +59,11 @@ class Encoder:
 
     def longest(self, kind: str) -> int | None:
         """Tokens of a `query` or `document` that are read; None where there is no limit."""
-        if not isinstance(self._model.tokenizer, PreTrainedTokenizerBase):
+        reader = reader_of(self._model, kind)
+        if not isinstance(reader, Transformer):
             return None
         # some checkpoints read less of a query than of a document
-        own = [
-            getattr(layer, f"{kind}_length", None) for layer in self._model.modules() if isinstance(layer, Transformer)
-        ]
-        longest = next((length for length in own if length), None) or self._model.max_seq_length
-        # a Router of static word vectors says infinity
-        return int(longest) if longest and math.isfinite(longest) else None
+        return getattr(reader, f"{kind}_length", None) or reader.max_seq_length
 
     def encode(self, texts: Sequence[str], kind: str, progress: Done | None = None) -> np.ndarray:
         """Vectors of `query` or `document` texts, float32 [texts, dim], in the order given.
@@ -120,19 +115,21 @@ class Encoder:
     def _features(self, texts: list[str], prompt: str, kind: str) -> dict[str, Any]:
         """Model inputs. ModelError for a token that the model has no vector for."""
         features: dict[str, Any] = self._model.preprocess(texts, prompt=prompt or None, task=kind)
-        ids = features.get("input_ids")
-        if self._rows and isinstance(ids, torch.Tensor) and ids.numel() and int(ids.max()) >= self._rows:
-            beyond = int(ids.max())
+        ids, reader = features.get("input_ids"), reader_of(self._model, kind)
+        matrix = reader.auto_model.get_input_embeddings() if isinstance(reader, Transformer) else None
+        if not isinstance(matrix, nn.Embedding) or not isinstance(ids, torch.Tensor) or not ids.numel():
+            return features
+        if (beyond := int(ids.max())) >= matrix.num_embeddings:
             text = texts[int((ids == beyond).any(dim=1).nonzero()[0])] if ids.ndim == 2 else texts[0]
             raise ModelError(
                 f"{self._name}: its tokenizer gives token {beyond} for {text[:60]!r}, and the embedding matrix has "
-                f"{self._rows} rows; resize the matrix (resize_token_embeddings) or take the tokenizer of this model"
+                f"{matrix.num_embeddings} rows; resize it (resize_token_embeddings) or take the tokenizer of this model"
             )
         return features
 
     def _measured(self, texts: Sequence[str], kind: str) -> tuple[np.ndarray, np.ndarray]:
         """Lengths in tokens as the model reads them, int64 [texts], and which texts go on beyond, bool [texts]."""
-        tokenizer = self._model.tokenizer
+        tokenizer = getattr(reader_of(self._model, kind), "tokenizer", None)
         # static word vectors: no padding, so any order will do, and no longest text
         if not isinstance(tokenizer, PreTrainedTokenizerBase) or not texts:
             return np.fromiter(map(len, texts), np.int64, len(texts)), np.zeros(len(texts), bool)

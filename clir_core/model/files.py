@@ -14,6 +14,7 @@ from clir_core.errors import ModelError
 MODULES, CONFIG, SENTENCE_CONFIG = "modules.json", "config.json", "config_sentence_transformers.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 ROUTER_CONFIG = "router_config.json"
+COLBERT = "artifact.metadata"  # JSON, of Stanford's code
 STEP_FOLDER = re.compile(r"checkpoint-\d+")  # what a trainer saves on its way: none of the checkpoint above it
 _TRANSFORMER = "sentence_transformers.models.Transformer"
 _INDEX = ".safetensors.index.json"
@@ -147,6 +148,8 @@ def _decides(file: Path, is_part: bool, remote_code: bool) -> bool:
         return file.name in _weights(file.parent)
     if file.suffix == ".py":
         return remote_code
+    if file.name == COLBERT:
+        return True
     if file.suffix not in _DECIDING or _UNREAD.fullmatch(file.name):
         return False
     # a tokenizer's model needs no telling name; a module's folder holds nothing but the module

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clir_core.errors import ModelError
-from clir_core.model.files import CONFIG, MODULES, SENTENCE_CONFIG, Module, read_json
+from clir_core.model.files import COLBERT, CONFIG, MODULES, SENTENCE_CONFIG, Module, read_json
 
 CheckpointKind = Literal["dense", "sparse", "multi_vector"]
 Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean", "mean_sqrt_len_tokens"]
@@ -34,7 +34,7 @@ def kind_of(ref: str, path: Path, modules: Sequence[Module], pooling: str | None
     if (path / MODULES).exists():
         return "dense"
     architecture = architecture_of(path)
-    if architecture == "HF_ColBERT" or (path / "artifact.metadata").exists():
+    if architecture == "HF_ColBERT" or (path / COLBERT).exists():
         return "multi_vector"
     if read_json(path / CONFIG).get("model_type") == "model2vec":
         raise ModelError(

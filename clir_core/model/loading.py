@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Transformer
+from sentence_transformers.base.modules import Router, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import nn
 from transformers import PreTrainedTokenizerBase
@@ -62,11 +62,15 @@ def load_as_saved(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
     return model.eval()
 
 
-def rows_of_tokens(model: SentenceTransformer) -> int:
-    """Rows of the embedding matrix, of the smaller one where a checkpoint has two; 0 where it is not known."""
-    transformers = [layer.auto_model for layer in model.modules() if isinstance(layer, Transformer)]
-    matrices = [one.get_input_embeddings() for one in transformers]
-    return min((matrix.num_embeddings for matrix in matrices if isinstance(matrix, nn.Embedding)), default=0)
+def reader_of(model: SentenceTransformer, kind: str) -> nn.Module:
+    """What reads texts of a `query` or `document` first: the first module, of a Router that of the kind's own route."""
+    first: nn.Module = model[0]
+    if not isinstance(first, Router):
+        return first
+    routes = first.sub_modules
+    route = kind if kind in routes else str(first.default_route or next(iter(routes)))
+    inside: nn.Module = routes[route][0]
+    return inside
 
 
 def _pool(checkpoint: Checkpoint, model: SentenceTransformer) -> None:
@@ -85,13 +89,13 @@ def _pool(checkpoint: Checkpoint, model: SentenceTransformer) -> None:
 def _shorten(layer: Transformer, tokens: int) -> None:
     """Let a transformer cut texts at so many tokens, or before, where it does or must."""
     own = layer.max_seq_length or tokens
-    layer.max_seq_length = min(own, tokens, positions(layer) or own)
+    layer.max_seq_length = min(own, tokens, positions_of(layer) or own)
     for name in ("query_length", "document_length"):
         if own := getattr(layer, name):
-            setattr(layer, name, min(own, tokens, positions(layer) or own))
+            setattr(layer, name, min(own, tokens, positions_of(layer) or own))
 
 
-def positions(model: nn.Module) -> int | None:
+def positions_of(model: nn.Module) -> int | None:
     """The longest text that the position embeddings, where they are learned, have places for."""
     lengths = []
     for layer in model.modules():

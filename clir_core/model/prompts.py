@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from clir_core.model.colbert import with_prefixes
 from clir_core.model.files import CONFIG, SENTENCE_CONFIG, read_json
 
 DOCUMENT_NAMES = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for them
@@ -85,8 +86,8 @@ def own_prompts(prompts: Mapping[str, Any], default_prompt_name: str | None) -> 
 
 def _own(path: Path) -> Prompts | None:
     config = read_json(path / SENTENCE_CONFIG)
-    prompts = config.get("prompts")
-    if not isinstance(prompts, dict) or not prompts:
+    prompts = with_prefixes(path, config)
+    if not prompts:
         return None
     found = own_prompts(prompts, config.get("default_prompt_name"))
     base = _base_model(path)

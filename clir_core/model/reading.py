@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from clir_core.model.checkpoint import Checkpoint
 from clir_core.spec import Spec
 
 
@@ -21,3 +22,16 @@ class Reading(Spec):
     normalized: bool = True
     adapter_of: str = Field("", description="The base, where the checkpoint is an adapter")
     notes: tuple[str, ...] = Field((), description="What was guessed, or is suspicious")
+
+
+def reading_without_vectors(checkpoint: Checkpoint) -> Reading:
+    """Of a checkpoint whose texts get no single vector."""
+    return Reading(
+        kind=checkpoint.kind,
+        query_prompt=checkpoint.query_prompt,
+        document_prompt=checkpoint.document_prompt,
+        prompts_from=checkpoint.prompts_from,
+        dtype=checkpoint.dtype,
+        normalized=checkpoint.normalize,
+        notes=checkpoint.notes,
+    )

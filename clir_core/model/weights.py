@@ -1,7 +1,7 @@
 """Whether the weights that were loaded are those that the model needs: a library draws what is missing at random."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from os.path import commonprefix
 from typing import Any, NamedTuple
@@ -76,11 +76,11 @@ def reports() -> Iterator[list[Loaded]]:
         peft_integration.log_state_dict_report = real
 
 
-def check_weights(ref: str, loaded: Sequence[Loaded]) -> None:
+def check_weights(ref: str, loaded: Sequence[Loaded], read_elsewhere: Collection[str] = ()) -> None:
     """ModelError where a weight that an embedding uses was missing, or a weight of the file was read by nothing."""
     for one in loaded:
         missing = sorted(name for name in one.missing if not _UNUSED.search(name))
-        unread = sorted(name for name in one.unexpected if not _is_head(name, one))
+        unread = sorted(name for name in one.unexpected - {*read_elsewhere} if not _is_head(name, one))
         wrong = (
             (missing, "are missing"),
             (unread, "fit nothing"),

@@ -8,14 +8,14 @@ Two layouts recur. A ragged array belongs to queries through `first_Q`: the rows
 Documents of a block are sorted by hash bucket, so a bucket is a run of columns.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numba
 import numpy as np
 import torch
 
-TILE = 256
+from clir_core.rank.forms import TILE, Form, gathered, score_tile, tile_of
+
 NEAR = 1e-6
 
 
@@ -75,9 +75,9 @@ PairCounts = dict[tuple[str, str], Counts]
 
 
 def count_block(
-    queries_QH: torch.Tensor,
+    queries: Form,
     side: Side,
-    docs_DH: torch.Tensor,
+    docs: Form,
     first_doc: int,
     n_docs: int,
     bucket_D: np.ndarray,
@@ -85,7 +85,7 @@ def count_block(
 ) -> Counts:
     """Count one block of documents, numbered from first_doc, for all queries of a side.
 
-    queries_QH and docs_DH come from `padded`; bucket_D [n_docs] is sorted.
+    queries and docs come from `formed`; bucket_D [n_docs] is sorted.
     """
     counts = Counts.empty(side, depth)
     scores_TT = torch.empty(TILE, TILE)
@@ -94,9 +94,9 @@ def count_block(
         starts = np.array([0, width])
         if side.n_buckets > 1:
             starts = np.searchsorted(bucket_D[doc_at : doc_at + width], np.arange(side.n_buckets + 1))
-        docs_TH = docs_DH[doc_at : doc_at + TILE]
+        tile = tile_of(docs, doc_at)
         for query_at in range(0, side.n_queries, TILE):
-            torch.mm(queries_QH[query_at : query_at + TILE], docs_TH.T, out=scores_TT)
+            score_tile(queries, query_at, tile, scores_TT)
             _count_tile(
                 scores_TT.numpy(),
                 query_at,
@@ -117,41 +117,23 @@ def count_block(
     return counts
 
 
-def score_pairs(
-    queries_QH: torch.Tensor, docs_DH: torch.Tensor, pair_query: np.ndarray, pair_doc: np.ndarray
-) -> np.ndarray:
+def score_pairs(queries: Form, docs: Form, pair_query: np.ndarray, pair_doc: np.ndarray) -> np.ndarray:
     """Scores of (query, document) pairs, float32 [pairs], out of the same tiles as the counts' scores.
 
     A score computed by itself, as a dot product of two vectors, differs in the last bit and misranks near-ties.
-    Cheap where neighbouring queries share documents. pair_query is sorted.
+    Cheap where neighbouring queries share documents. pair_query is sorted. `docs` may be not padded.
     """
     scores = np.empty(len(pair_query), np.float32)
     scores_TT = torch.empty(TILE, TILE)
-    for query_at in range(0, queries_QH.shape[0], TILE):
+    for query_at in range(0, len(queries), TILE):
         begin, end = np.searchsorted(pair_query, [query_at, query_at + TILE])
-        docs, column = np.unique(pair_doc[begin:end], return_inverse=True)
-        tile_scores = np.empty((TILE, len(docs)), np.float32)
-        for doc_at, docs_TH in _gathered(docs_DH, docs):
-            torch.mm(queries_QH[query_at : query_at + TILE], docs_TH.T, out=scores_TT)
-            tile_scores[:, doc_at : doc_at + TILE] = scores_TT.numpy()[:, : len(docs) - doc_at]
+        found, column = np.unique(pair_doc[begin:end], return_inverse=True)
+        tile_scores = np.empty((TILE, len(found)), np.float32)
+        for doc_at in range(0, len(found), TILE):
+            score_tile(queries, query_at, gathered(docs, found[doc_at : doc_at + TILE]), scores_TT)
+            tile_scores[:, doc_at : doc_at + TILE] = scores_TT.numpy()[:, : len(found) - doc_at]
         scores[begin:end] = tile_scores[pair_query[begin:end] - query_at, column]
     return scores
-
-
-def padded(vectors_NH: np.ndarray) -> torch.Tensor:
-    """A float32 copy [N rounded up to whole tiles, H], the rest zeros."""
-    n, dim = vectors_NH.shape
-    out = torch.zeros(-(-n // TILE) * TILE, dim)
-    out[:n] = torch.from_numpy(np.ascontiguousarray(vectors_NH, np.float32))
-    return out
-
-
-def _gathered(docs_DH: torch.Tensor, docs: np.ndarray) -> Iterator[tuple[int, torch.Tensor]]:
-    for at in range(0, len(docs), TILE):
-        docs_TH = torch.zeros(TILE, docs_DH.shape[1])
-        chosen = docs[at : at + TILE]
-        docs_TH[: len(chosen)] = docs_DH[torch.from_numpy(chosen)]
-        yield at, docs_TH
 
 
 @numba.njit(nogil=True, cache=True)

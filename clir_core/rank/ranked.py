@@ -16,3 +16,4 @@ class Ranked(Spec):
     ties: int
     near_ties: int
     gold_ties: int = 0
+    notes: tuple[str, ...] = ()

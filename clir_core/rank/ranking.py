@@ -17,7 +17,8 @@ import polars as pl
 import torch
 
 from clir_core.rank.batches import batches, check_fits
-from clir_core.rank.outrank import Counts, PairCounts, Side, count_block, padded, score_pairs
+from clir_core.rank.forms import Form, Vectors, formed, joined
+from clir_core.rank.outrank import Counts, PairCounts, Side, count_block, score_pairs
 from clir_core.rank.plan import Block, Plan
 from clir_core.rank.pools import describe, rank_golds, top_lists
 from clir_core.rank.ranked import Ranked
@@ -28,15 +29,15 @@ from clir_core.workspace.progress import Progress
 BLOCK_DOCUMENTS = 8192
 
 T = TypeVar("T")
-# vectors of documents of a language, by number, float32 [numbers, H]
-ReadVectors = Callable[[str, np.ndarray], np.ndarray]
+# vectors of documents of a language, by number; dense ones float32 [numbers, H]
+ReadVectors = Callable[[str, np.ndarray], Vectors]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What blocks are counted for: padded queries by language, sides of the pairs asked for, depth of the lists."""
+    """What blocks are counted for: queries by language, `formed`, sides of the pairs asked for, depth of the lists."""
 
-    queries: Mapping[str, torch.Tensor]
+    queries: Mapping[str, Form]
     sides: Mapping[tuple[str, str], Side]
     depth: int
 
@@ -47,7 +48,7 @@ CountBlocks = Callable[[Sequence[Block], Batch], Iterable[PairCounts]]
 
 def rank_plan(
     plan: Plan,
-    queries: Mapping[str, np.ndarray],
+    queries: Mapping[str, Vectors],
     read: ReadVectors,
     count: CountBlocks,
     directory: Path,
@@ -55,10 +56,11 @@ def rank_plan(
 ) -> Ranked:
     """Rank every gold in every pool of the plan; ranks.parquet and topk.parquet go into the directory.
 
-    queries are each language's vectors [Q, H], in the plan's order. The plan takes in the scores of related documents.
+    queries are each language's vectors in the plan's order, dense ones [Q, H]. The plan takes in the scores of related
+    documents.
     """
     check_fits(plan)
-    tiles = {lang: padded(found) for lang, found in queries.items()}
+    tiles = {lang: formed(found) for lang, found in queries.items()}
     score_related(plan, tiles, read)
     parts = [(plan.part(list(chain(*batch))), batch) for batch in batches(plan)]
     report = _Report(progress, sum(len(part.blocks(BLOCK_DOCUMENTS)) for part, _ in parts))
@@ -177,12 +179,11 @@ def in_turn(
         yield finish(running.popleft())
 
 
-def score_related(plan: Plan, queries: Mapping[str, torch.Tensor], read: ReadVectors) -> None:
-    """Fill in the score of every related document. `queries` holds each language's padded vectors."""
+def score_related(plan: Plan, queries: Mapping[str, Form], read: ReadVectors) -> None:
+    """Fill in the score of every related document. `queries` holds each language's vectors, `formed`."""
     docs = {lang: _related_docs(plan, i) for i, lang in enumerate(plan.languages)}
     begin = np.cumsum([0, *(len(found) for found in docs.values())])
-    vectors = [read(lang, found) for lang, found in docs.items() if len(found)]
-    docs_RH = torch.from_numpy(np.concatenate(vectors))
+    vectors = joined([read(lang, found) for lang, found in docs.items() if len(found)])
 
     def score(lang: str) -> None:
         related = plan.queries[lang].related
@@ -190,18 +191,18 @@ def score_related(plan: Plan, queries: Mapping[str, torch.Tensor], read: ReadVec
         for i, doc_lang in enumerate(plan.languages):
             rows = related.lang == i
             place[rows] = begin[i] + np.searchsorted(docs[doc_lang], related.doc[rows])
-        related.score[:] = score_pairs(queries[lang], docs_RH, related.query, place)
+        related.score[:] = score_pairs(queries[lang], vectors, related.query, place)
 
     with _one_thread_each() as workers, ThreadPoolExecutor(workers) as threads:
         list(threads.map(score, plan.queries))
 
 
-def rank_block(block: Block, vectors_DH: np.ndarray, batch: Batch) -> PairCounts:
+def rank_block(block: Block, vectors: Vectors, batch: Batch) -> PairCounts:
     """Counts of one block, whose documents have these vectors, for every query language that asks for it."""
-    docs_DH = padded(vectors_DH)
+    docs = formed(vectors)
     return {
         (query_lang, doc_lang): count_block(
-            batch.queries[query_lang], side, docs_DH, block.start, len(vectors_DH), block.bucket_D, batch.depth
+            batch.queries[query_lang], side, docs, block.start, len(vectors), block.bucket_D, batch.depth
         )
         for (query_lang, doc_lang), side in batch.sides.items()
         if doc_lang == block.lang

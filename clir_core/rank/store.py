@@ -4,16 +4,14 @@ A changed text is a new row with a new hash; readers pick the rows that match to
 and two runs that write the same rows at once do no harm.
 """
 
-import os
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
 from clir_core.errors import StoreError
+from clir_core.workspace.lance import connect
 from clir_core.workspace.storage import explained
 
 # null where it is not known
@@ -43,7 +41,7 @@ class VectorTable:
     def __init__(self, uri: str, name: str, version: int | None = None) -> None:
         self.uri, self.name = uri, name
         with explained(uri):
-            self._table = _connect(uri).open_table(name)
+            self._table = connect(uri).open_table(name)
             if version is not None:
                 self._table.checkout(version)
 
@@ -52,7 +50,7 @@ class VectorTable:
         """Open the table, made where it is missing; StoreError where its vectors have another dimension."""
         if not VectorTable.exists(uri, name):
             with explained(uri):
-                _connect(uri).create_table(name, schema=schema(dim), exist_ok=True)
+                connect(uri).create_table(name, schema=schema(dim), exist_ok=True)
         table = VectorTable(uri, name)
         if table.dim != dim:
             raise StoreError(
@@ -67,7 +65,7 @@ class VectorTable:
         """Whether the table is there."""
         with explained(uri):
             try:
-                _connect(uri).open_table(name)
+                connect(uri).open_table(name)
             except ValueError as error:
                 if "not found" in str(error):
                     return False
@@ -148,13 +146,3 @@ class VectorTable:
 def table_name(parts: Sequence[str]) -> str:
     """A table's name from readable parts: letters, digits, - and _."""
     return "-".join("".join(c if c.isalnum() and c.isascii() else "_" for c in part) for part in parts)
-
-
-def _connect(uri: str) -> Any:
-    """LanceDB's connection. Imported here: it takes seconds, and vectors may be given from elsewhere."""
-    os.environ.setdefault("LANCE_LOG", "error")
-    # said whenever a program is started: the child is replaced at once and never uses its copy of Lance
-    warnings.filterwarnings("ignore", message="lancedb fork support", category=RuntimeWarning)
-    import lancedb
-
-    return lancedb.connect(uri)

@@ -11,8 +11,9 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import Field
 
 from clir_core.errors import ClirError, ModelError, StoreError, first_line
+from clir_core.model import served, vectors_ref
 from clir_core.registry.registry import Registry
-from clir_core.registry.watch import AlignedSource, DirectorySource, Family, HubSource, WatchList
+from clir_core.registry.watch import AlignedSource, DirectorySource, Family, HubSource, ReferenceSource, WatchList
 from clir_core.spec import Spec
 from clir_core.workspace.deadline import within
 
@@ -22,8 +23,8 @@ T = TypeVar("T")
 class Seen(Spec):
     """A complete checkpoint."""
 
-    ref: str = Field(description="hf:org/name@commit, or a directory of this machine")
-    label: str = Field(description="What people call it: its directory's name, or org/name@tag")
+    ref: str = Field(description="hf:org/name@commit, a directory of this machine, or the source's own reference")
+    label: str = Field(description="What people call it: its directory's name, org/name@tag, the server's model")
     family: str
     source: str
 
@@ -73,6 +74,7 @@ def _look(source: Any, family: Family, workspace: Path) -> Look:
         DirectorySource: _in_directory,
         HubSource: _on_hub,
         AlignedSource: _aligned,
+        ReferenceSource: _referred,
     }
     return looks[type(source)](source, family, workspace)
 
@@ -133,3 +135,10 @@ def _aligned(source: AlignedSource, family: Family, workspace: Path) -> Look:
         families = {entry.found.family, parent.found.family if parent else ""}
         if entry.found.run and family.name in families and Path(entry.found.ref).is_dir():
             yield Seen(ref=entry.found.ref, label=entry.name, family=family.name, source=str(source))
+
+
+def _referred(source: ReferenceSource, family: Family, workspace: Path) -> Look:
+    # whether it is there, and in which state, shows when it is resolved
+    is_served = source.ref.startswith(served.SCHEMES)
+    label = served.parse(source.ref).model if is_served else vectors_ref.name_of(source.ref)
+    yield Seen(ref=source.ref, label=label, family=family.name, source=str(source))

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field
 
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.measure.gate_spec import Outcome, Status
+from clir_core.model import served, vectors_ref
+from clir_core.model.baseline import BM25, RUN
 from clir_core.spec import Spec
 from clir_core.workspace import layout
 
@@ -34,7 +36,9 @@ class Found(Fact):
 
     kind = "checkpoints"
     name: str
-    ref: str = Field(description="hf:org/name@commit, a directory, or bundled:name")
+    ref: str = Field(
+        description="hf:org/name@commit, a directory, bundled:name, vectors:..., http://..., bm25 or run:FILE"
+    )
     family: str = Field(description="Checkpoints that follow one another")
     source: str = Field(description="Where it was found: a source of the watch list, align, or audit")
     parent: str | None = Field(None, description="Fingerprint of the checkpoint that it was trained from")
@@ -100,5 +104,10 @@ class Entry(Spec):
         return next((one for one in answers if one.out and (one.out / layout.AUDIT).exists()), None)
 
     def is_there(self) -> bool:
-        """Whether it can still be loaded, as far as can be told without asking a hub."""
-        return self.found.ref.startswith(("hf:", "bundled:")) or Path(self.found.ref).is_dir()
+        """Whether it can still be loaded, as far as can be told without asking a hub or a server."""
+        ref = self.found.ref
+        if ref.startswith(vectors_ref.SCHEME):
+            return vectors_ref.is_there(ref)
+        if ref.startswith(RUN):
+            return Path(ref.removeprefix(RUN)).is_file()
+        return ref == BM25 or ref.startswith(("hf:", "bundled:", *served.SCHEMES)) or Path(ref).is_dir()

@@ -10,10 +10,11 @@ from pydantic import Field, ValidationError, field_validator
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import SpecError
 from clir_core.measure.gate_spec import GateSpec
+from clir_core.model.served import ModelRef
 from clir_core.spec import Spec
 from clir_core.workspace.storage import explained
 
-KINDS = ("directory", "hub", "aligned")
+KINDS = ("directory", "hub", "aligned", "reference")
 # what a nightly run says itself
 _NOT_ASKED = ("model", "workspace", "runtime", "out")
 
@@ -59,14 +60,26 @@ class AlignedSource(Spec):
         return "align"
 
 
-Source = Annotated[DirectorySource | HubSource | AlignedSource, Field(discriminator="kind")]
+class ReferenceSource(Spec):
+    """A model by its reference: stored vectors or a server, each new state of which is a checkpoint."""
+
+    kind: Literal["reference"] = "reference"
+    ref: ModelRef = Field(
+        pattern="^(vectors:|https?://)", description="As in `clir audit --model`: vectors:DIR, http://HOST/v1#MODEL"
+    )
+
+    def __str__(self) -> str:
+        return self.ref
+
+
+Source = Annotated[DirectorySource | HubSource | AlignedSource | ReferenceSource, Field(discriminator="kind")]
 
 
 class Family(Spec):
     """Checkpoints that follow one another."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Letters, digits, dots, - and _")
-    baseline: str | None = Field(
+    baseline: ModelRef | None = Field(
         None, description="Reference of the model that all are held against until one of them is promoted"
     )
     sources: tuple[Source, ...] = Field(min_length=1)

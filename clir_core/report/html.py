@@ -18,6 +18,7 @@ from clir_core.audit.verdict import named
 from clir_core.corpus.lang import language_name
 from clir_core.corpus.tables import Corpus
 from clir_core.measure.figures import cutoff, interval, number
+from clir_core.model.baseline import UNSTORED
 from clir_core.report.charts import dose_response
 from clir_core.report.data_facts import data_section
 from clir_core.report.heatmap import heat_map
@@ -131,9 +132,10 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
     if made.fitted:
         rows.append(("correction", f"fitted on {made.fitted.corpus}, fingerprint {made.fitted.corpus_fingerprint}"))
         tables.append(("fitted on", made.fitted.documents_table))
+    given = UNSTORED.get(made.reading.kind if made.reading else "", "vectors given from Python")
     for label, read in tables:
         if read is None:
-            rows.append((label, "vectors given from Python"))
+            rows.append((label, given))
             continue
         rows.append((label, f"table {read.table}, version {read.version}, tag {read.tag}, in {read.uri}"))
     if any(row.clusters for row in result.metrics):

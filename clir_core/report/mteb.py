@@ -12,6 +12,7 @@ import polars as pl
 
 from clir_core.audit.result import AuditResult
 from clir_core.corpus.lang import mteb_code
+from clir_core.model import served, vectors_ref
 from clir_core.scenarios import every_scenario
 from clir_core.scenarios.metric import ndcg
 from clir_core.workspace.atomic import write_text
@@ -39,7 +40,11 @@ def write_mteb(result: AuditResult, ranks: pl.DataFrame | pl.LazyFrame, director
 
 
 def model_name(ref: str) -> str:
-    """organization/name, which mteb demands: a bundled model and a directory get their kind for an organization."""
+    """organization/name, which mteb demands: what has no organization gets its kind for one."""
+    if ref.startswith(vectors_ref.SCHEME):
+        return f"vectors/{vectors_ref.name_of(ref)}"
+    if ref.startswith(served.SCHEMES):
+        return f"served/{served.parse(ref).model.replace('/', '__')}"
     kind, _, rest = ref.rpartition(":")
     name = rest.partition("@")[0]
     if kind == "hf":
@@ -113,14 +118,16 @@ def _model_meta(result: AuditResult, name: str, revision: str) -> dict[str, Any]
         "loader", "release_date", "languages", "n_parameters", "memory_usage_mb", "license", "open_weights",
         "public_training_code", "public_training_data", "similarity_fn_name", "use_instructions", "training_datasets",
     )  # fmt: skip
-    encoding = result.spec.encoding
+    encoding, ref = result.spec.encoding, result.spec.model
+    is_ours = not ref.startswith((vectors_ref.SCHEME, *served.SCHEMES))
+    framework = ["Sentence Transformers"] if is_ours else ["API"] if ref.startswith(served.SCHEMES) else []
     return {
         "name": name,
         "revision": revision,
         **dict.fromkeys(unknown),
         "embed_dim": encoding.truncate_dim,
-        "max_tokens": encoding.max_tokens,
-        "framework": ["Sentence Transformers"],
+        "max_tokens": encoding.max_tokens if is_ours else None,
+        "framework": framework,
         "modalities": ["text"],
     }
 

@@ -18,10 +18,12 @@ from clir_core.align.train.checks import check_triples
 from clir_core.align.train.judged import check_loaded, read_judged
 from clir_core.align.verdict import verdict
 from clir_core.audit.spec import AuditSpec
+from clir_core.errors import AlignError
 from clir_core.measure import gate
 from clir_core.measure.compare import Difference, compare_audits
 from clir_core.measure.gate import Decision
 from clir_core.measure.power import foresight
+from clir_core.model.baseline import UNSTORED
 from clir_core.model.checkpoint import Checkpoint, resolve
 from clir_core.registry.facts import Decided, Entry
 from clir_core.report import alignment_outputs as outputs
@@ -109,8 +111,14 @@ def check_contamination(spec: AlignSpec, triples: pa.Table) -> Contamination:
 
 
 def resolved(spec: AlignSpec, ref: str) -> Checkpoint:
-    """A checkpoint to train or that was trained, found or fetched, safe to load."""
-    return resolve(ref, spec.encoding, layout.models(spec.workspace), DTYPE)
+    """A checkpoint to train or that was trained, found or fetched, safe to load. AlignError for another kind."""
+    found = resolve(ref, spec.encoding, layout.models(spec.workspace), DTYPE)
+    if found.kind in UNSTORED:
+        raise AlignError(
+            f"{ref}: has {UNSTORED[found.kind]}, and a training moves the one vector that a model gives a text; take "
+            "such a model for base"
+        )
+    return found
 
 
 def name_of(base: Checkpoint, run: Path) -> str:

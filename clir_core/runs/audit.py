@@ -17,12 +17,14 @@ from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import QUERIES, Corpus
+from clir_core.errors import SpecError
 from clir_core.measure.pieces import INTERVALS, measure_ranks
+from clir_core.model.baseline import UNSTORED
 from clir_core.model.canary import Canary
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
-from clir_core.model.reading import Reading
+from clir_core.model.reading import Reading, reading_without_vectors
 from clir_core.rank.ranked import TIE_RULE, Ranked
-from clir_core.registry.facts import Audited, Entry
+from clir_core.registry.facts import DTYPE, Audited, Entry
 from clir_core.runs.record import as_registered, record_audit
 from clir_core.runs.runner import Runner
 from clir_core.runs.workers import Ranking, Workers
@@ -33,6 +35,8 @@ from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import RESULT
 from clir_core.workspace.provenance import git_commit, versions
 from clir_core.workspace.steps import once, read_result, step_directory
+
+NOWHERE = Embedded(documents=None, queries=None)
 
 
 class Finished(NamedTuple):
@@ -52,11 +56,16 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     ranks = ranks_directory(spec, corpus, checkpoint, fit)
     with unchanged(checkpoint, spec.workspace):
         known = as_registered(spec, checkpoint)
-        embedded = runner.once(
-            "embed corpus", lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner), _encoded, retries=2
-        )
+        embedded = NOWHERE
+        if checkpoint.kind not in UNSTORED:
+            embedded = runner.once(
+                "embed corpus",
+                lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner),
+                _encoded,
+                retries=2,
+            )
     asked = Ranking(spec, corpus, checkpoint.normalize, embedded, fit, ranks)
-    ranked = runner.once("rank golds", lambda: rank(asked, workers, runner), retries=2)
+    ranked = runner.once("rank golds", lambda: rank(asked, checkpoint, workers, runner), retries=2)
     measures = measures_directory(spec, ranks, clusters)
     measured = runner.once("compute metrics", lambda: measure(spec, measures, ranks, corpus, clusters))
     origin = made_of(spec, checkpoint, fit, embedded)
@@ -84,8 +93,21 @@ def read(spec: EmbedSpec) -> tuple[Corpus, Corpus | None]:
 
 
 def resolved(spec: EmbedSpec, dtype: str) -> Checkpoint:
-    """The audit's checkpoint, found or fetched, safe to load."""
-    return resolve(spec.model, spec.encoding, layout.models(spec.workspace), dtype)
+    """The audit's checkpoint, found or fetched, safe to load. SpecError where it can do no such thing."""
+    found = resolve(spec.model, spec.encoding, layout.models(spec.workspace), dtype)
+    if found.kind not in UNSTORED:
+        return found
+    if not isinstance(spec, AuditSpec):
+        raise SpecError(
+            f"{spec.model} has {UNSTORED[found.kind]}, so there are no vectors to embed ahead; audit it as it is"
+        )
+    if spec.correction:
+        raise SpecError(
+            f"correction {spec.correction!r} changes the one stored vector of a text, and {spec.model} has "
+            f"{UNSTORED[found.kind]}; leave the correction out"
+        )
+    # it is computed by this process alone, whatever a cluster has
+    return found if found.dtype == DTYPE else resolve(spec.model, spec.encoding, layout.models(spec.workspace), DTYPE)
 
 
 @contextmanager
@@ -122,11 +144,17 @@ def embed(
     return found, not found.encoded
 
 
-def rank(asked: Ranking, workers: Workers, runner: Runner) -> tuple[Ranked, bool]:
-    """What outranks each gold, counted or done before."""
+def rank(asked: Ranking, checkpoint: Checkpoint, workers: Workers, runner: Runner) -> tuple[Ranked, bool]:
+    """What outranks each gold, counted or done before; where no vectors are stored, in this process."""
     directory = asked.directory
     if kept := read_result(directory / RESULT, Ranked):
         ranked, done_before = kept, True
+    elif checkpoint.kind in UNSTORED:
+        from clir_core.runs.in_memory import rank_texts  # torch and numba: seconds to import
+
+        runner.say(f"{checkpoint.name} has {UNSTORED[checkpoint.kind]}: scored exactly, in this process")
+        with unchanged(checkpoint, asked.spec.workspace):
+            ranked, done_before = rank_texts(asked.spec, asked.corpus, checkpoint, directory, runner.bars(_doing))
     else:
         ranked, done_before = workers.rank(asked, runner.bars(lambda _: "ranking blocks of documents"))
         if asked.fit:
@@ -196,7 +224,7 @@ class Made(NamedTuple):
 
 
 def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedded: Embedded) -> Made:
-    """Of stored vectors."""
+    """Of a checkpoint."""
     fitted = None
     if fit and embedded.fit:
         fitted = Fitted(
@@ -206,8 +234,13 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
     reading = proof.reading if proof else None
     if reading:
         # by whatever name this audit calls them; the vectors are those of the proof
-        told = {"prompts_from": checkpoint.prompts_from, "notes": (*checkpoint.notes, *embedded.suspicions)}
+        told = {
+            "prompts_from": checkpoint.prompts_from,
+            "notes": (*checkpoint.notes, *embedded.suspicions, *embedded.notes),
+        }
         reading = reading.model_copy(update=told)
+    if checkpoint.kind in UNSTORED:
+        reading = reading_without_vectors(checkpoint)
     return Made(
         model=checkpoint.vectors,
         checkpoint=checkpoint.digest,
@@ -259,7 +292,7 @@ def result(
         pools=ranked.pools,
         metrics=measured.metrics,
         skipped=(*corpus.skipped, *ranked.skipped),
-        facts=count_facts(corpus, ranked.pools, max(spec.cutoffs), made.cut),
+        facts=count_facts(corpus, ranked.pools, max(spec.cutoffs), made.cut, ranked.notes),
     )
 
 
@@ -301,6 +334,14 @@ def _named(checkpoint: Checkpoint) -> str:
     return "; ".join([f"{checkpoint.name}: digest {checkpoint.digest[:16]}", *checkpoint.notes])
 
 
+def _doing(bar: str) -> str:
+    return "ranking blocks of documents" if bar == "rank" else f"encoding {bar.removeprefix('embed-')} texts"
+
+
 def _encoded(embedded: Embedded) -> str:
-    told = [f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there", *embedded.suspicions]
+    told = [
+        f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there",
+        *embedded.suspicions,
+        *embedded.notes,
+    ]
     return "; ".join(told)

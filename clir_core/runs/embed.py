@@ -22,8 +22,9 @@ from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import by_length, document_texts, query_texts
 from clir_core.errors import ModelError
-from clir_core.model.canary import TEXTS, Canary, Proof, changed_versions, distance, is_same
+from clir_core.model.canary import TEXTS, Canary, changed_versions, distance, is_same
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.proof import Proof
 from clir_core.model.reading import Reading
 from clir_core.rank.store import VectorTable, table_name
 from clir_core.rank.suspicions import suspicions
@@ -83,6 +84,7 @@ def embed_corpus(
                     if pool is None:
                         pool = stack.enter_context(encoders(checkpoint, spec.runtime))
                         proof = prove(pool, checkpoint, spec.workspace)
+                    assert proof
                     table = VectorTable.create(uri, name, int(proof.reading.dimension or 0))
                     added = embed_missing(pool, table, texts, kind, spec.runtime.block_documents, bars(f"embed-{kind}"))
             encoded += added
@@ -116,7 +118,7 @@ def prove(encoders: Encoders, checkpoint: Checkpoint, workspace: Path) -> Proof:
         proof = Proof(reading=reading, canary=canary)
         write_text(file, proof.model_dump_json(indent=1))
         return proof
-    if not is_same(before.canary, canary):
+    if before.canary and canary and not is_same(before.canary, canary):
         raise ModelError(
             f"{checkpoint.ref}: gives other vectors here than those that the workspace holds of it, of one text by "
             f"{distance(before.canary, canary):.2g} of 1 - cosine; {changed_versions(before.canary, canary)}. Encode "
@@ -125,8 +127,10 @@ def prove(encoders: Encoders, checkpoint: Checkpoint, workspace: Path) -> Proof:
     return before
 
 
-def canary_of(encoders: Encoders) -> tuple[Canary, Reading]:
-    """The vectors of the canary's texts, and how they were made."""
+def canary_of(encoders: Encoders) -> tuple[Canary | None, Reading]:
+    """The vectors of the canary's texts, none where vectors are only looked up, and how they were made."""
+    if encoders.reading().kind == "vectors":
+        return None, encoders.reading()
     rows = [dict.fromkeys(("group_id", "lang", "text_hash"), "") | {"id": text, "text": text} for text in TEXTS]
     (table,) = encoders.encode([pl.DataFrame(rows)], "query")
     reading = encoders.reading()
@@ -175,14 +179,19 @@ def embed_missing(
     total, done = sum(map(len, blocks)), 0
     shard: list[pa.Table] = []
     committed = time.monotonic()
-    for encoded in encoders.encode(blocks, kind):
-        shard.append(encoded)
-        done += len(encoded)
-        progress(done, total)
-        full = sum(map(len, shard)) >= SHARD_ROWS or time.monotonic() - committed > SHARD_SECONDS
-        if full or done == total:
+    try:
+        for encoded in encoders.encode(blocks, kind):
+            shard.append(encoded)
+            done += len(encoded)
+            progress(done, total)
+            full = sum(map(len, shard)) >= SHARD_ROWS or time.monotonic() - committed > SHARD_SECONDS
+            if full or done == total:
+                table.append(pa.concat_tables(shard))
+                shard, committed = [], time.monotonic()
+    except (ModelError, KeyboardInterrupt):
+        if shard:  # what is encoded, and may be paid for, is kept
             table.append(pa.concat_tables(shard))
-            shard, committed = [], time.monotonic()
+        raise
     return total
 
 

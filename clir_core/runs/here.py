@@ -35,6 +35,10 @@ class Here:
         self, spec: EmbedSpec, corpus: "Corpus", checkpoint: Checkpoint, fit: "Corpus | None", bars: Bars
     ) -> Embedded:
         """Encode what the vector tables lack, one block after the other."""
+        if checkpoint.kind in ("vectors", "served"):
+            from clir_core.runs import elsewhere
+
+            return elsewhere.embed(spec, corpus, checkpoint, fit, bars)
         from clir_core.runs.embed import embed_corpus
 
         return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=encoders)
@@ -84,5 +88,11 @@ class _Encoder:
 
 @contextmanager
 def encoders(checkpoint: Checkpoint, runtime: RuntimeSpec) -> "Iterator[Encoders]":
-    """The checkpoint, loaded in this process."""
-    yield _Encoder(checkpoint, runtime)
+    """The checkpoint, loaded in this process; or whoever else has its vectors."""
+    if checkpoint.kind in ("vectors", "served"):
+        from clir_core.runs import elsewhere
+
+        with elsewhere.encoders(checkpoint, runtime) as opened:
+            yield opened
+    else:
+        yield _Encoder(checkpoint, runtime)

@@ -6,8 +6,9 @@ from pathlib import Path
 from pydantic import Field
 
 from clir_core.errors import ClirError
+from clir_core.model.baseline import UNSTORED
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
-from clir_core.model.reading import Reading
+from clir_core.model.reading import Reading, reading_without_vectors
 from clir_core.spec import Spec
 from clir_core.workspace import layout
 
@@ -44,7 +45,12 @@ def _references(ref: str, workspace: Path) -> list[str]:
 
 
 def _tried(checkpoint: Checkpoint) -> Reading:
-    """How it is read, with what is odd about the vectors of a few texts."""
+    """How it is read, with what is odd about the vectors of a few texts, where each has one."""
+    if checkpoint.kind in UNSTORED:
+        from clir_core.runs.in_memory import check_loads
+
+        check_loads(checkpoint)
+        return reading_without_vectors(checkpoint)
     from clir_core.audit.spec import RuntimeSpec
     from clir_core.rank.suspicions import oddities
     from clir_core.runs.embed import canary_of
@@ -52,4 +58,5 @@ def _tried(checkpoint: Checkpoint) -> Reading:
 
     with encoders(checkpoint, RuntimeSpec()) as opened:
         canary, reading = canary_of(opened)
-    return reading.model_copy(update={"notes": (*reading.notes, *oddities(canary.array(), "texts"))})
+    odd = oddities(canary.array(), "texts") if canary else []
+    return reading.model_copy(update={"notes": (*reading.notes, *odd)})

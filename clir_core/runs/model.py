@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,11 +14,17 @@ from clir_core.audit.data_facts import Cuts
 from clir_core.audit.spec import BLOCK_TEXTS, DEFAULT_CLUSTER
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.pivot import ENGLISH
+from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, in_blocks, query_texts
 from clir_core.errors import ModelError
+from clir_core.model.checkpoint import Kind
 from clir_core.model.prompts import own_prompts
+from clir_core.model.reading import Reading
+from clir_core.rank.plan import Plan
+from clir_core.rank.ranked import Ranked
+from clir_core.runs.audit import Made
 from clir_core.runs.audited import Audit
-from clir_core.runs.vectors import AnyCorpus, audit_arrays, checked, corpus_of, spec_of
+from clir_core.runs.vectors import AnyCorpus, audit_arrays, audit_ranked, checked, corpus_of, spec_of
 from clir_core.scenarios import SCENARIOS, ScenarioName
 
 if TYPE_CHECKING:
@@ -38,17 +45,19 @@ def audit_model(
     cluster: str = DEFAULT_CLUSTER,
     pivot: str = ENGLISH,
 ) -> Audit:
-    """Audit a SentenceTransformer, or an object with `encode_query` and `encode_document`, or with `encode`.
+    """Audit a model of sentence-transformers, or an object with `encode_query` and `encode_document`, or with `encode`.
 
     The corpus is a reference such as "demo" or "xquad:DIR", or frames of its three tables. Prompts, length and pooling
-    are the model's own; vectors are compared by cosine, unless a SentenceTransformer says dot. Intervals rest on
+    are the model's own; vectors are compared by cosine, unless the model says otherwise. Intervals rest on
     `cluster`: "query", "passage", or a column of the corpus's queries; SpecError for another. Every language is held
     against `pivot`. Raises ModelError where it cannot be encoded with.
     """
     asked = corpus_of(corpus, languages, pivot)
     cluster_queries(asked, cluster)  # what is wrong with it is said before anything is encoded
-    encoded = _encoded(model, document_texts(asked), query_texts(asked))
     spec = spec_of(name or _name(model), corpus, asked, languages, scenarios, cutoffs, seed, cluster)
+    if kind := _other_kind(model):
+        return audit_ranked(asked, spec, lambda plan, directory: _ranked(model, kind, asked, plan, directory))
+    encoded = _encoded(model, document_texts(asked), query_texts(asked))
     return audit_arrays(
         asked,
         checked("documents", encoded.documents_DH, asked.documents["doc_id"], encoded.similarity),
@@ -65,6 +74,38 @@ class _Encoded(NamedTuple):
     queries_QH: np.ndarray
     similarity: Literal["cosine", "dot"] = "cosine"
     cut: Cuts = Cuts()
+
+
+def _other_kind(model: Any) -> Kind | None:
+    """Of a model that gives no single vector a text."""
+    if "sentence_transformers" in sys.modules:
+        from sentence_transformers import MultiVectorEncoder, SparseEncoder
+
+        if isinstance(model, SparseEncoder):
+            return "sparse"
+        if isinstance(model, MultiVectorEncoder):
+            return "multi_vector"
+    return None
+
+
+def _ranked(model: Any, kind: Kind, corpus: Corpus, plan: Plan, directory: Path) -> tuple[Ranked, Made]:
+    """Ranks of a model of another kind, with prompts and length of its own."""
+    from clir_core.runs.in_memory import encode_with, rank_encoded, texts_of, unscored
+
+    documents, queries = texts_of(plan, corpus)
+    own = own_prompts(model.prompts, model.default_prompt_name)
+    prompts = {"query": own.query, "document": own.document}
+    with _encoding(model):
+        encoded = encode_with(model, prompts, documents["text"].to_list(), queries["text"].to_list(), lambda _: _quiet)
+    ranked = rank_encoded(plan, encoded, directory, _quiet)
+    reading = Reading(
+        kind=kind, query_prompt=own.query, document_prompt=own.document, prompts_from=own.origin, notes=own.notes
+    )
+    made = Made(model=encoded.fingerprint(), reading=reading)
+    return ranked.model_copy(update={"notes": tuple(unscored(plan, kind))}), made
+
+
+def _quiet(done: int, total: int) -> None: ...
 
 
 def _encoded(model: Any, documents: pl.DataFrame, queries: pl.DataFrame) -> _Encoded:
@@ -112,7 +153,7 @@ def _in_order(encoder: "Encoder", texts: pl.DataFrame, kind: str) -> tuple[np.nd
 
 
 @contextmanager
-def _encoding(model: "SentenceTransformer") -> Iterator[None]:
+def _encoding(model: Any) -> Iterator[None]:
     """The model as an audit uses it, and afterwards as it was: it may be in the middle of its training."""
     from clir_core.model.linear import as_onednn
 

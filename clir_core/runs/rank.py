@@ -63,6 +63,7 @@ def rank_corpus(
 
     Writes ranks.parquet and topk.parquet into the directory.
     """
+    assert embedded.documents and embedded.queries, "nothing is stored"
     stored, asked = open_read(embedded.documents), open_read(embedded.queries)
     places, query_places = stored.find(document_texts(corpus)), asked.find(query_texts(corpus))
     rows = {lang: _in_order(places, documents.doc_id) for lang, documents in plan.documents.items()}

@@ -5,6 +5,7 @@ from pathlib import Path
 from clir_core.align.result import AlignResult
 from clir_core.audit.result import AuditResult
 from clir_core.audit.spec import AuditSpec
+from clir_core.model.baseline import RUN
 from clir_core.model.checkpoint import Checkpoint, resolve
 from clir_core.registry.facts import DTYPE, Audited, Decided, Entry, Found
 from clir_core.registry.history import main_figures
@@ -21,7 +22,10 @@ def as_registered(spec: AuditSpec, checkpoint: Checkpoint) -> Checkpoint:
 
 def found(checkpoint: Checkpoint, family: str, source: str) -> Found:
     """The fact that a checkpoint is there."""
-    ref = checkpoint.ref if checkpoint.ref.startswith("bundled:") else str(Path(checkpoint.ref).expanduser().resolve())
+    is_ref = checkpoint.kind in ("vectors", "served", "bm25") or checkpoint.ref.startswith("bundled:")
+    ref = checkpoint.ref if is_ref else str(Path(checkpoint.ref).expanduser().resolve())
+    if checkpoint.kind == "run":
+        ref = f"{RUN}{checkpoint.path}"
     if checkpoint.ref.startswith("hf:"):
         # the hub's client names a snapshot's folder by its commit; what a tag or a branch names may change
         ref = f"hf:{checkpoint.name}@{checkpoint.path.name}"

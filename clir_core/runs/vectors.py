@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,9 @@ from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import VectorsError
-from clir_core.rank.plan import make_plan
+from clir_core.model.given import IDS, VECTORS, listed, stacked, unit, unusable
+from clir_core.rank.plan import Plan, make_plan
+from clir_core.rank.ranked import Ranked
 from clir_core.rank.ranking import in_threads, rank_plan
 from clir_core.runs.audit import Made, measure, result
 from clir_core.runs.audited import Audit
@@ -28,9 +30,6 @@ from clir_core.sources import frames, read_corpus
 from clir_core.sources.choice import choose_languages
 from clir_core.spec import sha256_of
 
-_IDS, _VECTORS = ("id", "doc_id", "query_id"), ("vector", "embedding")
-_UNIT = 1e-5  # vectors whose length differs from 1 by less are left as they are, to the last bit
-_SHOWN = 5
 # rows in the order of the corpus, a table of ids and vectors, or a vector for each id
 Vectors = np.ndarray | Mapping[str, Sequence[float]] | Any
 # a reference, a corpus, or its three frames
@@ -103,22 +102,31 @@ def audit_arrays(
     if documents_DH.shape[1] != queries_QH.shape[1]:
         sizes = f"documents have {documents_DH.shape[1]} dimensions and queries {queries_QH.shape[1]}"
         raise VectorsError(f"{sizes}; give both of one model")
+    cuts = cut or Cuts()
+
+    def rank(plan: Plan, directory: Path) -> tuple[Ranked, Made]:
+        places = {lang: _places(corpus.documents["doc_id"], found.doc_id) for lang, found in plan.documents.items()}
+        rows = {lang: _places(corpus.queries["query_id"], found.query_id) for lang, found in plan.queries.items()}
+        asked = {lang: queries_QH[found] for lang, found in rows.items()}
+
+        def read(lang: str, numbers: np.ndarray) -> np.ndarray:
+            return documents_DH[places[lang][numbers]]
+
+        count = in_threads(read, os.cpu_count() or 1)
+        ranked = rank_plan(plan, asked, read, count, directory, lambda done, total: None)
+        return ranked, Made(model=_fingerprint(documents_DH, queries_QH), cut=cuts)
+
+    return audit_ranked(corpus, spec, rank)
+
+
+def audit_ranked(corpus: Corpus, spec: AuditSpec, rank: Callable[[Plan, Path], tuple[Ranked, Made]]) -> Audit:
+    """Audit what ranks a plan's golds, into files of a directory, and says what made the ranks."""
     clusters = cluster_queries(corpus, spec.cluster)
     plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
-    places = {lang: _places(corpus.documents["doc_id"], found.doc_id) for lang, found in plan.documents.items()}
-    asked = {
-        lang: queries_QH[_places(corpus.queries["query_id"], found.query_id)] for lang, found in plan.queries.items()
-    }
-
-    def read(lang: str, numbers: np.ndarray) -> np.ndarray:
-        return documents_DH[places[lang][numbers]]
-
     folder = tempfile.TemporaryDirectory(prefix="clir-audit-")
     directory = Path(folder.name)
-    count = in_threads(read, os.cpu_count() or 1)
-    ranked = rank_plan(plan, asked, read, count, directory, lambda done, total: None)
+    ranked, made = rank(plan, directory)
     measured, _ = measure(spec, directory, directory, corpus, clusters)
-    made = Made(model=_fingerprint(documents_DH, queries_QH), cut=cut or Cuts())
     return Audit(result(spec, corpus, spec.model, ranked, measured, made, {}), directory, corpus, folder)
 
 
@@ -157,16 +165,15 @@ def checked(
         raise VectorsError(f"{what}: {len(given) - len(place)} ids stand there twice; give each vector once")
     missing = [key for key in wanted.to_pylist() if key not in place]
     if missing:
-        raise VectorsError(f"{what}: no vector for {_listed(missing)}; add them, or take their texts out of the corpus")
+        raise VectorsError(f"{what}: no vector for {listed(missing)}; add them, or take their texts out of the corpus")
     superfluous = sorted(place.keys() - set(ids))
     if superfluous:
-        raise VectorsError(f"{what}: vectors for {_listed(superfluous)}, which the corpus lacks; leave them out")
+        raise VectorsError(f"{what}: vectors for {listed(superfluous)}, which the corpus lacks; leave them out")
     chosen = [place[key] for key in wanted.to_pylist()]
     found_NH = np.ascontiguousarray(vectors_NH[chosen], np.float32)
-    bad = np.flatnonzero(~np.isfinite(found_NH).all(axis=1))
-    if len(bad):
-        raise VectorsError(f"{what}: NaN or infinity in the vectors of {_listed(_at(wanted, bad))}; encode them again")
-    return _unit(what, found_NH, wanted) if similarity == "cosine" else found_NH
+    for wrong, those in unusable(wanted.to_pylist(), found_NH, similarity == "cosine").items():
+        raise VectorsError(f"{what}: {wrong} in the vectors of {listed(those)}; encode them again")
+    return unit(found_NH) if similarity == "cosine" else found_NH
 
 
 def _by_id(what: str, vectors: Vectors, ids: list[str]) -> tuple[list[str], np.ndarray]:
@@ -178,34 +185,16 @@ def _by_id(what: str, vectors: Vectors, ids: list[str]) -> tuple[list[str], np.n
             )
         return ids, vectors
     if isinstance(vectors, Mapping):
-        return list(vectors), _stacked(what, list(vectors), list(vectors.values()))
+        return list(vectors), stacked(what, list(vectors), list(vectors.values()))
     table = frames.as_table(vectors, what)
-    key, value = (next((n for n in names if n in table.column_names), None) for names in (_IDS, _VECTORS))
+    key, value = (next((n for n in names if n in table.column_names), None) for names in (IDS, VECTORS))
     if key is None or value is None:
         raise VectorsError(
-            f"{what}: a table of {', '.join(table.column_names)}; it needs a column of ids ({', '.join(_IDS)}) "
-            f"and one of vectors ({', '.join(_VECTORS)})"
+            f"{what}: a table of {', '.join(table.column_names)}; it needs a column of ids ({', '.join(IDS)}) "
+            f"and one of vectors ({', '.join(VECTORS)})"
         )
     keys = table[key].to_pylist()
-    return keys, _stacked(what, keys, table[value].to_pylist())
-
-
-def _stacked(what: str, ids: list[str], rows: list[Any]) -> np.ndarray:
-    lengths = [0 if row is None else np.size(row) for row in rows]
-    size = max(set(lengths), key=lengths.count, default=0)
-    other = [f"{key} ({length})" for key, length in zip(ids, lengths, strict=True) if length != size]
-    if other or not size:
-        raise VectorsError(f"{what}: most vectors have {size} dimensions, but not {_listed(other)}; mend these")
-    return np.asarray([np.asarray(row, np.float32).ravel() for row in rows])
-
-
-def _unit(what: str, vectors_NH: np.ndarray, ids: pa.ChunkedArray) -> np.ndarray:
-    length_N1 = np.linalg.norm(vectors_NH.astype(np.float64), axis=1, keepdims=True)
-    zero = np.flatnonzero(length_N1[:, 0] == 0)
-    if len(zero):
-        raise VectorsError(f"{what}: nothing but zeros in the vectors of {_listed(_at(ids, zero))}; encode them again")
-    has_it = np.abs(length_N1 - 1) < _UNIT
-    return np.where(has_it, vectors_NH, (vectors_NH / length_N1).astype(np.float32))
+    return keys, stacked(what, keys, table[value].to_pylist())
 
 
 def _places(ids: pa.ChunkedArray, wanted: pl.Series) -> np.ndarray:
@@ -217,12 +206,3 @@ def _places(ids: pa.ChunkedArray, wanted: pl.Series) -> np.ndarray:
 def _fingerprint(documents_DH: np.ndarray, queries_QH: np.ndarray) -> str:
     parts = [hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest() for part in (documents_DH, queries_QH)]
     return sha256_of(parts)
-
-
-def _at(ids: pa.ChunkedArray, rows: np.ndarray) -> list[str]:
-    return [str(key) for key in ids.take(pa.array(rows)).to_pylist()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(map(str, names[:_SHOWN]))}{more}"

@@ -49,6 +49,7 @@ def verify(place: Path, workspace: Path) -> Verified:
     checkpoint = resolve(audit.spec.model, audit.spec.encoding, layout.models(workspace), before.dtype)
     with encoders(checkpoint, RuntimeSpec()) as opened:
         now, _ = canary_of(opened)
+    assert now  # of what encoded before
     return Verified(
         audit=str(file),
         model=audit.spec.model,

@@ -22,4 +22,5 @@ class Embed(EmbedSpec):
 
             say_errors_once()
             embedded = embed(spec)
+        assert embedded.documents
         print(f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there: {embedded.documents.uri}")

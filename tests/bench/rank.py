@@ -25,7 +25,8 @@ from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.jobs.cluster import cluster
 from clir_core.jobs.workers import encoders
 from clir_core.model.checkpoint import BUNDLED, resolve
-from clir_core.rank.outrank import TILE, PairCounts, padded
+from clir_core.rank.forms import TILE, padded
+from clir_core.rank.outrank import PairCounts
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.pools import rank_golds, top_lists
 from clir_core.rank.ranking import Batch, in_threads, score_related, total

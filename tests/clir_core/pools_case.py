@@ -2,7 +2,7 @@
 
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from brute_force import Case, Qrel, Text
 from hypothesis import strategies as st
 
 from clir_core.rank import batches, ranking
+from clir_core.rank.forms import Vectors
 from clir_core.rank.outrank import PairCounts
 from clir_core.rank.plan import Block, Plan, make_plan
 from clir_core.rank.ranked import Ranked
@@ -40,30 +41,33 @@ def measure(
     shuffle: int | None = None,
     scenarios: tuple[ScenarioName, ...] = SCENARIOS,
     batch: int = 2**30,
+    form: Callable[[np.ndarray], Vectors] = lambda vectors: vectors,
 ) -> Measured:
     """The library's whole way from vectors to ranks: in blocks of this size, in an order shuffled by this seed, in
-    batches of so many bytes."""
+    batches of so many bytes. `form` makes of vectors what is ranked."""
 
     def vectors(ids: pl.Series) -> np.ndarray:
         dim = len(next(iter(case.vectors.values())))
         return np.array([case.vectors[one] for one in ids], np.float32).reshape(-1, dim)
 
     plan = make_plan(case.corpus(), case.languages, scenarios, case.cutoff, case.seed)
-    docs = {lang: vectors(found.doc_id) for lang, found in plan.documents.items()}
-    queries = {lang: vectors(found.query_id) for lang, found in plan.queries.items()}
+    docs = {lang: form(vectors(found.doc_id)) for lang, found in plan.documents.items()}
+    queries = {lang: form(vectors(found.query_id)) for lang, found in plan.queries.items()}
+
+    def read(lang: str, numbers: np.ndarray) -> Vectors:
+        found = docs[lang]
+        return found[numbers] if isinstance(found, np.ndarray) else found.take(numbers)
 
     def count(blocks: Sequence[Block], batch: Batch) -> Iterator[PairCounts]:
         blocks = blocks if shuffle is None else random.Random(shuffle).sample(blocks, len(blocks))
-        return (rank_block(one, docs[one.lang][one.start : one.stop], batch) for one in blocks)
+        return (rank_block(one, read(one.lang, np.arange(one.start, one.stop)), batch) for one in blocks)
 
     with (
         tempfile.TemporaryDirectory() as folder,
         patch.object(ranking, "BLOCK_DOCUMENTS", block),
         patch.object(batches, "BATCH_BYTES", batch),
     ):
-        ranked = rank_plan(
-            plan, queries, lambda lang, numbers: docs[lang][numbers], count, Path(folder), lambda done, todo: None
-        )
+        ranked = rank_plan(plan, queries, read, count, Path(folder), lambda done, todo: None)
         ranks, top = (pl.read_parquet(Path(folder) / name) for name in (layout.RANKS, layout.TOP))
     return Measured(plan, ranks, top, ranked)
 

@@ -16,7 +16,7 @@ from clir_core.align.spec import OptimiserSpec
 from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.encoder import Encoder
-from clir_core.model.loading import positions
+from clir_core.model.loading import positions_of
 
 
 def transformers(model: SentenceTransformer) -> list[Transformer]:
@@ -69,7 +69,7 @@ def cut(model: SentenceTransformer, tokens: Mapping[str, int]) -> Iterator[None]
     own = [(part, f"{kind}_length", getattr(part, f"{kind}_length")) for part in transformers(model) for kind in tokens]
     for part, name, length in own:
         most = tokens[name.removesuffix("_length")]
-        setattr(part, name, min(n for n in (length or part.max_seq_length, positions(part), most) if n))
+        setattr(part, name, min(n for n in (length or part.max_seq_length, positions_of(part), most) if n))
     try:
         yield
     finally:

@@ -74,6 +74,9 @@ def test_every_field_explains_itself() -> None:
         (lambda: AlignSpec(workers=3), "3 workers cannot share batches of 32"),
         (lambda: AlignSpec(triples=20), "20 triples are fewer than a batch of 32"),
         (lambda: AlignSpec(batch=32), "batch"),
+        (lambda: AlignSpec(base="vectors:/x"), "vectors:/x: has no weights of its own, so there is nothing to train"),
+        (lambda: AlignSpec(base="http://h/v1#m"), "http://h/v1#m: has no weights of its own"),
+        (lambda: AlignSpec(base="http://me:hush@h/v1#m"), "http://h: a login stands in the address"),
     ],
 )
 def test_what_cannot_be_run_is_refused(make, message: str) -> None:

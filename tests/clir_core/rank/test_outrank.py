@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clir_core.rank.outrank import TILE, Counts, Side, count_block, count_related, padded, score_pairs
+from clir_core.rank.forms import TILE, padded
+from clir_core.rank.outrank import Counts, Side, count_block, count_related, score_pairs
 
 
 @dataclass(frozen=True)

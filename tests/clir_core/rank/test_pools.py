@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -48,10 +49,10 @@ def assert_same(found: pl.DataFrame, rows: list[Row], *keys: str) -> None:
     assert_frame_equal(found, expected, check_exact=True)
 
 
-def check(case: Case) -> Measured:
-    """The library's ranks, top lists and skipped queries are the brute force's."""
+def check(case: Case, **how: Any) -> Measured:
+    """The library's ranks, top lists and skipped queries are the brute force's; `how` is for `measure`."""
     found, skipped = answers(case)
-    measured = measure(case)
+    measured = measure(case, **how)
     assert_same(measured.ranks, expected_ranks(found), "query_id", "doc_id")
     assert_same(measured.top, expected_top(case, found), "query_id", "position")
     given = [one for one in measured.ranked.skipped if one.what not in ("queries", "documents")]

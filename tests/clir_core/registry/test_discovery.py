@@ -105,6 +105,12 @@ def test_the_same_weights_under_two_paths_are_one_checkpoint(tmp_path: Path) -> 
 # what align registered
 
 
+@pytest.mark.parametrize(("ref", "label"), [("vectors:/x/run7", "run7"), ("http://h:8000/v1#org/m", "org/m")])
+def test_a_reference_is_seen_whatever_it_holds(ref: str, label: str, tmp_path: Path) -> None:
+    found = discover(watching({"kind": "reference", "ref": ref}), tmp_path)
+    assert found.seen == (Seen(ref=ref, label=label, family="demo", source=ref),)
+
+
 def test_what_align_registered_in_the_family_is_seen_while_it_is_there(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     there = write(tmp_path / "aligned" / "a", PLAIN)

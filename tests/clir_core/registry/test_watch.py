@@ -6,7 +6,14 @@ import pytest
 
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import ClirError, SpecError, StoreError
-from clir_core.registry.watch import AlignedSource, DirectorySource, HubSource, WatchList, read_watch_list
+from clir_core.registry.watch import (
+    AlignedSource,
+    DirectorySource,
+    HubSource,
+    ReferenceSource,
+    WatchList,
+    read_watch_list,
+)
 
 GOOD = """
 version: 1
@@ -129,6 +136,14 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(path: Path) -> Non
     assert "hush" not in told and "environment" in told
     for fine in ("gs://anonymous@bucket/e5", "abfs://container@account/e5", "s3://bucket/a:b@c"):
         assert str(read(path, GOOD.replace("s3://bucket/e5", fine)).families[0].sources[1]) == fine
+
+
+def test_a_model_by_its_reference_holds_no_secret_and_is_no_directory(path: Path) -> None:
+    text = LEAST.replace("kind: aligned", "{kind: reference, ref: 'http://h/v1#m'}")
+    assert read(path, text).families[0].sources == (ReferenceSource(ref="http://h/v1#m"),)
+    told = refused(path, text.replace("//h", "//me:hush@h"), "families.0.sources.0.ref: ", "CLIR_EMBEDDINGS_KEY")
+    assert "hush" not in told
+    refused(path, text.replace("http://h/v1#m", "/models/e5"), "families.0.sources.0.ref: ", "/models/e5")
 
 
 @pytest.mark.parametrize("text", ["version: 1\nfamilies: [", "\tversion: 1", "a: b: c", "x: !!python/object:os.x {}"])

@@ -134,4 +134,6 @@ def test_every_reference_has_an_organization() -> None:
     assert model_name("hf:intfloat/multilingual-e5-base@v1") == "intfloat/multilingual-e5-base"
     assert model_name("hf:LaBSE") == "hf/LaBSE"
     assert model_name("/models/mine/") == "local/mine"
+    assert model_name("vectors:/x/run7?table=t") == "vectors/run7-t"
+    assert model_name("http://h:8000/v1#BAAI/bge-m3") == "served/BAAI__bge-m3"
     assert model_name("bundled:multilingual-e5-small-q4") == "bundled/multilingual-e5-small-q4"

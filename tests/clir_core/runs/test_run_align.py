@@ -1,18 +1,23 @@
 """An alignment as a plain function, in this process alone."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from layouts_case import made
 
 from clir_core.align.spec import AlignSpec, OptimiserSpec
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError, SpecError
 from clir_core.model.checkpoint import resolve
+from clir_core.registry.nightly import NightlySpec
 from clir_core.registry.registry import Registry
-from clir_core.report.alignment_outputs import read_alignment
+from clir_core.registry.watch import WatchList
+from clir_core.report.alignment_outputs import read_alignment, read_audit
 from clir_core.runs import align as run
 from clir_core.runs.audit import audit
 from clir_core.runs.here import Here
+from clir_core.runs.nightly import find_due
 from clir_core.runs.runner import Runner
 from clir_core.workspace import layout
 
@@ -65,6 +70,31 @@ def test_an_adapter_is_audited_registered_and_found_again(spec: AlignSpec) -> No
     assert done.entry.found.ref == str(place.resolve())
     again = resolve(done.entry.found.ref, spec.encoding, layout.models(spec.workspace), "float32")
     assert again.digest == done.result.digest == done.entry.checkpoint and again.base == Path(spec.base).resolve()
+
+
+def test_an_adapter_of_a_decoder_is_found_by_the_nightly_wherever_it_is_put(spec: AlignSpec, tmp_path: Path) -> None:
+    """Small Qwen3 with left padding: trained, exported, audited, moved, found, audited again to the same figures."""
+    base = made("qwen3, left", tmp_path / "made")
+    lora = AlignSpec.model_validate(spec.model_dump() | {"adapter": "lora", "base": str(base)})
+    done = run.align(lora, Here(), Runner(), audit_here)
+    shutil.copytree(layout.checkpoints(spec.workspace) / done.result.name, tmp_path / "incoming" / "step-2")
+    source = {"kind": "directory", "path": str(tmp_path / "incoming"), "settle": 0}
+    watch = WatchList.model_validate(
+        {
+            "version": 1,
+            "audit": {"corpus": spec.evaluation, "languages": ["de"], "scenarios": ["mono"], "seed": spec.seed},
+            "families": [{"name": "decoders", "sources": [source]}],
+        }
+    )
+    night = NightlySpec(workspace=tmp_path / "night")
+    discovered, (due,), known = find_due(night, watch, "asked")
+    assert (discovered.waiting, discovered.problems, known, due.checkpoint) == ((), (), 0, done.result.digest)
+    first, again = read_audit(done.out / layout.AFTER), read_audit(audit(due.audit, Here(), Runner()).out)
+    before, after = (
+        {(one.lang, one.metric): one.value for one in result.metrics if one.scenario == "mono"}
+        for result in (first, again)
+    )
+    assert after and after == {key: pytest.approx(before[key], abs=1e-9) for key in after}
 
 
 def test_several_workers_need_a_cluster(spec: AlignSpec) -> None:

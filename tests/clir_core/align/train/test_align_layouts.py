@@ -11,28 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from layouts_case import LAYOUTS, WORDS, H, made
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import Dense, Normalize, Router, Transformer
-from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from torch import nn
-from transformers import (
-    BertConfig,
-    BertModel,
-    Gemma3TextConfig,
-    Gemma3TextModel,
-    ModernBertConfig,
-    ModernBertModel,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3Model,
-    T5Config,
-    T5EncoderModel,
-    XLMRobertaConfig,
-    XLMRobertaModel,
-)
+from sentence_transformers.base.modules import Dense, Normalize, Transformer
 
 from clir_core.align.data import training_triples
 from clir_core.align.result import Evaluated
@@ -47,128 +29,10 @@ from clir_core.errors import AlignError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.model.encoder import load_encoder
 
-H = 32
-SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
-SIZES = {"hidden_size": H, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-PROMPTS = {"query": "query: ", "document": "passage: "}
 QUERIES, PASSAGES = (
     ["Wo?", "Where do bees live?"],
     ["Im Stock.", "Some live alone, in the ground."],
 )
-
-
-def raw_tokenizer(frame: bool = True) -> Tokenizer:
-    """Any text as bytes, with a mark before and behind it, or behind it alone."""
-    words = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    single = "<s> $A </s>" if frame else "$A </s>"
-    tokenizer.post_processor = processors.TemplateProcessing(single, special_tokens=[("<s>", 2), ("</s>", 3)])
-    return tokenizer
-
-
-WORDS = raw_tokenizer().get_vocab_size()
-TOKENS = {"vocab_size": WORDS, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "initializer_range": 0.4}
-
-
-def transformer(
-    folder: Path, model: PreTrainedModel, frame: bool = True, length: int = 512, **options: object
-) -> Transformer:
-    """A transformer of that model in a folder of its own, beside what is made of it."""
-    chat = {name: options.pop(name) for name in ("padding_side", "chat_template") if name in options}
-    marks = {"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>", "eos_token": "</s>"}
-    folder.mkdir(parents=True)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw_tokenizer(frame), model_max_length=length, **marks, **chat)
-    tokenizer.save_pretrained(folder)
-    model.save_pretrained(folder)
-    return Transformer(str(folder), **options)
-
-
-def bert(folder: Path, **options: object) -> Transformer:
-    config = BertConfig(**TOKENS, **SIZES, max_position_embeddings=512)
-    return transformer(folder, BertModel(config, add_pooling_layer=False), **options)
-
-
-def xlmr(folder: Path, length: int = 512) -> Transformer:
-    config = XLMRobertaConfig(**TOKENS, **SIZES, type_vocab_size=1, max_position_embeddings=length + 2)
-    return transformer(folder, XLMRobertaModel(config, add_pooling_layer=False), length=length)
-
-
-def qwen3(folder: Path, **options: object) -> Transformer:
-    config = Qwen3Config(**TOKENS, **SIZES, num_key_value_heads=2, head_dim=8, max_position_embeddings=512)
-    return transformer(folder, Qwen3Model(config), frame=False, padding_side="left", **options)
-
-
-def gemma(folder: Path) -> Transformer:
-    heads = {"num_key_value_heads": 1, "head_dim": 8, "query_pre_attn_scalar": 8, "use_bidirectional_attention": True}
-    config = Gemma3TextConfig(**TOKENS, **SIZES, **heads, max_position_embeddings=512, sliding_window=32)
-    return transformer(folder, Gemma3TextModel(config))
-
-
-def modernbert(folder: Path) -> Transformer:
-    marks = {"cls_token_id": 2, "sep_token_id": 3}
-    config = ModernBertConfig(**TOKENS, **SIZES, **marks, max_position_embeddings=512, local_attention=32)
-    return transformer(folder, ModernBertModel(config))
-
-
-def t5(folder: Path) -> Transformer:
-    sizes = {"d_model": H, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4}
-    config = T5Config(**sizes, vocab_size=WORDS, pad_token_id=0, eos_token_id=3, decoder_start_token_id=0)
-    return transformer(folder, T5EncoderModel(config), max_seq_length=256)
-
-
-def linear(width: int, out: int) -> Dense:
-    return Dense(width, out, bias=False, activation_function=nn.Identity())
-
-
-def static() -> StaticEmbedding:
-    weights = np.random.default_rng(0).standard_normal((WORDS, H)).astype(np.float32)
-    return StaticEmbedding(raw_tokenizer(), embedding_weights=weights)
-
-
-CHAT = "{% for m in messages %}<s>{{m['role']}}\n{{m['content']}}</s>\n{% endfor %}"
-Build = Callable[[Path], tuple[list[nn.Module], dict[str, object]]]
-LAYOUTS: dict[str, Build] = {
-    "bert": lambda at: ([bert(at), Pooling(H, "mean"), Normalize()], {"prompts": PROMPTS}),
-    "xlmr 8k": lambda at: (
-        [xlmr(at, 8192), Pooling(H, "cls"), Normalize()],
-        {"prompts": {"query": "q: ", "corpus": "c: "}},
-    ),
-    "default prompt": lambda at: (
-        [bert(at), Pooling(H, "mean")],
-        {"prompts": {**PROMPTS, "STS": "same: "}, "default_prompt_name": "STS", "similarity_fn_name": "dot"},
-    ),
-    "prompt not pooled": lambda at: ([bert(at), Pooling(H, "mean", include_prompt=False)], {"prompts": PROMPTS}),
-    "qwen3, left": lambda at: ([qwen3(at), Pooling(H, "lasttoken"), Normalize()], {"prompts": {"query": "Q: "}}),
-    "qwen3, chat": lambda at: (
-        [qwen3(at, chat_template=CHAT), Pooling(H, "lasttoken"), Normalize()],
-        {"prompts": {"query": "Instruct: x"}},
-    ),
-    "gemma, three more layers": lambda at: (
-        [gemma(at), Pooling(H, "mean"), linear(H, 64), linear(64, H), Normalize()],
-        {"prompts": PROMPTS},
-    ),
-    "modernbert": lambda at: ([modernbert(at), Pooling(H, "cls")], {}),
-    "t5": lambda at: ([t5(at), Pooling(H, "mean"), linear(H, 24), Normalize()], {}),
-    "normalised before the end": lambda at: ([bert(at), Pooling(H, "mean"), Normalize(), Dense(H, 24)], {}),
-    "matryoshka": lambda at: ([xlmr(at), Pooling(H, "mean"), Normalize()], {"prompts": PROMPTS, "truncate_dim": 12}),
-    "shorter queries": lambda at: ([bert(at, query_length=12, document_length=40), Pooling(H, "mean")], {}),
-    "lower case": lambda at: ([bert(at, do_lower_case=True), Pooling(H, "mean")], {}),
-    "router": lambda at: (
-        [
-            Router.for_query_document(
-                [bert(at / "q", length=64), Pooling(H, "mean")], [bert(at / "d", length=96), Pooling(H, "mean")]
-            ),
-            Normalize(),
-        ],
-        {"prompts": PROMPTS},
-    ),
-    "router, static queries": lambda at: (
-        [Router.for_query_document([static()], [bert(at), Pooling(H, "mean")]), Normalize()],
-        {},
-    ),
-    "static": lambda at: ([static(), Normalize()], {"prompts": PROMPTS}),
-}
 ADAPTED = ("bert", "qwen3, left", "qwen3, chat", "gemma, three more layers", "modernbert", "t5", "matryoshka")
 SHORT = OptimiserSpec(batch=8, micro_batch=4, learning_rate=3e-3, query_tokens=16, passage_tokens=24)
 SPEC = AlignSpec(triples=24, languages=("de",), loss="distil", optimiser=SHORT)
@@ -186,19 +50,12 @@ def triples() -> tuple[pl.DataFrame, pl.DataFrame]:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The layout of this name, made once."""
-    made: dict[str, Path] = {}
+    bases: dict[str, Path] = {}
 
     def of(name: str) -> Path:
-        if name not in made:
-            folder = tmp_path_factory.mktemp("layouts")
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
-                parts, options = LAYOUTS[name](folder / "parts")
-                SentenceTransformer(modules=parts, device="cpu", **options).save_pretrained(  # type: ignore[arg-type]
-                    str(folder / "base"), create_model_card=False
-                )
-            made[name] = folder / "base"
-        return made[name]
+        if name not in bases:
+            bases[name] = made(name, tmp_path_factory.mktemp("layouts"))
+        return bases[name]
 
     return of
 
