@@ -1,5 +1,6 @@
 """Corrections against values by hand and by NumPy's own SVD; what they may be fitted on, and what they refuse."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,14 @@ def test_a_whole_shift_puts_each_language_where_english_is(seed, tmp_path):
     for lang in ("de", "zh"):
         moved = found.of_documents(lang, vectors[lang])
         np.testing.assert_allclose(moved.mean(axis=0), vectors["en"].mean(axis=0), atol=1e-6)
+
+
+def test_a_whole_shift_leaves_the_pivot_and_moves_english(tmp_path):
+    corpus, table, vectors = random_case(tmp_path, 3)
+    found = fit_correction(spec("shift"), replace(corpus, pivot="de"), table, unit=False)
+    assert found.of_documents("de", vectors["de"]).tobytes() == vectors["de"].tobytes()
+    moved = found.of_documents("en", vectors["en"])
+    np.testing.assert_allclose(moved.mean(axis=0), vectors["de"].mean(axis=0), atol=1e-6)
 
 
 def test_alpha_0_changes_no_bit(tmp_path):

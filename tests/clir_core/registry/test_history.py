@@ -6,7 +6,7 @@ import pytest
 from alignment_case import FIGURES, audit
 
 from clir_core.registry.facts import Audited, Decided, Found
-from clir_core.registry.history import of_family
+from clir_core.registry.history import main_figures, of_family
 from clir_core.registry.registry import Registry
 
 
@@ -53,3 +53,25 @@ def test_figures_that_a_fact_holds_need_no_files(tmp_path: Path) -> None:
     rows = of_family(registry.entries(), "e5").rows()
     shown = ("complete@10 X", "complete@10 en", "mono acc@1")
     assert [[row[name] for name in shown] for row in rows] == [[0.25, None, 0.5], [None] * 3, [None] * 3]
+
+
+def test_audits_of_two_pivots_have_a_column_each(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    registry.add(Found(checkpoint="a" * 64, name="a", ref="/a", family="e5", source="s"))
+    known: dict[str, object] = {"checkpoint": "a" * 64, "corpus": "demo", "outcome": "measured"}
+    for pivot, figure in (("en", 0.25), ("de", 0.5)):
+        named = {f"complete@10 {pivot}": figure}
+        registry.add(Audited.model_validate(known | {"asked": pivot, "pivot": pivot, "figures": named}))
+    history = of_family(registry.entries(), "e5")
+    shown = [(row["complete@10 en"], row["complete@10 de"]) for row in history.rows()]
+    assert shown == [(0.25, None), (None, 0.5)] and "complete@10 de" in history.head
+    assert "English or German and X versions" in history.as_markdown() and "de: in German" in history.as_markdown()
+
+
+def test_figures_beside_another_pivot_are_called_by_it() -> None:
+    rows = [
+        row.model_copy(update={"query_lang": "de" if row.query_lang == "en" else row.query_lang})
+        for row in audit(1).metrics
+        if "de" not in (row.query_lang, row.lang)
+    ]
+    assert set(main_figures(rows, "de")) == {"complete@10 X", "complete@10 de", "mono acc@1"}

@@ -215,6 +215,18 @@ def test_two_layouts_at_once_are_refused(flat):
         read_corpus(f"beir:{flat}")
 
 
+def test_folders_without_english_are_read_with_another_pivot(tmp_path):
+    place = a_folder_a_language(tmp_path)
+    for file in (place / "en").rglob("*.*"):
+        file.unlink()
+    for asked in ((), ("zh",)):
+        corpus = read_corpus(f"beir:{place}", asked, ReadingSpec(parallel="ids", pivot="de"))
+        assert corpus.languages == ("de", "zh")
+        assert any(note.startswith("Documents with one id in de and zh: 1, taken") for note in corpus.notes)
+    with pytest.raises(CorpusError, match=r"not in the corpus, it has documents in de, zh; .* such as --pivot de"):
+        read_corpus(f"beir:{place}")
+
+
 def test_a_corpus_without_english_is_an_error(tmp_path):
     texts = [{"_id": "1", "text": "color", "lang": "en-US"}]
     write(tmp_path, texts, [{"_id": "q", "text": "?", "lang": "en-US"}], ["q 1 1"])
