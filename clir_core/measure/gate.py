@@ -4,8 +4,8 @@ It asks three questions of the paired differences, with the intervals of `interv
 
 rejected   Is a loss beyond the margin shown? One-sided tests of every language's monolingual acc@1 and ndcg@10, the
            pivot included, and of the primary metric in every gate language and query side (beyond the margin for rates,
-           any loss for other units), all together corrected by Holm at .05: of the checkpoints that lost no more than that
-           in any language, at most 5 % are rejected.
+           any loss for other units), all together corrected by Holm at .05: of the checkpoints that lost no more than
+           that in any language, at most 5 % are rejected.
 promoted   Is a gain shown, and a loss excluded? The primary metric improves on average over the gate's languages and
            query sides (two-sided p < .05: at most 2.5 % of those that gain nothing), and of monolingual acc@1 and of
            ndcg@10, each on average over languages, the 95 % interval ends above -margin (at most 2.5 % of those that
