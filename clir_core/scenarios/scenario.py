@@ -49,7 +49,10 @@ class Scenario:
 
     def beside(self, pivot: str) -> "Scenario":
         """The same with the pivot's name in its texts."""
-        title, legend, per_query = (
-            text and text.format(pivot=language_name(pivot)) for text in (self.title, self.legend, self.per_query)
+        name = language_name(pivot)
+        return replace(
+            self,
+            title=self.title.format(pivot=name),
+            legend=self.legend.format(pivot=name),
+            per_query=self.per_query and self.per_query.format(pivot=name),
         )
-        return replace(self, title=title, legend=legend, per_query=per_query)
