@@ -50,12 +50,12 @@ def vectors(demo: Frames) -> tuple[Vectors, Vectors]:
     return documents, queries
 
 
-def audited(frames: Frames, vectors: tuple[Vectors, Vectors], **asked: str) -> Audit:
+def audited(frames: Frames, vectors: tuple[Vectors, Vectors], pivot: str = "en") -> Audit:
     known = [
         {key: of[key] for key in frames[what][column]}
         for what, column, of in zip(("documents", "queries"), ("doc_id", "query_id"), vectors, strict=True)
     ]
-    return audit_vectors(frames, documents=known[0], queries=known[1], name="m", **asked)
+    return audit_vectors(frames, documents=known[0], queries=known[1], name="m", pivot=pivot)
 
 
 @pytest.fixture(scope="module")
