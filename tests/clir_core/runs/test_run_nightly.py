@@ -100,7 +100,7 @@ def test_a_night_reads_every_fact_once(tiny_model: Path, tmp_path: Path, monkeyp
     for name in "abc":
         place = tmp_path / "incoming" / name
         shutil.copytree(tiny_model, place)
-        (place / "extra.json").write_text(f'"{name}"', "utf-8")
+        (place / "extra_config.json").write_text(f'"{name}"', "utf-8")
     source = {"kind": "directory", "path": "incoming", "settle": 0}
     families = [{"name": name, "baseline": str(tiny_model), "sources": [source, {"kind": "aligned"}]} for name in "fg"]
     watch = WatchList.model_validate({"version": 1, "families": families})
