@@ -72,7 +72,7 @@ class _Texts(Spec):
         "server, bm25, or run:FILE",
     )
     corpus: str = Field(
-        "demo", description="demo, xquad:DIR, beir:DIR, parquet:DIR, bitext:DIR, hub:NAME; #NAME is a split"
+        "demo", description="demo, xquad:DIR, mlqa:DIR, beir:DIR, parquet:DIR, bitext:DIR, hub:NAME; #NAME is a split"
     )
     languages: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (), description="BCP-47 codes beside the pivot; empty means all that the corpus has"

@@ -8,14 +8,15 @@ from pathlib import Path
 from clir_core.corpus.reading import AS_IT_IS, ReadingSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import CorpusError, SpecError
-from clir_core.sources import beir, bitext, demo, hub, parquet, splits, xquad
+from clir_core.sources import beir, bitext, demo, hub, mlqa, parquet, splits, xquad
 from clir_core.sources.asked import Asked
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.rows import RawCorpus
 
-KINDS = ("demo", "xquad:DIR", "beir:DIR", "parquet:DIR", "hub:NAME", "bitext:DIR")
+KINDS = ("demo", "xquad:DIR", "mlqa:DIR", "beir:DIR", "parquet:DIR", "hub:NAME", "bitext:DIR")
 _READERS: Mapping[str, Callable[[Path, Asked], RawCorpus]] = {
     "xquad": xquad.read,
+    "mlqa": mlqa.read,
     "beir": beir.read,
     "parquet": parquet.read,
     "bitext": bitext.read,

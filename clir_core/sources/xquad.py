@@ -24,13 +24,15 @@ class _Paragraph(BaseModel):
     qas: list[_Question]
 
 
-class _Article(BaseModel):
+class Article(BaseModel):
+    """An article of SQuAD's format."""
+
     # its title stays unread: in the text it would give the article away
     paragraphs: list[_Paragraph]
 
 
 class _File(BaseModel):
-    data: list[_Article]
+    data: list[Article]
 
 
 class Paragraph(NamedTuple):
@@ -104,19 +106,22 @@ def check_aligned(texts: Mapping[str, tuple[str, Iterable[Paragraph]]]) -> None:
         raise CorpusError("XQuAD files that are not aligned", problems)
 
 
-def _paragraphs(path: Path, problems: list[str]) -> list[Paragraph]:
+def articles_of(path: Path, problems: list[str]) -> list[Article]:
+    """The articles of a file in SQuAD's format; none where it cannot be read, and why goes to the problems."""
     try:
-        articles = _File.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8)).data
+        return _File.model_validate_json(path.read_bytes().removeprefix(codecs.BOM_UTF8)).data
     except ValidationError as error:
         problems += [f"{path}: {complaint}" for complaint in complaints(error)]
-        return []
     except OSError as error:
         problems.append(f"{path}: {error.strerror}; make it readable")
-        return []
+    return []
+
+
+def _paragraphs(path: Path, problems: list[str]) -> list[Paragraph]:
     return [
         Paragraph(
             f"a{a:02}-p{p:02}", paragraph.context, [(asked.id, asked.question) for asked in paragraph.qas], f"a{a:02}"
         )
-        for a, article in enumerate(articles)
+        for a, article in enumerate(articles_of(path, problems))
         for p, paragraph in enumerate(article.paragraphs)
     ]
