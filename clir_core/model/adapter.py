@@ -12,6 +12,7 @@ from clir_core.model.files import (
     ADAPTER_WEIGHTS,
     CONFIG,
     MODULES,
+    PICKLED_ADAPTER,
     modules_of,
     read_json,
 )
@@ -30,6 +31,11 @@ def adapter_folder(ref: str, path: Path) -> Path | None:
     folders = [path / module.folder for module in modules_of(ref, path) if module.kind == "Transformer"]
     holding = [folder for folder in folders if (folder / ADAPTER_CONFIG).exists()]
     if holding:
+        if not any((holding[0] / name).exists() for name in (ADAPTER_WEIGHTS, PICKLED_ADAPTER)):
+            raise ModelError(
+                f"{ref}: {holding[0] / ADAPTER_CONFIG} is there, and its weights ({ADAPTER_WEIGHTS}) are not; save the "
+                "whole adapter, in one file"
+            )
         return holding[0]
     aside = [file.parent for file in sorted(path.glob(f"*/{ADAPTER_CONFIG}"))]
     if aside and any((path / name).exists() for name in (MODULES, CONFIG)):

@@ -13,6 +13,7 @@ from clir_core.errors import ModelError
 
 MODULES, CONFIG, SENTENCE_CONFIG = "modules.json", "config.json", "config_sentence_transformers.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PICKLED_ADAPTER = "adapter_model.bin"
 ROUTER_CONFIG = "router_config.json"
 COLBERT = "artifact.metadata"  # JSON, of Stanford's code
 STEP_FOLDER = re.compile(r"checkpoint-\d+")  # what a trainer saves on its way: none of the checkpoint above it
@@ -172,7 +173,7 @@ def _would_load(file: Path) -> bool:
     """Whether a pickle would be read: sentence-transformers takes *model*.bin where no safetensors lie beside it."""
     if not re.fullmatch(r".*model.*\.bin", file.name) or file.name.startswith("openvino"):
         return False
-    if file.name == "adapter_model.bin":
+    if file.name == PICKLED_ADAPTER:
         return not (file.parent / ADAPTER_WEIGHTS).exists()
     return not any(file.parent.glob("*model*.safetensors*"))
 

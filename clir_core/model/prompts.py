@@ -70,7 +70,9 @@ def own_prompts(prompts: Mapping[str, Any], default_prompt_name: str | None) -> 
     document = str((prompts[name] if name else default) or "")
     others = {name: text for name, text in prompts.items() if text and text not in (query, document)}
     notes = []
-    if name in DOCUMENT_NAMES[1:] and document:
+    if default and ("query" not in prompts or not name):
+        notes = [f"its default prompt {default_prompt_name!r} goes before what it names no prompt for"]
+    elif name in DOCUMENT_NAMES[1:] and document:
         notes = [
             f"documents get its prompt {name!r}; sentence-transformers' encode_document would put nothing before them"
         ]
@@ -127,4 +129,5 @@ def _base_model(path: Path) -> str:
         fields = None
     named = fields.get("base_model") if isinstance(fields, dict) else None
     named = named[0] if isinstance(named, list) and named else named
+    named = named if isinstance(named, str) else ""
     return str(named or read_json(path / CONFIG).get("_name_or_path") or "")

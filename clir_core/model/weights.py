@@ -108,6 +108,10 @@ def _cause(missing: Sequence[str], unread: Sequence[str]) -> str:
     for known, cause in _CAUSES:
         if prefix.startswith(known) or (not prefix and unread and all(name.startswith(known) for name in unread)):
             return f"every name in the file begins with {known!r}: {cause}"
+    if any("lora_magnitude_vector" in name for name in missing):
+        return (
+            "a DoRA adapter, which transformers loads in part: merge it into its base (merge_and_unload) and save that"
+        )
     if prefix:
         return f"every name in the file begins with {prefix!r}: strip that, or save the model inside of that wrapper"
     if any("lora_" in name or "base_layer" in name for name in unread):

@@ -155,3 +155,21 @@ def test_an_adapter_of_another_model_is_refused(adapter: Path, base: Path, tmp_p
     )
     with pytest.raises(ModelError, match=r"8 are missing|4 are missing"):
         load_encoder(found(path, tmp_path / "cache"))
+
+
+def test_an_adapter_without_its_weights_is_named_by_its_own_place(adapter: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(adapter, tmp_path / "a")
+    (path / "adapter_model.safetensors").unlink()
+    with pytest.raises(ModelError, match=rf"{path}/adapter_config.json is there, and its weights"):
+        found(path, tmp_path / "cache")
+
+
+def test_what_is_not_loaded_of_an_adapter_is_no_silent_loss(base: Path, tmp_path: Path) -> None:
+    """DoRA: transformers reads the matrices and not the magnitudes."""
+    from peft import LoraConfig
+
+    model = SentenceTransformer(str(base), device="cpu")
+    model.add_adapter(LoraConfig(r=4, target_modules=["query"], use_dora=True, init_lora_weights=False))
+    model.save_pretrained(str(tmp_path / "dora"), create_model_card=False)
+    with pytest.raises(ModelError, match="a DoRA adapter, which transformers loads in part"):
+        load_encoder(found(tmp_path / "dora", tmp_path / "cache"))

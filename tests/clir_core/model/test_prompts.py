@@ -26,6 +26,8 @@ def test_a_base_model_may_stand_in_a_list_or_in_the_configuration(tmp_path: Path
     config = as_json({"model_type": "bert", "_name_or_path": "intfloat/e5-base"})
     assert found(write(tmp_path / "b", {**LAYERS, "config.json": config})).document == "passage: "
     broken = b"---\nbase_model: [\n---\n"
+    other = b"---\nbase_model: {name: intfloat/e5-base}\n---\n"
+    assert found(write(tmp_path / "d", {**LAYERS, "README.md": other})) == Prompts("", "", "none")
     assert found(write(tmp_path / "c", {**LAYERS, "README.md": broken})) == Prompts("", "", "none")
 
 
@@ -63,7 +65,7 @@ def test_empty_prompts_of_the_checkpoints_own_are_kept_and_a_base_that_has_some_
         ({"query": "q: ", "corpus": "c: "}, None, "q: ", "c: ", "documents get its prompt 'corpus'"),
         ({"s2p_query": "a: ", "s2s_query": "b: "}, None, "", "", "s2p_query, s2s_query are neither"),
         ({"query": "", "document": "", "s2p_query": "a: "}, None, "", "", "s2p_query are neither"),
-        ({"s2p_query": "a: "}, "s2p_query", "a: ", "a: ", ""),
+        ({"s2p_query": "a: "}, "s2p_query", "a: ", "a: ", "its default prompt 's2p_query' goes"),
         ({"query": None, "document": None}, None, "", "", ""),
     ],
 )  # fmt: skip
