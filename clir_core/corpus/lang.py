@@ -42,6 +42,12 @@ def mteb_code(code: str) -> str:
     return f"{language.to_alpha3()}-{language.script}"
 
 
+def is_same_language(one: str, other: str) -> bool:
+    """Whether two codes name one language, however it is written and where: 'eng', 'en' and 'en-US' do."""
+    named = [Language.get(code).to_alpha3() if is_language(code) else code for code in (one, other)]
+    return named[0] == named[1]
+
+
 def from_flores(code: str) -> str:
     """The BCP-47 tag of a FLORES code: 'zho_Hans' is 'zh', 'arb_Latn' is 'ar-Latn'."""
     language = Language.get(code).prefer_macrolanguage()

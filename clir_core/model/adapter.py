@@ -50,7 +50,8 @@ def base_of(ref: str, folder: Path, fetch: Callable[[str], Path]) -> Path:
     """The directory of an adapter's base; `fetch` brings one from a hub. ModelError where there is none."""
     config = read_json(folder / ADAPTER_CONFIG)
     named = str(config.get(BASE) or "")
-    for place in (Path(named).expanduser(), folder / named):
+    # beside the adapter before the directory that a run happens to start in
+    for place in (folder / Path(named).expanduser(), Path(named)):
         if named and place.is_dir():
             return place.resolve()
     if not _HUB_NAME.fullmatch(named):

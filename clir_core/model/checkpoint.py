@@ -24,6 +24,8 @@ BUNDLED = "bundled:multilingual-e5-small-q4"
 _FETCHED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.codes", "README.md", COLBERT)
 # exports that are never loaded
 _NOT_FETCHED = ("onnx/*", "openvino/*")
+# kinds that come from a file, or from nothing
+_NO_DIRECTORY = ("vectors", "bm25", "run")
 _SNAPSHOT = re.compile(r"models--([^/]+)--([^/]+)/snapshots/[^/]+$")
 
 
@@ -119,7 +121,7 @@ def check_unchanged(checkpoint: Checkpoint, cache: Path) -> None:
     except (OSError, ClirError):
         now = ""  # it goes while it is read
     if now != checkpoint.digest:
-        is_there = now and (checkpoint.path.exists() or is_baseline(checkpoint.ref))
+        is_there = now and (checkpoint.kind in _NO_DIRECTORY or checkpoint.path.is_dir())
         what = f"changed (digest {checkpoint.digest[:12]} to {now[:12]})" if is_there else "vanished"
         raise ModelError(
             f"{checkpoint.ref}: {what} while it was being read; nothing is reported of it. Write checkpoints beside "
@@ -152,9 +154,9 @@ def _described(
     """What is known of a checkpoint in this directory without loading it."""
     modules = modules_of(ref, path)
     check_safe(ref, path, modules, remote_code)
-    kind = kind_of(ref, path, modules, spec.pooling)
+    kind = kind_of(ref, path, modules, spec.pooling, base)
     prompts = prompts_of(path, name_of(ref), spec.query_prompt, spec.document_prompt)
-    pooling, pooling_from, told = _pooling(path, spec, kind)
+    pooling, pooling_from, told = _pooling(path, base, spec, kind)
     similarity = read_json(path / SENTENCE_CONFIG).get("similarity_fn_name") or "cosine"
     if kind == "dense" and similarity not in ("cosine", "dot"):
         raise ModelError(f"{ref}: ranks by {similarity!r}; an audit knows cosine and dot products")
@@ -184,7 +186,9 @@ def _described(
     )
 
 
-def _pooling(path: Path, spec: EncodingSpec, kind: str) -> tuple[Pooling | None, str, tuple[str, ...]]:
+def _pooling(
+    path: Path, base: Path | None, spec: EncodingSpec, kind: str
+) -> tuple[Pooling | None, str, tuple[str, ...]]:
     """The pooling where the checkpoint's files do not decide it, who says so, and what is doubtful about it."""
     if kind != "dense":
         return None, "", ()
@@ -192,7 +196,7 @@ def _pooling(path: Path, spec: EncodingSpec, kind: str) -> tuple[Pooling | None,
         return spec.pooling, "the request", ()
     if (path / MODULES).exists():
         return None, "the checkpoint", ()
-    guess = guessed_pooling(path)
+    guess = guessed_pooling(base or path)
     told = f"its pooling is not said ({MODULES} is missing) and was guessed: {guess}; set encoding.pooling to be sure"
     return guess, "a guess", (told,)
 

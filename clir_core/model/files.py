@@ -26,6 +26,9 @@ _KNOWN_ELSEWHERE = ("pylate.models.Dense.Dense",)
 _READ = re.compile(
     r"config|modules|tokenizer|special_tokens|added_tokens|vocab|merges|dict|chat_template|idf|\.index\."
 )
+_WORDS = re.compile(
+    r"tokenizer\.json|.*vocab.*|merges\.txt|dict\.txt|.*\.(model|tiktoken|codes|spm)|tekken\.json|.*\.bpe"
+)
 _UNREAD = re.compile(r"generation_config\.json|.*\.onnx.*|openvino_.*")
 _DECIDING = (".json", ".txt", ".model", ".jinja", ".tiktoken", ".codes")
 # weights of a kind that is never loaded, by the ends of their names
@@ -88,6 +91,12 @@ def check_safe(ref: str, path: Path, modules: Sequence[Module], remote_code: boo
         )
     if not any(_weights(path / module.folder) for module in modules):
         raise ModelError(f"{ref}: {path} has no weights (*.safetensors){_instead(path)}")
+    for module in modules:
+        if module.kind == "Transformer" and not remote_code and not _has_tokenizer(path / module.folder):
+            raise ModelError(
+                f"{ref}: {path / module.folder} has no tokenizer (tokenizer.json, vocab.txt, *.model, ...): every word "
+                "would be an unknown one; save the whole checkpoint"
+            )
     if not any((path / name).exists() for name in (CONFIG, MODULES, ADAPTER_CONFIG)):
         raise ModelError(f"{ref}: {path} has weights but neither {CONFIG} nor {MODULES}; save the whole checkpoint")
 
@@ -155,6 +164,11 @@ def _decides(file: Path, is_part: bool, remote_code: bool) -> bool:
         return False
     # a tokenizer's model needs no telling name; a module's folder holds nothing but the module
     return is_part or file.suffix in (".model", ".tiktoken", ".codes") or bool(_READ.search(file.name))
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    """Whether words lie there, in any of the forms that libraries save: settings alone have none."""
+    return any(_WORDS.fullmatch(file.name) for file in _files(folder))
 
 
 def _weights(folder: Path) -> set[str]:

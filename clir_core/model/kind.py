@@ -21,8 +21,13 @@ _NO_RETRIEVERS = {
 _LANGUAGE_MODELS = ("ForMaskedLM", "ForPreTraining", "ForConditionalGeneration", "LMHeadModel")
 
 
-def kind_of(ref: str, path: Path, modules: Sequence[Module], pooling: str | None) -> CheckpointKind:
-    """The kind; `pooling` is what the spec asks for. ModelError where nothing says that this is a retriever."""
+def kind_of(
+    ref: str, path: Path, modules: Sequence[Module], pooling: str | None, base: Path | None = None
+) -> CheckpointKind:
+    """The kind; `pooling` is what the spec asks for, and `base` an adapter's, which has the model's configuration.
+
+    ModelError where nothing says that this is a retriever.
+    """
     config = read_json(path / SENTENCE_CONFIG)
     said, types = str(config.get("model_type") or ""), [module.type for module in modules]
     if said == "CrossEncoder" or any(".cross_encoder." in name for name in types):
@@ -33,7 +38,7 @@ def kind_of(ref: str, path: Path, modules: Sequence[Module], pooling: str | None
         return "multi_vector"
     if (path / MODULES).exists():
         return "dense"
-    architecture = architecture_of(path)
+    architecture = architecture_of(base or path)
     if architecture == "HF_ColBERT" or (path / COLBERT).exists():
         return "multi_vector"
     if read_json(path / CONFIG).get("model_type") == "model2vec":

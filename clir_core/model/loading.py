@@ -55,6 +55,11 @@ def load_as_saved(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
                 f"does SentenceTransformer({str(checkpoint.path)!r}) load it?"
             ) from error
     check_weights(checkpoint.ref, loaded)
+    if not (hasattr(model[0], "preprocess") or hasattr(model[0], "tokenize")):
+        raise ModelError(
+            f"{checkpoint.ref}: its first module is {type(model[0]).__name__}, which reads no texts; list the modules "
+            "in modules.json in the order in which they are applied"
+        )
     model.to(getattr(torch, checkpoint.dtype))  # layers of sentence-transformers' own keep the stored dtype
     if checkpoint.pooling:
         _pool(checkpoint, model)

@@ -125,7 +125,7 @@ def _base_model(path: Path) -> str:
     )
     try:
         fields = yaml.safe_load(head[1]) if head else None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # an impossible date is the latter
         fields = None
     named = fields.get("base_model") if isinstance(fields, dict) else None
     named = named[0] if isinstance(named, list) and named else named

@@ -88,9 +88,8 @@ def check_weights(ref: str, loaded: Sequence[Loaded], read_elsewhere: Collection
         )
         what = [f"{len(names)} {say} ({_listed(names)})" for names, say in wrong if names]
         if what:
-            raise ModelError(
-                f"{ref}: its weights do not fit its {one.model}: {', and '.join(what)}; {_cause(missing, unread)}"
-            )
+            cause = _cause(missing, unread, sorted(one.other_shapes))
+            raise ModelError(f"{ref}: its weights do not fit its {one.model}: {', and '.join(what)}; {cause}")
 
 
 def _is_head(name: str, one: Loaded) -> bool:
@@ -103,19 +102,23 @@ def _of_any_layer(name: str) -> str:
     return re.sub(r"(?<=\.)\d+(?=\.)", "*", name)
 
 
-def _cause(missing: Sequence[str], unread: Sequence[str]) -> str:
+def _cause(missing: Sequence[str], unread: Sequence[str], shapes: Sequence[str]) -> str:
     prefix = _prefix(missing, unread)
     for known, cause in _CAUSES:
         if prefix.startswith(known) or (not prefix and unread and all(name.startswith(known) for name in unread)):
-            return f"every name in the file begins with {known!r}: {cause}"
+            return f"every name that fits nothing begins with {known!r}: {cause}"
     if any("lora_magnitude_vector" in name for name in missing):
         return (
             "a DoRA adapter, which transformers loads in part: merge it into its base (merge_and_unload) and save that"
         )
     if prefix:
-        return f"every name in the file begins with {prefix!r}: strip that, or save the model inside of that wrapper"
+        return (
+            f"every name that fits nothing begins with {prefix!r}: strip that, or save the model inside of that wrapper"
+        )
     if any("lora_" in name or "base_layer" in name for name in unread):
         return "an adapter's weights lie in a model's file: save the adapter as one, or merge it first"
+    if any(".lora_" in name for name in (*missing, *shapes)):
+        return "the adapter's file is incomplete, or adapter_config.json is of another adapter: save both from one"
     if not unread and missing:
         return "the file is incomplete, or config.json is of a larger model: save the whole model again"
     if not missing:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from clir_core.corpus.lang import is_same_language
 from clir_core.corpus.tables import DOCUMENTS, QUERIES, further_columns
 from clir_core.errors import CorpusError
 from clir_core.sources.asked import Asked, choose_split, split_note
@@ -166,6 +167,11 @@ class _Reader:
                 values[column] = "?"
         if not values.get("title"):
             values.pop("title", None)
+        if self.lang and values["lang"] and not is_same_language(values["lang"], self.lang):
+            problems.append(
+                f"{place}: says that it is in {values['lang']!r}, and lies in the folder of {self.lang!r}; move it, or "
+                "mend one of the two"
+            )
         if self.lang is None and not values["lang"]:
             problems.append(f"{place}: 'lang' is missing; add it to the row or to its metadata, such as \"en\"")
         for column in (f"{'doc' if self.what == 'documents' else 'query'}_id", "text"):

@@ -1,5 +1,6 @@
 """Tables that others wrote, brought to our columns: names and types checked, what is optional filled in."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -13,6 +14,8 @@ from clir_core.sources.names import NOT_GRADES, candidates, names_text, plain
 from clir_core.sources.values import grade_of, id_of, text_of
 
 SCHEMAS: Mapping[str, pa.Schema] = {"documents": DOCUMENTS, "queries": QUERIES, "qrels": QRELS}
+# of a column of few values, what assessors write in place of a number
+_VERDICTS = re.compile(r"(?i).*relevan.*|yes|no|true|false|positive|negative|perfect|excellent|good|fair|bad")
 _OPTIONAL = {"documents": {"title", "group_id"}, "queries": {"group_id"}, "qrels": {"grade", "group_id", "doc_id"}}
 _KEYS = {"documents": "doc_id", "queries": "query_id"}
 _IDS = ("doc_id", "query_id", "group_id")
@@ -82,24 +85,33 @@ def _theirs(
     if what == "qrels" and not found["grade"] and "grade" not in asked:
         taken = {name for names in found.values() for name in names}
         for name in has:
-            if name not in taken and _may_be_grades(name, table[name]):
+            if name not in taken and (held := _may_be_grades(name, table[name])):
+                way_out = (
+                    f"name it by `columns`: qrels.grade={name}"
+                    if held == "numbers"
+                    else "write them as numbers, 0 or 1"
+                )
                 problems.append(
-                    f"{file}: no column is called grade, score, relevance, rel or label, and {name!r} holds numbers "
-                    f"that may be grades; name it by `columns`: qrels.grade={name}, or remove it"
+                    f"{file}: no column is called grade, score, relevance, rel or label, and {name!r} holds {held} "
+                    f"that may be grades; {way_out}, or remove it"
                 )
     return found
 
 
-def _may_be_grades(name: str, column: pa.ChunkedArray) -> bool:
+def _may_be_grades(name: str, column: pa.ChunkedArray) -> str:
+    """What a column holds that may be grades: numbers, or words; empty where it holds neither."""
     if plain(name) in NOT_GRADES or name.startswith("__index_level_") or name.startswith("Unnamed"):
-        return False
-    kind = _decoded(column).type
-    if _is_number(kind):
-        return True
+        return ""
+    column = _decoded(column)
+    if _is_number(column.type):
+        return "numbers"
+    if not _is_text(column.type):
+        return ""
+    said = [value for value in pc.unique(column).to_pylist() if value]
     try:
-        return _is_text(kind) and any(grade_of(value) is not None for value in pc.unique(column).to_pylist())
+        return "numbers" if any(grade_of(value) is not None for value in said) else ""
     except ValueError:
-        return False
+        return "words" if any(_VERDICTS.fullmatch(value.strip()) for value in said) else ""
 
 
 def _column(

@@ -135,11 +135,17 @@ def _aimed(qrels: pl.DataFrame, documents: pl.DataFrame) -> pl.DataFrame:
     own = known.select("part", target="id", own_doc="doc_id", own_group="group_id", versions="versions")
     groups = known.select(target="group_id", in_group=pl.lit(True)).unique("target")
     # of ids that several parts have, nobody knows which is meant
-    elsewhere = known.filter(pl.len().over("id") == 1).select(target="id", far_doc="doc_id", far_group="group_id")
+    elsewhere = known.filter(pl.len().over("id") == 1)
+    elsewhere = elsewhere.select(target="id", far_part="part", far_doc="doc_id", far_group="group_id")
+    # nor is an id another part's that numbers its documents alike: it is missing in its own
+    alike = known.join(known, on="id", suffix="_far").filter(pl.col("part") != pl.col("part_far"))
+    alike = alike.select("part", far_part="part_far", is_alike=pl.lit(True)).unique()
     rows = (
         qrels.join(own, on=["part", "target"], how="left", nulls_equal=True, maintain_order="left")
         .join(groups, on="target", how="left", maintain_order="left")
         .join(elsewhere, on="target", how="left", maintain_order="left")
+        .join(alike, on=["part", "far_part"], how="left", maintain_order="left")
+        .with_columns(pl.when(pl.col("is_alike").is_null()).then(name).alias(name) for name in ("far_doc", "far_group"))
     )
     stands = pl.col("own_doc").is_not_null() & pl.col("part").is_not_null() & (pl.col("versions") > 1)
     to_group = pl.col("own_doc").is_null() & pl.col("in_group")

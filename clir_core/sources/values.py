@@ -14,7 +14,7 @@ def id_of(value: object) -> str | None:
     """An id as text; None where there is none."""
     number = _number(value)
     if number is None or isinstance(value, str):
-        return value if isinstance(value, str) else None
+        return value.strip() if isinstance(value, str) else None
     if isinstance(value, bool) or not number.is_integer() or (isinstance(value, float) and abs(number) >= _MOST_EXACT):
         raise ValueError(f"{value!r} is no id; write text or a whole number")
     return str(int(value))  # type: ignore[call-overload]

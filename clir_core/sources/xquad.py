@@ -54,7 +54,7 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
         raise CorpusError(f"{directory} has no file xquad.LANG.json, such as xquad.en.json; give XQuAD's own folder")
     problems: list[str] = []
     chosen = choose_languages(asked.languages, files, "xquad", asked.reading.pivot)
-    texts = {lang: (str(files[lang]), read_file(files[lang], problems)) for lang in chosen}
+    texts = {lang: (str(files[lang]), _paragraphs(files[lang], problems)) for lang in chosen}
     if problems:
         raise CorpusError("XQuAD files that cannot be read", problems)
     return tables("xquad", texts)
@@ -117,8 +117,7 @@ def articles_of(path: Path, problems: list[str]) -> list[Article]:
     return []
 
 
-def read_file(path: Path, problems: list[str]) -> list[Paragraph]:
-    """The paragraphs of a SQuAD file, named by their position; none of one that cannot be read."""
+def _paragraphs(path: Path, problems: list[str]) -> list[Paragraph]:
     return [
         Paragraph(
             f"a{a:02}-p{p:02}", paragraph.context, [(asked.id, asked.question) for asked in paragraph.qas], f"a{a:02}"

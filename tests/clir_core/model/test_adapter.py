@@ -173,3 +173,23 @@ def test_what_is_not_loaded_of_an_adapter_is_no_silent_loss(base: Path, tmp_path
     model.save_pretrained(str(tmp_path / "dora"), create_model_card=False)
     with pytest.raises(ModelError, match="a DoRA adapter, which transformers loads in part"):
         load_encoder(found(tmp_path / "dora", tmp_path / "cache"))
+
+
+def test_what_an_adapter_is_of_decides_what_is_guessed(tmp_path: Path) -> None:
+    """A causal base pools its last token, with an adapter as without; a classifier is none with one either."""
+    import torch
+    from layouts_case import DIRECTORIES
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModel
+
+    causal = DIRECTORIES["transformers alone, causal"](tmp_path)
+    model = get_peft_model(
+        AutoModel.from_pretrained(causal, dtype=torch.float32), LoraConfig(target_modules=["q_proj"])
+    )
+    model.save_pretrained(tmp_path / "adapter")
+    checkpoint = found(tmp_path / "adapter", tmp_path / "cache")
+    assert (checkpoint.pooling, checkpoint.pooling_from) == ("lasttoken", "a guess")
+    config = json.loads((causal / "config.json").read_text())
+    (causal / "config.json").write_text(json.dumps({**config, "architectures": ["Qwen3ForSequenceClassification"]}))
+    with pytest.raises(ModelError, match="cross-encoder"):
+        found(tmp_path / "adapter", tmp_path / "cache")

@@ -26,6 +26,8 @@ def test_a_base_model_may_stand_in_a_list_or_in_the_configuration(tmp_path: Path
     config = as_json({"model_type": "bert", "_name_or_path": "intfloat/e5-base"})
     assert found(write(tmp_path / "b", {**LAYERS, "config.json": config})).document == "passage: "
     broken = b"---\nbase_model: [\n---\n"
+    date = b"---\ndate: 2024-99-99\n---\n"
+    assert found(write(tmp_path / "e", {**LAYERS, "README.md": date})) == Prompts("", "", "none")
     other = b"---\nbase_model: {name: intfloat/e5-base}\n---\n"
     assert found(write(tmp_path / "d", {**LAYERS, "README.md": other})) == Prompts("", "", "none")
     assert found(write(tmp_path / "c", {**LAYERS, "README.md": broken})) == Prompts("", "", "none")

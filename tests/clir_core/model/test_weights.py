@@ -45,10 +45,10 @@ def without(part: str) -> Callable[[Weights], Weights]:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (prefixed("_orig_mod."), r"begins with '_orig_mod.': torch.compile"),
-        (prefixed("module."), r"begins with 'module.': DataParallel"),
-        (prefixed("model.encoder_q."), r"begins with 'model\.': a wrapper"),
-        (prefixed("backbone."), r"begins with 'backbone.': strip that"),
+        (prefixed("_orig_mod."), r"every name that fits nothing begins with '_orig_mod.': torch.compile"),
+        (prefixed("module."), r"every name that fits nothing begins with 'module.': DataParallel"),
+        (prefixed("model.encoder_q."), r"every name that fits nothing begins with 'model\.': a wrapper"),
+        (prefixed("backbone."), r"every name that fits nothing begins with 'backbone.': strip that"),
         (without("layer.1."), r"16 are missing \(encoder.layer.1.attention.*the file is incomplete"),
         (without("word_embeddings"), r"1 are missing \(embeddings.word_embeddings.weight\)"),
         (
@@ -117,3 +117,19 @@ def test_a_pooling_that_is_asked_for_is_that_of_the_vectors(tiny_model: Path) ->
     encoder = loaded(tiny_model, pooling="cls")
     assert encoder.pooling == "cls"
     np.testing.assert_allclose(encoder.encode(["Bees."], "document"), right, atol=1e-6)
+
+
+def test_a_checkpoint_without_its_words_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    """transformers would make a tokenizer that knows none: every text would be its length."""
+    path = shutil.copytree(tiny_model, tmp_path / "model")
+    (path / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"model has no tokenizer \(tokenizer.json"):
+        loaded(path)
+
+
+def test_modules_in_another_order_are_refused(tiny_model: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(tiny_model, tmp_path / "model")
+    modules = json.loads((path / "modules.json").read_text())
+    (path / "modules.json").write_text(json.dumps(modules[::-1]))
+    with pytest.raises(ModelError, match="its first module is Normalize, which reads no texts"):
+        loaded(path)

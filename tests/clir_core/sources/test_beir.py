@@ -235,3 +235,19 @@ def test_a_corpus_without_english_is_an_error(tmp_path):
         "English ('en') is not in the corpus, it has documents in en-US; write 'en' for 'en-US', or set pivot to it: "
         "--pivot en-US"
     )
+
+
+@pytest.mark.parametrize("tag", [{"lang": "fr"}, {"metadata": {"language": "fr"}}])
+def test_a_row_of_another_language_than_its_folder_is_refused(tmp_path, tag):
+    write(tmp_path / "en", [{"_id": "e", "text": "moon", **tag}], [{"_id": "q", "text": "?"}], ["q e 1"])
+    with pytest.raises(
+        CorpusError, match=r"corpus.jsonl, row 1: says that it is in 'fr', and lies in the folder of 'en'"
+    ):
+        read_corpus(f"beir:{tmp_path}")
+
+
+@pytest.mark.parametrize("code", ["en", "eng", "en-US", "EN"])
+def test_another_code_of_the_same_language_is_none(tmp_path, code):
+    document = {"_id": "e", "text": "moon", "lang": code}
+    write(tmp_path / "en", [document], [{"_id": "q", "text": "?"}], ["q e 1"])
+    assert read_corpus(f"beir:{tmp_path}").languages == ("en",)

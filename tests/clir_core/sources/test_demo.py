@@ -45,7 +45,7 @@ def test_languages_that_cannot_be_read_are_all_named():
 
 @pytest.mark.parametrize("reference", ["", "demos", "demo:x", "xquad", "hub:", "csv:/tmp"])
 def test_an_unknown_kind_lists_the_kinds(reference):
-    with pytest.raises(CorpusError, match=r"demo, xquad:DIR, beir:DIR, parquet:DIR, hub:NAME"):
+    with pytest.raises(CorpusError, match=r"demo, xquad:DIR, mlqa:DIR, beir:DIR, parquet:DIR, hub:NAME"):
         read_corpus(reference)
 
 

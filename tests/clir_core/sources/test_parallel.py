@@ -7,7 +7,7 @@ from test_beir import write
 
 from clir_core.align.data import build_triples
 from clir_core.corpus.reading import ReadingSpec
-from clir_core.errors import AlignError
+from clir_core.errors import AlignError, CorpusError
 from clir_core.sources import read_corpus
 from clir_core.sources.parallel import FEWEST, compare
 
@@ -97,8 +97,17 @@ def test_a_query_may_be_judged_for_another_languages_document(tmp_path):
         [{"_id": "q", "text": "?"}],
         ["q e 1"],
     )
-    write(tmp_path / "de", [{"_id": "x", "text": "Mond"}], [{"_id": "q", "text": "??"}], ["q e 1", "q x 1"])
+    write(tmp_path / "de", [{"_id": "y", "text": "Mond"}], [{"_id": "q", "text": "??"}], ["q e 1", "q y 1"])
     corpus = read_corpus(f"beir:{tmp_path}")
     found = {(row["query_id"], row["doc_id"]) for row in corpus.qrels.to_pylist()}
     # its own document before another language's
-    assert found == {("en/q", "en/e"), ("de/q", "en/e"), ("de/q", "de/x")}
+    assert found == {("en/q", "en/e"), ("de/q", "en/e"), ("de/q", "de/y")}
+
+
+def test_where_languages_number_their_documents_alike_an_id_is_missing_in_its_own(tmp_path):
+    """Another language's document of that number says nothing of it."""
+    texts = [{"_id": "1", "text": "moon"}, {"_id": "2", "text": "sun"}]
+    write(tmp_path / "en", texts, [{"_id": "q", "text": "?"}], ["q 1 1"])
+    write(tmp_path / "de", [{"_id": "1", "text": "Brot"}], [{"_id": "q", "text": "??"}], ["q 1 1", "q 2 1"])
+    with pytest.raises(CorpusError, match=r"de/qrels/test.tsv, row 3: doc_id 'de/2' is no document of this corpus"):
+        read_corpus(f"beir:{tmp_path}")

@@ -258,6 +258,15 @@ def test_two_grades_have_to_agree(tmp_path):
     assert golds(read_corpus(reference, reading=ReadingSpec(columns={"qrels.grade": "grade"}))) == GOLDS
 
 
+@pytest.mark.parametrize(
+    "values", [["relevant", "not_relevant", "relevant"], ["not relevant"] * 3, ["yes", "no", "no"]]
+)
+def test_grades_in_words_are_never_dropped(tmp_path, values):
+    reference = parquet(tmp_path, PAIRS | {"judgement": values, "annotator": ["ann"] * 3})
+    with pytest.raises(CorpusError, match=r"'judgement' holds words that may be grades; write them as numbers, 0 or 1"):
+        read_corpus(reference)
+
+
 @pytest.mark.parametrize("values", [[1, 0, 2], [0.0, 1.0, 1.0], ["1", "0", "2"], [True, False, True]])
 def test_numbers_of_an_unknown_name_are_never_dropped(tmp_path, values):
     reference = parquet(tmp_path, PAIRS | {"judgement": values, "split": ["test"] * 3})
