@@ -108,7 +108,7 @@ class TestOnePool:
     @pytest.fixture(scope="class")
     def pool(self, ray_cluster: None, flawed: Checkpoint) -> Iterator[EncoderPool]:
         with EncoderPool(flawed, RuntimeSpec(workers=1)) as pool:
-            assert pool.dim() == 32
+            assert pool.reading().dimension == 32
             yield pool
 
     @pytest.fixture(scope="class")
