@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -23,11 +24,11 @@ Asked = AuditSpec | AlignSpec
 
 
 def field_names(spec: type[Asked]) -> set[str]:
-    """Every field of the spec, those of its parts with a dot."""
+    """Every field of the spec, those of its parts, also of one that may be left out, with a dot."""
     names = set()
     for name, field in spec.model_fields.items():
-        inner = getattr(field.annotation, "model_fields", None)
-        names |= {f"{name}.{part}" for part in inner} if inner else {name}
+        parts = [kind for kind in (field.annotation, *get_args(field.annotation)) if hasattr(kind, "model_fields")]
+        names |= {f"{name}.{part}" for kind in parts for part in kind.model_fields} or {name}
     return names
 
 
