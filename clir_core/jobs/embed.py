@@ -37,9 +37,9 @@ class EncoderActor:
 
     def reading(self) -> Reading:
         """How it encodes."""
-        from clir_core.model.encoder import reading_of
+        from clir_core.model.encoder import reading_with
 
-        return reading_of(self._checkpoint, self._encoder)
+        return reading_with(self._checkpoint, self._encoder)
 
     def encode(self, texts: pa.Table, kind: str) -> pa.Table:
         """Rows of the vector table for texts (id, group_id, lang, text_hash, text)."""

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.loading import load, reader_of
-from clir_core.model.reading import Reading
+from clir_core.model.reading import Reading, reading_of
 
 CPU_BATCH_TOKENS = 2_048
 GPU_BATCH_TOKENS = 32_768
@@ -174,22 +174,16 @@ def load_encoder(checkpoint: Checkpoint, device: str = "cpu", batch_tokens: int 
     return Encoder(model, prompts, checkpoint.normalize, checkpoint.ref, batch_tokens, checkpoint.truncate_dim)
 
 
-def reading_of(checkpoint: Checkpoint, encoder: Encoder) -> Reading:
+def reading_with(checkpoint: Checkpoint, encoder: Encoder) -> Reading:
     """How the loaded checkpoint turns texts into vectors."""
-    return Reading(
-        kind=checkpoint.kind,
-        query_prompt=checkpoint.query_prompt,
-        document_prompt=checkpoint.document_prompt,
-        prompts_from=checkpoint.prompts_from,
+    return reading_of(
+        checkpoint,
         pooling=encoder.pooling,
         pooling_from=checkpoint.pooling_from if encoder.pooling else "",
         query_tokens=encoder.longest("query"),
         document_tokens=encoder.longest("document"),
         dimension=encoder.dim,
-        dtype=checkpoint.dtype,
-        normalized=checkpoint.normalize,
         adapter_of=str(checkpoint.base or ""),
-        notes=checkpoint.notes,
     )
 
 

@@ -1,5 +1,7 @@
 """How a checkpoint is read, in words that a result and its report show."""
 
+from typing import Any
+
 from pydantic import Field
 
 from clir_core.model.checkpoint import Checkpoint
@@ -24,14 +26,15 @@ class Reading(Spec):
     notes: tuple[str, ...] = Field((), description="What was guessed, or is suspicious")
 
 
-def reading_without_vectors(checkpoint: Checkpoint) -> Reading:
-    """Of a checkpoint whose texts get no single vector."""
-    return Reading(
-        kind=checkpoint.kind,
-        query_prompt=checkpoint.query_prompt,
-        document_prompt=checkpoint.document_prompt,
-        prompts_from=checkpoint.prompts_from,
-        dtype=checkpoint.dtype,
-        normalized=checkpoint.normalize,
-        notes=checkpoint.notes,
-    )
+def reading_of(checkpoint: Checkpoint, **measured: Any) -> Reading:
+    """What a checkpoint says by itself, and fields of a Reading that only what was loaded or answered could tell."""
+    said = {
+        "kind": checkpoint.kind,
+        "query_prompt": checkpoint.query_prompt,
+        "document_prompt": checkpoint.document_prompt,
+        "prompts_from": checkpoint.prompts_from,
+        "dtype": checkpoint.dtype,
+        "normalized": checkpoint.normalize,
+        "notes": checkpoint.notes,
+    }
+    return Reading(**{**said, **measured})

@@ -22,7 +22,7 @@ from clir_core.measure.pieces import INTERVALS, measure_ranks
 from clir_core.model.baseline import UNSTORED
 from clir_core.model.canary import Canary
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
-from clir_core.model.reading import Reading, reading_without_vectors
+from clir_core.model.reading import Reading, reading_of
 from clir_core.rank.ranked import TIE_RULE, Ranked
 from clir_core.registry.facts import DTYPE, Audited, Entry
 from clir_core.runs.record import as_registered, record_audit
@@ -240,7 +240,7 @@ def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedde
         }
         reading = reading.model_copy(update=told)
     if checkpoint.kind in UNSTORED:
-        reading = reading_without_vectors(checkpoint)
+        reading = reading_of(checkpoint)
     return Made(
         model=checkpoint.vectors,
         checkpoint=checkpoint.digest,

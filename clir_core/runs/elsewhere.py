@@ -21,7 +21,7 @@ from clir_core.model import served
 from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.embeddings_api import EmbeddingsClient
 from clir_core.model.given import listed
-from clir_core.model.reading import Reading
+from clir_core.model.reading import Reading, reading_of
 from clir_core.model.vector_tables import GivenVectors
 from clir_core.model.vectors_ref import TextKind
 from clir_core.rank.store import rows
@@ -149,12 +149,4 @@ def batches(texts: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 def _reading(checkpoint: Checkpoint, dimension: int | None) -> Reading:
     """Lengths, pooling and dtype are those of a model that is not here."""
-    return Reading(
-        kind=checkpoint.kind,
-        query_prompt=checkpoint.query_prompt,
-        document_prompt=checkpoint.document_prompt,
-        prompts_from=checkpoint.prompts_from,
-        dimension=dimension,
-        normalized=checkpoint.normalize,
-        notes=checkpoint.notes,
-    )
+    return reading_of(checkpoint, dimension=dimension, dtype="")

@@ -74,9 +74,9 @@ class _Encoder:
 
     def reading(self) -> Reading:
         """How it encodes."""
-        from clir_core.model.encoder import reading_of
+        from clir_core.model.encoder import reading_with
 
-        return reading_of(self._checkpoint, self._encoder)
+        return reading_with(self._checkpoint, self._encoder)
 
     def encode(self, blocks: "list[pl.DataFrame]", kind: str) -> "Iterator[pa.Table]":
         """Rows of each block, in order."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from clir_core.errors import ClirError
 from clir_core.model.baseline import UNSTORED
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
-from clir_core.model.reading import Reading, reading_without_vectors
+from clir_core.model.reading import Reading, reading_of
 from clir_core.spec import Spec
 from clir_core.workspace import layout
 
@@ -50,7 +50,7 @@ def _tried(checkpoint: Checkpoint) -> Reading:
         from clir_core.runs.in_memory import check_loads
 
         check_loads(checkpoint)
-        return reading_without_vectors(checkpoint)
+        return reading_of(checkpoint)
     from clir_core.audit.spec import RuntimeSpec
     from clir_core.rank.suspicions import oddities
     from clir_core.runs.embed import canary_of

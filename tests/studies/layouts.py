@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1] / "clir_core"), str(HE
 
 from test_layouts import ALL, apart, found  # noqa: E402
 
-from clir_core.model.encoder import load_encoder, reading_of  # noqa: E402
+from clir_core.model.encoder import load_encoder, reading_with  # noqa: E402
 
 BEGIN, END = "<!-- layouts -->", "<!-- /layouts -->"
 
@@ -24,7 +24,7 @@ def row(name: str, folder: Path) -> str:
     """A line of the table."""
     path = ALL[name](folder)
     checkpoint = found(path, folder / "cache")
-    reading = reading_of(checkpoint, load_encoder(checkpoint))
+    reading = reading_with(checkpoint, load_encoder(checkpoint))
     prompts = " / ".join(
         f"`{prompt}`" if prompt else "none" for prompt in (reading.query_prompt, reading.document_prompt)
     )
