@@ -110,7 +110,9 @@ def test_what_it_says_of_itself(undisturbed: Trained, triples: pa.Table) -> None
     assert model.encode(["Wo?"], prompt_name="query").shape == (1, 32)
     # what only an unfinished run needs is gone
     left = {file.name for file in undisturbed.checkpoint.parents[1].iterdir()}
-    assert left == {".lock", "checkpoints", "evaluations.jsonl", "result.json", "run.txt", "steps.jsonl"}
+    assert left == {
+        ".lock", "checkpoints", "evaluations.jsonl", "judged", "result.json", "run.txt", "steps.jsonl",
+    }  # fmt: skip
 
 
 @pytest.mark.slow
