@@ -1,10 +1,10 @@
 """The three processes of the service, Prefect's server, the standing Ray head, the worker: how each starts, answers."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from clir_core.jobs.token import ray_token
-from deployments.process import Running
+from deployments.scratch import scratch
 from deployments.settings import Settings
 
 POOL = "clir"
@@ -30,8 +30,9 @@ class Part:
     address: str
     command: Callable[[], tuple[str, ...]]
     environment: Mapping[str, str]
-    answers: Callable[[Running], bool]
+    answers: Callable[[datetime], bool]  # since it was started at that time
     ports: Mapping[str, int] = field(default_factory=dict)
+    can_start: Callable[[], bool] = lambda: True  # whether what it needs is there
     patience: float = 90  # seconds until it answers
     grace: float = 30  # seconds to end by itself
 
@@ -67,18 +68,29 @@ def ray(settings: Settings, _: str) -> Part:
 
 def worker(settings: Settings, secret: str) -> Part:
     """What takes runs from the work pool and starts a process for each."""
-    prefect = (sys.executable, "-m", "prefect", "--no-prompt", "worker", "start", "--type", "process")
+    prefect = (sys.executable, "-m", "deployments.worker", "--type", "process")
+    pool = f"{settings.ui}/api/work_pools/{POOL}"
     return Part(
         name="worker",
         address=f"work pool {POOL}",
         command=lambda: (*prefect, "--pool", POOL, "--name", POOL, "--limit", str(AT_ONCE)),
         environment=settings.service(secret),
-        answers=lambda running: _polls(settings, secret, running.since),
+        answers=lambda since: _polls(settings, secret, since),
+        can_start=lambda: call(pool, basic(secret)) is not None,
     )
 
 
-# in the order of their start
-ALL = (server, ray, worker)
+_MAKE = {"server": server, "ray": ray, "worker": worker}
+
+
+def make(name: str, settings: Settings, secret: str) -> Part:
+    """The part of this name."""
+    return _MAKE[name](settings, secret)
+
+
+def make_all(settings: Settings, secret: str) -> tuple[Part, ...]:
+    """All parts, in the order of their start."""
+    return tuple(make(name, settings, secret) for name in _MAKE)
 
 
 def taken(port: int) -> bool:
@@ -97,11 +109,6 @@ def tail(log: Path, lines: int = 15) -> str:
     return "\n".join(f"    {line}" for line in log.read_text("utf-8", errors="replace").splitlines()[-lines:])
 
 
-def scratch(settings: Settings) -> Path:
-    """A link to where Ray keeps sockets and logs: its own folder, so that no other program's ray.init() joins it."""
-    return settings.state / "ray.scratch"
-
-
 def _ray_command(settings: Settings) -> tuple[str, ...]:
     if not ray_token():
         # Ray's own command makes it: ~/.ray/auth_token, which every Ray program of this user then presents
@@ -110,10 +117,8 @@ def _ray_command(settings: Settings) -> tuple[str, ...]:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-    link = scratch(settings)
-    link.unlink(missing_ok=True)
-    # short: a socket's path may have 107 characters
-    link.symlink_to(tempfile.mkdtemp(prefix="clir-ray-"))
+    sessions = scratch(settings) / "ray"  # its own: no other program's ray.init() joins it
+    _forget_sessions(sessions)
     options = {
         "node-ip-address": "127.0.0.1",
         "port": settings.ray_port,
@@ -124,10 +129,17 @@ def _ray_command(settings: Settings) -> tuple[str, ...]:
         "min-worker-port": 0,
         "max-worker-port": 0,
         "ray-client-server-port": _free_port(),
-        "temp-dir": link.readlink(),
+        "temp-dir": sessions,
     }
     head = (sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats")
     return (*head, *(f"--{name}={value}" for name, value in options.items()))
+
+
+def _forget_sessions(place: Path) -> None:
+    """Remove what earlier Rays left, but the last one's logs."""
+    left = sorted((path for path in place.glob("session_*") if not path.is_symlink()), key=lambda path: path.name)
+    for session in left[:-1]:
+        shutil.rmtree(session, ignore_errors=True)
 
 
 def basic(secret: str) -> str:

@@ -17,6 +17,8 @@ from clir_core.spec import Spec
 
 # in the environment of the process, hence in that of everything it starts, whatever session or parent that ends up in
 MARK = "CLIR_SERVICE_MARK"
+# beside it, in the environment of each part of the service
+PART = "CLIR_SERVICE_PART"
 ORPHANS_GRACE = 2  # seconds: Ray's actors wait for a cluster that is gone, and do not end by themselves
 
 
@@ -33,9 +35,9 @@ class Running(Spec):
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path) -> Running:
-    """Start a process in a session of its own, its output in `log`, which begins anew."""
+    """Start a process in a session of its own, its output at the end of `log`."""
     mark = uuid.uuid4().hex
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             command,
             env={**environment, MARK: mark},
@@ -63,27 +65,23 @@ def alive(running: Running) -> bool:
     return running.boot == _boot() and _ticks(running.pid) == running.ticks
 
 
-def kin(running: Running) -> dict[int, int]:
-    """The process, its session and its descendants, orphans among them: pid to start time.
+def kin(mark: str, part: str | None = None) -> dict[int, int]:
+    """Whatever carries this mark, of one part or of all, and its descendants, orphans among them: pid to start time.
 
-    The mark finds whoever left the session; the session, while its leader lives, whoever wrote over its environment.
+    The mark finds whoever left its parent and session; the parent, whoever wrote over its environment.
     """
-    if running.boot != _boot():
-        return {}
-    sign, session = f"{MARK}={running.mark}".encode(), running.pid if alive(running) else None
+    signs = [f"{MARK}={mark}".encode(), *([f"{PART}={part}".encode()] if part else [])]
     pids = [int(directory.name) for directory in Path("/proc").iterdir() if directory.name.isdecimal()]
-    ours = [pid for pid in pids if sign in _environment(pid) or (session and _session(pid) == session)]
-    return {pid: ticks for pid in ours if (ticks := _ticks(pid)) is not None}
+    parents = {pid: _parent(pid) for pid in pids}
+    ours = {pid for pid in pids if all(sign in _environment(pid) for sign in signs)}
+    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= more
+    return {pid: ticks for pid in sorted(ours) if (ticks := _ticks(pid)) is not None}
 
 
-def children(running: Running) -> dict[int, int]:
-    """The topmost of its descendants, as in kin: a worker's flow runs, also those that outlived it."""
-    family = kin(running)
-    return {
-        pid: ticks
-        for pid, ticks in family.items()
-        if pid != running.pid and _parent(pid) not in {*family} - {running.pid}
-    }
+def topmost(family: Mapping[int, int]) -> dict[int, int]:
+    """Those of a family whose parent is none of it: of a worker's descendants, its flow runs."""
+    return {pid: ticks for pid, ticks in family.items() if _parent(pid) not in family}
 
 
 def end(processes: Mapping[int, int], grace: float) -> int:
@@ -98,14 +96,13 @@ def end(processes: Mapping[int, int], grace: float) -> int:
 
 
 def stop(running: Running, grace: float) -> int:
-    """End the process, then what it left behind: returns how many of its children went on without it."""
-    family = kin(running)
+    """End the process, then what it left behind: returns how many went on without it."""
     if alive(running):
         end({running.pid: running.ticks}, grace)
-    orphans = children(running)
-    end(orphans, ORPHANS_GRACE)
-    end({**family, **kin(running)}, ORPHANS_GRACE)
-    return len(orphans)
+    left = kin(running.mark) if running.boot == _boot() else {}
+    end(topmost(left), ORPHANS_GRACE)
+    end({**left, **kin(running.mark)}, ORPHANS_GRACE)
+    return len(topmost(left))
 
 
 def _await_end(processes: Mapping[int, int], seconds: float) -> dict[int, int]:
@@ -149,11 +146,6 @@ def _ticks(pid: int) -> int | None:
     """Start time; None where there is no such process, or only its unread exit status."""
     fields = _stat(pid)
     return int(fields[19]) if fields and fields[0] not in "ZX" else None
-
-
-def _session(pid: int) -> int | None:
-    fields = _stat(pid)
-    return int(fields[3]) if fields else None
 
 
 def _parent(pid: int) -> int | None:

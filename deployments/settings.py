@@ -115,6 +115,8 @@ class Settings(BaseSettings):
             "PREFECT_SERVER_API_AUTH_STRING": secret,
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # the shortest there is; automations.yaml counts on it
             "PREFECT_WORKER_QUERY_SECONDS": "5",
+            # a run that cannot be cancelled any more crashes, and starts again where it can
+            "PREFECT_RUNNER_CRASH_ON_CANCELLATION_FAILURE": "true",
             "PREFECT_LOGGING_COLORS": "false",
             "CLIR_RAY_JOBS": self.dashboard,
         }
@@ -123,8 +125,14 @@ class Settings(BaseSettings):
         """What Prefect's server needs on top: nobody else gets the database's password."""
         scheme, _, rest = self.database_url.partition("://")
         url = {"PREFECT_API_DATABASE_CONNECTION_URL": f"{DRIVERS.get(scheme, scheme)}://{rest}"} if rest else {}
-        # SQLite has one writer at a time: wait for it rather than fail
-        return {**self.service(secret), "PREFECT_API_DATABASE_TIMEOUT": "60", **url}
+        return {
+            **self.service(secret),
+            # SQLite has one writer at a time: wait for it rather than fail
+            "PREFECT_API_DATABASE_TIMEOUT": "60",
+            # in files: those in memory are gone with a server, and the runs that hold one with them
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+            **url,
+        }
 
 
 KEPT = ("ui_port", "ray_port", "dashboard_port", "database")

@@ -11,8 +11,6 @@ from clir_core import telemetry
 # before anything imports them: no hub is asked, nothing is reported
 os.environ |= {**telemetry.OFF, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 from hypothesis import settings
 
@@ -57,22 +55,10 @@ def xquad_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def demo_part() -> Callable[..., Path]:
-    """Write some groups of the demo corpus, in some languages, as a Parquet corpus. `leave_out` names documents."""
-    from corpus_case import write_corpus
+    """`corpus_case.write_demo_part`: some groups of the demo corpus, in some languages, as a Parquet corpus."""
+    from corpus_case import write_demo_part
 
-    from clir_core.corpus.tables import Corpus
-    from clir_core.sources import read_corpus
-
-    def write(directory: Path, languages: tuple[str, ...], groups: int, leave_out: tuple[str, ...] = ()) -> Path:
-        demo = read_corpus("demo", languages)
-        chosen = pa.array(sorted(set(demo.documents["group_id"].to_pylist()))[:groups])
-        qrels = demo.qrels.filter(pc.is_in(demo.qrels["group_id"], chosen))
-        documents = demo.documents.filter(pc.is_in(demo.documents["group_id"], chosen))
-        documents = documents.filter(pc.invert(pc.is_in(documents["doc_id"], pa.array(leave_out, pa.string()))))
-        queries = demo.queries.filter(pc.is_in(demo.queries["query_id"], qrels["query_id"]))
-        return write_corpus(Corpus(directory.name, documents, queries, qrels), directory)
-
-    return write
+    return write_demo_part
 
 
 @pytest.fixture(scope="session")
@@ -94,41 +80,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Always the same weights. 128 positions; prompts `query: ` and `passage: `; mean pooling, normalised.
     """
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from tiny_case import write_tiny
 
-    directory = tmp_path_factory.mktemp("models") / "tiny"
-    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    words = [*special.values(), *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    tokenizer = Tokenizer(models.BPE({word: i for i, word in enumerate(words)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=128, **special).save_pretrained(directory)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=128,
-        initializer_range=0.5,  # the usual 0.02 makes all texts nearly the same
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        BertModel(config, add_pooling_layer=False).save_pretrained(directory)
-    transformer = Transformer(str(directory), model_kwargs={"add_pooling_layer": False})
-    SentenceTransformer(
-        modules=[transformer, Pooling(32, "mean"), Normalize()],
-        prompts={"query": "query: ", "document": "passage: "},
-        similarity_fn_name="cosine",
-        device="cpu",
-    ).save_pretrained(str(directory), create_model_card=False)
-    return directory
+    return write_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")

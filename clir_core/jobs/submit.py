@@ -4,6 +4,7 @@ A job outlives the run that asked for it; whoever asks again for the same finds 
 """
 
 import json
+import logging
 import os
 import shlex
 import sys
@@ -30,9 +31,10 @@ from clir_core.workspace.atomic import write_text
 from clir_core.workspace.progress import Bars, Progress
 
 SECONDS_BETWEEN = 0.5
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0  # a head that died is there again in 20
 AS_HERE = ("HF_HUB_OFFLINE", "HF_ENDPOINT")
 T = TypeVar("T")
+_logger = logging.getLogger(__name__)
 
 
 class LostJobError(RayError):
@@ -89,13 +91,29 @@ def _connect(address: str) -> JobSubmissionClient:
     try:
         if not address.startswith(("http://", "https://")):
             raise ValueError("it does not start with http://")
-        knock(address)
+        _knock_patiently(address)
         client = JobSubmissionClient(address, headers=authorization())
         if client.get_address().rstrip("/") != address.rstrip("/"):
             raise ValueError(f"RAY_API_SERVER_ADDRESS or RAY_ADDRESS, which go first, say {client.get_address()}")
         return client
     except (OSError, RuntimeError, ValueError, KeyError, RayError) as error:
         raise _no_answer(address, error) from error
+
+
+def _knock_patiently(address: str) -> None:
+    """OSError where nothing listens, after a while in which a head that died may start anew."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    waits = False
+    while True:
+        try:
+            return knock(address)
+        except ConnectionRefusedError:
+            if time.monotonic() > until:
+                raise
+            if not waits:
+                _logger.warning("no Ray cluster takes jobs at %s; waiting %g s for one", address, PATIENCE_SECONDS)
+            waits = True
+        time.sleep(SECONDS_BETWEEN)
 
 
 def _no_answer(address: str, error: Exception) -> SpecError:
@@ -136,15 +154,7 @@ def _submit(client: JobSubmissionClient, job: str, request: Request) -> None:
 
 
 def _find(client: JobSubmissionClient, job: str) -> JobDetails | None:
-    def ask() -> JobDetails | None:
-        try:
-            return client.get_job_info(job)
-        except RuntimeError as error:
-            if "status code 404" in str(error):
-                return None
-            raise
-
-    return _asked_again(job, ask)
+    return _asked_again(job, lambda: client.get_job_info(job))
 
 
 def _follow(
@@ -156,10 +166,10 @@ def _follow(
     while True:
         # its state first: when that is final, the log is whole
         details = _find(client, job)
-        if details is None:
+        log = _asked_again(job, lambda: client.get_job_logs(job))
+        if details is None or log is None:
             raise LostJobError(f"job {job}: {client.get_address()} does not know it any more")
         ended = details.status.is_terminal()
-        log = _asked_again(job, lambda: client.get_job_logs(job))
         whole = len(log) if ended else log.rfind("\n") + 1
         for line in log[read:whole].splitlines():
             text, mark, event = line.partition(MARK)
@@ -187,13 +197,18 @@ def _error(job: str, event: dict[str, Any]) -> Exception | None:
     return RuntimeError(f"job {job}: {event['bug']}; the traceback is in its log") if "bug" in event else None
 
 
-def _asked_again(job: str, ask: Callable[[], T]) -> T:
-    """The answer, be it after a while in which none comes: a dashboard may start anew beside its jobs."""
+def _asked_again(job: str, ask: Callable[[], T]) -> T | None:
+    """The answer, be it after a while in which none comes: a dashboard may start anew beside its jobs.
+
+    None where the cluster does not know the job: it is another one than before.
+    """
     until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return ask()
         except (OSError, RuntimeError) as error:
+            if "status code 404" in str(error):
+                return None
             if time.monotonic() > until:
                 raise LostJobError(f"job {job}: no word of it for {PATIENCE_SECONDS:g} s ({error})") from error
         time.sleep(SECONDS_BETWEEN)

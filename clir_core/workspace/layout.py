@@ -93,3 +93,8 @@ def service(workspace: Path) -> Path:
 def service_settings(workspace: Path) -> Path:
     """What the service was started with."""
     return service(workspace) / "settings.json"
+
+
+def supervisor_log(workspace: Path) -> Path:
+    """What the supervisor of the service's parts did, and older ones beside it (.1, .2)."""
+    return service(workspace) / "supervisor.log"

@@ -1,6 +1,5 @@
 """A service for tests: its commands as the Makefile calls them, its API, its runs, and what its webhook receives."""
 
-import json
 import shlex
 import shutil
 import subprocess
@@ -24,6 +23,8 @@ from safetensors.torch import load_file, save_file
 from clir_core.jobs.token import authorization
 from clir_core.registry.facts import Entry
 from clir_core.registry.registry import Registry
+from deployments import parts, process, supervisor
+from deployments.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,8 +42,32 @@ class Service:
     def call(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return call(command, {**self.environment, **environment})
 
+    @property
+    def settings(self) -> Settings:
+        """As the service's own commands have them."""
+        ports = {
+            name: int(self.environment[f"CLIR_{name.upper()}"]) for name in ("ui_port", "ray_port", "dashboard_port")
+        }
+        return Settings(workspace=self.workspace, **ports)
+
     def pid(self, part: str) -> int:
-        return int(json.loads((self.workspace / "service" / f"{part}.json").read_text("utf-8"))["pid"])
+        """Of the process that the part is now."""
+        return supervisor.watched(self.settings)[part].pid
+
+    def kin(self, part: str | None = None) -> dict[int, int]:
+        """The processes of a part, or of all and the supervisor."""
+        running = supervisor.record(self.settings)
+        assert running is not None
+        return process.kin(running.mark, part)
+
+    def is_up(self) -> bool:
+        """Whether every part runs and answers."""
+        known = supervisor.watched(self.settings)
+        secret = (self.workspace / "prefect" / "auth").read_text("utf-8")
+        return len(known) == 3 and all(
+            found.state == "RUNNING" and parts.make(name, self.settings, secret).answers(found.since)
+            for name, found in known.items()
+        )
 
     def ask(self, method: str, url: str, body: Any = None) -> Any:
         """The API's answer. Like Prefect's own client, asks again where SQLite's one writer is busy."""

@@ -29,6 +29,7 @@ def test_the_deployments_are_those_that_the_documentation_names() -> None:
         "align/finetune",
         "embed/corpus",
         "compare/checkpoints",
+        "health/service",
     }
 
 

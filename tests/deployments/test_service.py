@@ -1,6 +1,7 @@
 """The service as its user meets it: up, status, down, and what it says where it cannot start."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -40,7 +41,7 @@ def test_a_process_is_known_again_by_more_than_its_pid(tmp_path: Path) -> None:
     process.stop(again.model_copy(update={"ticks": running.ticks + 1, "mark": "another"}), grace=1)
     assert process.alive(running), "a stranger was ended"
     process.stop(again, grace=10)
-    assert not process.alive(running) and not process.kin(running)
+    assert not process.alive(running) and not process.kin(running.mark)
 
 
 def test_what_outlives_a_process_is_ended_with_it(tmp_path: Path) -> None:
@@ -49,10 +50,12 @@ def test_what_outlives_a_process_is_ended_with_it(tmp_path: Path) -> None:
     child += "open('pid', 'w').write(f'{p.pid}\\n')\ntime.sleep(600)"
     running = sleeper(tmp_path, child)
     orphan = int(wait_for(tmp_path / "pid"))
-    assert set(process.children(running)) == {orphan}
+    assert set(process.kin(running.mark)) == {running.pid, orphan}
     os.kill(running.pid, signal.SIGKILL)
+    until(lambda: not process.alive(running))
+    assert set(process.topmost(process.kin(running.mark))) == {orphan}
     assert process.stop(running, grace=10) == 1
-    assert not process.kin(running)
+    assert not process.kin(running.mark)
 
 
 def test_a_process_that_does_not_listen_is_killed(tmp_path: Path) -> None:
@@ -105,7 +108,7 @@ def test_a_taken_port_is_named_and_nothing_stays(settings: Callable[[], dict[str
         done = call("up", environment)
     assert done.returncode == 1
     assert f"port {environment['CLIR_DASHBOARD_PORT']} is taken" in done.stderr
-    assert "CLIR_DASHBOARD_PORT=" in done.stderr and "starting" not in done.stdout
+    assert "CLIR_DASHBOARD_PORT=" in done.stderr and "answers" not in done.stdout
     assert not list((Path(environment["CLIR_WORKSPACE"]) / "service").glob("*.json"))
 
 
@@ -141,10 +144,8 @@ def test_nobody_gets_in_without_the_password(service: Service) -> None:
 def test_only_this_machine_reaches_it(service: Service) -> None:
     """Every listening socket of the service's processes is bound to the loopback address."""
     ours = set()
-    for part in ("server", "ray", "worker"):
-        record = Running.model_validate_json((service.workspace / "service" / f"{part}.json").read_text("utf-8"))
-        for pid in process.kin(record):
-            ours |= {str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()}
+    for pid in service.kin():
+        ours |= {str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()}
     open_ones = []
     for table in ("tcp", "tcp6"):
         rows = [line.split() for line in Path(f"/proc/net/{table}").read_text("utf-8").splitlines()[1:]]
@@ -173,12 +174,21 @@ def test_env_is_what_a_shell_needs(service: Service) -> None:
     assert httpx.get(f"{url}/admin/version", auth=(user, password), trust_env=False).status_code == 200
 
 
+def test_a_part_that_is_killed_is_there_again_by_itself_and_status_says_so(service: Service) -> None:
+    before = {part: service.pid(part) for part in ("server", "ray", "worker")}
+    os.kill(before["worker"], signal.SIGKILL)
+    until(lambda: service.pid("worker") not in (0, before["worker"]) and service.is_up(), 120)
+    assert {part for part, pid in before.items() if service.pid(part) != pid} == {"worker"}
+    told = service.call("status")
+    assert told.returncode == 0 and re.search(r"worker died at .* UTC: terminated by SIGKILL", told.stdout)
+    # its log goes on where the one before ended
+    assert (service.workspace / "service" / "worker.log").read_text("utf-8").count("Worker 'clir' started!") == 2
+
+
 @pytest.mark.slow
-def test_a_second_up_starts_what_died_and_only_that(service: Service) -> None:
+def test_a_second_up_changes_what_is_asked_and_only_that(service: Service) -> None:
     before = {part: service.pid(part) for part in ("server", "ray", "worker")}
     automations = {one["name"]: one["id"] for one in service.api.post("/automations/filter", json={}).json()}
-    os.kill(before["worker"], signal.SIGKILL)
-    assert service.call("status").returncode == 1
 
     def up(**environment: str) -> dict[str, str]:
         """The automations after another `up`, their ids by their names."""
@@ -190,10 +200,24 @@ def test_a_second_up_starts_what_died_and_only_that(service: Service) -> None:
 
     # what was switched on stays on without being said again
     assert up(CLIR_NOTIFY_URL="", CLIR_AUTO_FINETUNE="") == automations
-    assert {part for part, pid in before.items() if service.pid(part) != pid} == {"worker"}
     off = up(CLIR_NOTIFY_URL="off", CLIR_AUTO_FINETUNE="0")
-    assert set(automations) - set(off) == {"clir: tell about a regression", "clir: train a regressed checkpoint"}
+    assert set(automations) - set(off) == {
+        "clir: tell about a regression",
+        "clir: tell that the service is not well",
+        "clir: train a regressed checkpoint",
+    }
     assert set(up()) == set(automations)
+    assert {part: service.pid(part) for part in before} == before
+
+
+def test_an_up_that_has_nothing_to_do_is_quick(service: Service) -> None:
+    service.call("up")
+    begun = os.times()
+    done = service.call("up")
+    spent = os.times()
+    assert "as it was" in done.stdout
+    # of processor time, which no other program of the machine lengthens by much
+    assert spent.children_user + spent.children_system - begun.children_user - begun.children_system < 3
 
 
 @pytest.mark.slow

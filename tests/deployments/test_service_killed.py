@@ -14,9 +14,6 @@ import pytest
 from ray.job_submission import JobStatus
 from service_case import Service, drop, steps, until, watch_list
 
-from deployments import process
-from deployments.process import Running
-
 pytestmark = pytest.mark.slow
 PATIENCE = 600  # seconds until a run is at its step
 OPTIMISER = {"batch": 8, "learning_rate": 1e-7, "epochs": 60}
@@ -42,8 +39,7 @@ def request(job: Any) -> dict[str, Any]:
 
 def kill(service: Service) -> None:
     """The worker and all that it has started are gone at once, and cannot say anything."""
-    record = (service.workspace / "service" / "worker.json").read_text("utf-8")
-    family = process.kin(Running.model_validate_json(record))
+    family = service.kin("worker")
     assert len(family) > 1, "no run is going on"
     for pid in family:
         with suppress(ProcessLookupError):
@@ -84,8 +80,7 @@ def killed(
         one = found[step] = Killed(service.start(deployment, **spec), models[step])
         until(lambda one=one, step=step: is_at(service, one, step), PATIENCE)
         kill(service)
-        done = service.call("up")
-        assert done.returncode == 0, done.stdout + done.stderr
+        until(service.is_up, 120)  # by itself
     return found
 
 

@@ -1,0 +1,36 @@
+"""Whether a service is well: what a check is asked, and what it answers."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from clir_core.audit.spec import RuntimeSpec
+from clir_core.spec import WORKSPACE, Spec
+
+
+class HealthSpec(Spec):
+    """What counts as well."""
+
+    hours: float = Field(1.0, gt=0, description="Parts that died within so many hours are told")
+    free_gib: float = Field(2.0, ge=0, description="Disk space that the workspace's disk should have, in GiB")
+    runtime: RuntimeSpec = RuntimeSpec()
+    workspace: Path = Field(WORKSPACE, description="The workspace of the service")
+
+
+class Check(Spec):
+    """One thing that was looked at."""
+
+    what: str
+    is_well: bool
+    said: str
+
+
+class Health(Spec):
+    """All that was looked at."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What is not well, a sentence each."""
+        return tuple(check.said for check in self.checks if not check.is_well)

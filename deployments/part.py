@@ -1,0 +1,47 @@
+"""`python -m deployments.part NAME`: become a part of the service. The supervisor starts each in this way, and again.
+
+What a part before it left behind is ended first: so nothing holds its ports, and no run goes on that no worker knows.
+"""
+
+import os
+import sys
+import time
+
+from deployments import parts, process
+from deployments.parts import Part
+from deployments.settings import ROOT, chosen
+from flows.server import login
+
+
+def main() -> None:
+    """Exit code 1 where the part cannot start yet; the supervisor tries again."""
+    settings = chosen(strict=False)
+    part = parts.make(sys.argv[1], settings, login(settings.login))
+    mark = os.environ.get(process.MARK, "")
+    end_what_was_left(mark, part)
+    _await_what_it_needs(part)
+    command = part.command()
+    os.chdir(ROOT)
+    os.execve(command[0], command, {**part.environment, process.MARK: mark, process.PART: part.name})
+
+
+def end_what_was_left(mark: str, part: Part) -> None:
+    """End the descendants of this part's predecessor; its topmost ones are asked first, as runs report their end."""
+    left = process.kin(mark, part.name)
+    if not left:
+        return
+    print(f"{part.name}: ending {len(left)} processes that the one before left behind", flush=True)
+    process.end(process.topmost(left), part.grace)
+    process.end({**left, **process.kin(mark, part.name)}, process.ORPHANS_GRACE)
+
+
+def _await_what_it_needs(part: Part) -> None:
+    begun = time.monotonic()
+    while not part.can_start():
+        if time.monotonic() - begun > part.patience:
+            sys.exit(f"{part.name}: what it needs is not there after {part.patience:.0f} s")
+        time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    main()

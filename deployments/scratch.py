@@ -1,0 +1,24 @@
+"""A folder of nobody else's below the temporary one, for sockets: a socket's path may have 107 characters."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from deployments.settings import Settings
+
+
+def scratch(settings: Settings) -> Path:
+    """The service's, made on first use. A link beside its logs says where it is."""
+    link = settings.state / "scratch"
+    if not link.is_dir():
+        link.unlink(missing_ok=True)
+        link.symlink_to(tempfile.mkdtemp(prefix="clir-"))
+    return link.readlink()
+
+
+def remove_scratch(settings: Settings) -> None:
+    """The folder, with all that is in it."""
+    link = settings.state / "scratch"
+    if link.is_symlink():
+        shutil.rmtree(link.readlink(), ignore_errors=True)
+        link.unlink()

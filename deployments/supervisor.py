@@ -1,0 +1,153 @@
+"""What starts the parts of the service, and again when they end: supervisord (supervisord.org), one a workspace."""
+
+import contextlib
+import os
+import shlex
+import sys
+import xmlrpc.client
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from supervisor.xmlrpc import SupervisorTransport
+
+from clir_core.errors import StoreError
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
+from deployments import process
+from deployments.parts import Part
+from deployments.process import Running
+from deployments.scratch import remove_scratch, scratch
+from deployments.settings import ROOT, Settings
+
+NAME = "supervisor"
+LOG_BYTES, OLD_LOGS = "20MB", "3"  # of each part
+SECONDS_TO_STAND = 5  # a part that ends sooner has not started; it is tried again after 1, 2, 3 ... seconds
+TRIES = 1_000_000  # for as long as it takes: a database may be away for an hour
+GRACE = 75  # for all parts, one after another, to end by themselves
+
+
+class Watched(NamedTuple):
+    """A part, as supervisord knows it."""
+
+    state: str  # RUNNING, STARTING, BACKOFF, STOPPED, EXITED, FATAL
+    pid: int
+    since: datetime
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its process runs."""
+        return self.state in ("RUNNING", "STARTING")
+
+
+def record(settings: Settings) -> Running | None:
+    """What `start` started; None where nothing was, or all was stopped."""
+    path = _record(settings)
+    try:
+        return Running.model_validate_json(path.read_text("utf-8")) if path.exists() else None
+    except ValidationError as error:
+        raise StoreError(
+            f"{path}: not a record of a process ({error.error_count()} fields are wrong); look whether {NAME} still "
+            "runs, end it, and remove the file"
+        ) from None
+
+
+def start(settings: Settings, parts: Sequence[Part]) -> Running:
+    """Start supervisord, which starts the parts."""
+    configuration = settings.state / f"{NAME}.conf"
+    write_text(configuration, _configuration(settings, parts))
+    command = (sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration))
+    running = process.start(command, dict(os.environ), ROOT, settings.state / f"{NAME}.out")
+    write_text(_record(settings), running.model_dump_json())
+    return running
+
+
+def start_missing(settings: Settings) -> None:
+    """Start the parts that do not run; supervisord has to."""
+    for name, found in watched(settings).items():
+        if not found.is_up and found.state != "BACKOFF":  # which is tried again by itself
+            _call(settings).startProcess(name, False)
+
+
+def stop_part(settings: Settings, part: Part) -> None:
+    """End one part until it is started by hand; where supervisord does not answer, nothing is."""
+    with contextlib.suppress(OSError, xmlrpc.client.Error):
+        _call(settings).stopProcess(part.name)
+
+
+def stop(settings: Settings) -> int | None:
+    """End the parts, supervisord, and all that they left behind, which is counted. None where nothing was started."""
+    running = record(settings)
+    if running is None:
+        return None
+    left = process.stop(running, GRACE)
+    remove_scratch(settings)
+    _record(settings).unlink()
+    return left
+
+
+def watched(settings: Settings) -> dict[str, Watched]:
+    """Every part by its name; none where supervisord does not answer."""
+    try:
+        found = _call(settings).getAllProcessInfo()
+    except (OSError, xmlrpc.client.Error):
+        return {}
+    return {
+        one["name"]: Watched(one["statename"], one["pid"], datetime.fromtimestamp(one["start"], UTC)) for one in found
+    }
+
+
+def _configuration(settings: Settings, parts: Sequence[Part]) -> str:
+    state = settings.state
+    sections: dict[str, dict[str, object]] = {
+        "supervisord": {
+            "logfile": layout.supervisor_log(settings.home),
+            "logfile_maxbytes": "1MB",
+            "logfile_backups": OLD_LOGS,
+            "pidfile": state / f"{NAME}.pid",
+            "childlogdir": state,
+        },
+        "unix_http_server": {"file": _socket(settings), "chmod": "0600"},
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+        **{f"program:{part.name}": _program(state, part, at) for at, part in enumerate(parts, 1)},
+    }
+    lines = [line for name, values in sections.items() for line in (f"[{name}]", *map(_line, values.items()), "")]
+    return "\n".join(lines)
+
+
+def _program(state: Path, part: Part, at: int) -> dict[str, object]:
+    return {
+        "command": shlex.join([sys.executable, "-m", "deployments.part", part.name]),
+        "priority": at,  # started in this order, stopped in the other
+        "directory": ROOT,
+        "autorestart": "true",
+        "startsecs": SECONDS_TO_STAND,
+        "startretries": TRIES,
+        "stopwaitsecs": int(part.grace),
+        "stdout_logfile": state / f"{part.name}.log",
+        "stdout_logfile_maxbytes": LOG_BYTES,
+        "stdout_logfile_backups": OLD_LOGS,
+        "redirect_stderr": "true",
+    }
+
+
+def _line(setting: tuple[str, object]) -> str:
+    name, value = setting
+    return f"{name} = {str(value).replace('%', '%%')}"
+
+
+def _call(settings: Settings) -> Any:
+    transport = SupervisorTransport(None, None, f"unix://{_socket(settings)}")
+    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def _socket(settings: Settings) -> Path:
+    return scratch(settings) / f"{NAME}.sock"
+
+
+def _record(settings: Settings) -> Path:
+    return settings.state / f"{NAME}.json"
