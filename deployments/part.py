@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from clir_core.workspace import processes
 from deployments import parts, process
 from deployments.parts import Part
 from deployments.settings import ROOT, chosen
@@ -18,21 +19,13 @@ def main() -> None:
     settings = chosen(strict=False)
     part = parts.make(sys.argv[1], settings, login(settings.login))
     mark = os.environ.get(process.MARK, "")
-    end_what_was_left(mark, part)
+    # the topmost are asked first: a run reports its end, and starts again
+    if left := processes.end_kin(process.signs(mark, part.name), part.grace, process.ORPHANS_GRACE):
+        print(f"{part.name}: ended {left} processes that the one before left behind", flush=True)
     _await_what_it_needs(part)
     command = part.command()
     os.chdir(ROOT)
     os.execve(command[0], command, {**part.environment, process.MARK: mark, process.PART: part.name})
-
-
-def end_what_was_left(mark: str, part: Part) -> None:
-    """End the descendants of this part's predecessor; its topmost ones are asked first, as runs report their end."""
-    left = process.kin(mark, part.name)
-    if not left:
-        return
-    print(f"{part.name}: ending {len(left)} processes that the one before left behind", flush=True)
-    process.end(process.topmost(left), part.grace)
-    process.end({**left, **process.kin(mark, part.name)}, process.ORPHANS_GRACE)
 
 
 def _await_what_it_needs(part: Part) -> None:

@@ -3,17 +3,14 @@
 Linux only: it reads /proc.
 """
 
-import contextlib
-import os
-import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from clir_core.spec import Spec
+from clir_core.workspace import processes
 
 # in the environment of the process, hence in that of everything it starts, whatever session or parent that ends up in
 MARK = "CLIR_SERVICE_MARK"
@@ -51,7 +48,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path, log
     # a process that is gone already has no start time; 0 is nobody's
     return Running(
         pid=process.pid,
-        ticks=_ticks(process.pid) or 0,
+        ticks=processes.started(process.pid) or 0,
         boot=_boot(),
         mark=mark,
         command=tuple(command),
@@ -62,95 +59,26 @@ def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path, log
 
 def alive(running: Running) -> bool:
     """Whether that very process still runs."""
-    return running.boot == _boot() and _ticks(running.pid) == running.ticks
+    return running.boot == _boot() and processes.started(running.pid) == running.ticks
 
 
 def kin(mark: str, part: str | None = None) -> dict[int, int]:
-    """Whatever carries this mark, of one part or of all, and its descendants, orphans among them: pid to start time.
-
-    The mark finds whoever left its parent and session; the parent, whoever wrote over its environment.
-    """
-    signs = [f"{MARK}={mark}".encode(), *([f"{PART}={part}".encode()] if part else [])]
-    pids = [int(directory.name) for directory in Path("/proc").iterdir() if directory.name.isdecimal()]
-    parents = {pid: _parent(pid) for pid in pids}
-    ours = {pid for pid in pids if all(sign in _environment(pid) for sign in signs)}
-    while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
-        ours |= more
-    return {pid: ticks for pid in sorted(ours) if (ticks := _ticks(pid)) is not None}
+    """The processes of a service, or of one part of it: pid to start time."""
+    return processes.kin(signs(mark, part))
 
 
-def topmost(family: Mapping[int, int]) -> dict[int, int]:
-    """Those of a family whose parent is none of it: of a worker's descendants, its flow runs."""
-    return {pid: ticks for pid, ticks in family.items() if _parent(pid) not in family}
-
-
-def end(processes: Mapping[int, int], grace: float) -> int:
-    """Ask processes (pid to start time) to end, wait up to `grace` seconds, kill who is left. Returns their number."""
-    for pid, ticks in processes.items():
-        _send(pid, ticks, signal.SIGTERM)
-    left = _await_end(processes, grace)
-    for pid, ticks in left.items():
-        _send(pid, ticks, signal.SIGKILL)
-    _await_end(left, 10)
-    return len(left)
+def signs(mark: str, part: str | None = None) -> dict[str, str]:
+    """What stands in the environment of a service's processes, or of those of a part."""
+    return {MARK: mark, **({PART: part} if part else {})}
 
 
 def stop(running: Running, grace: float) -> int:
     """End the process, then what it left behind: returns how many went on without it."""
     if alive(running):
-        end({running.pid: running.ticks}, grace)
-    left = kin(running.mark) if running.boot == _boot() else {}
-    end(topmost(left), ORPHANS_GRACE)
-    end({**left, **kin(running.mark)}, ORPHANS_GRACE)
-    return len(topmost(left))
-
-
-def _await_end(processes: Mapping[int, int], seconds: float) -> dict[int, int]:
-    """Those that still run after that time at the latest."""
-    deadline = time.monotonic() + seconds
-    while left := {pid: ticks for pid, ticks in processes.items() if _ticks(pid) == ticks}:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.05)
-    return left
-
-
-def _send(pid: int, ticks: int, number: signal.Signals) -> None:
-    """Signal that very process: the handle is taken before the start time is compared, so no stranger can get it."""
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
-            if _ticks(pid) == ticks:
-                signal.pidfd_send_signal(handle, number)
-        finally:
-            os.close(handle)
-
-
-def _environment(pid: int) -> list[bytes]:
-    """Empty for other users' processes and for those that are gone."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
-
-
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on; the name before them may hold spaces and brackets."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
-def _ticks(pid: int) -> int | None:
-    """Start time; None where there is no such process, or only its unread exit status."""
-    fields = _stat(pid)
-    return int(fields[19]) if fields and fields[0] not in "ZX" else None
-
-
-def _parent(pid: int) -> int | None:
-    fields = _stat(pid)
-    return int(fields[1]) if fields else None
+        processes.end({running.pid: running.ticks}, grace)
+    if running.boot != _boot():
+        return 0
+    return processes.end_kin(signs(running.mark), ORPHANS_GRACE, ORPHANS_GRACE)
 
 
 def _boot() -> str:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pydantic import ValidationError
 
 from clir_core.errors import ClirError, SpecError, StoreError
+from clir_core.workspace import processes
 from clir_core.workspace.deaths import deaths
 from clir_core.workspace.locks import locked
 from deployments import deployed, parts, process, supervisor
@@ -146,7 +147,7 @@ def _end_runs(settings: Settings, worker: Part, secret: str) -> None:
     """
     running, known = supervisor.record(settings), supervisor.watched(settings).get(worker.name)
     family = process.kin(running.mark, worker.name) if running else {}
-    runs = process.topmost({pid: ticks for pid, ticks in family.items() if not known or pid != known.pid})
+    runs = processes.topmost({pid: ticks for pid, ticks in family.items() if not known or pid != known.pid})
     if not runs:
         return
     api, login = f"{settings.ui}/api/flow_runs", parts.basic(secret)
@@ -154,7 +155,7 @@ def _end_runs(settings: Settings, worker: Part, secret: str) -> None:
     asked = {"flow_runs": {"state": going}, "work_pools": {"name": {"any_": [parts.POOL]}}}
     ids = [run["id"] for run in parts.call(f"{api}/filter", login, asked, "POST") or []]
     _say(worker.name, f"ending {len(runs)} flow runs; they start again after the next `make up`")
-    process.end(runs, worker.grace)
+    processes.end(runs, worker.grace)
     due = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Ended by `make down`"}
     for run in ids:
         if (parts.call(f"{api}/{run}", login) or {}).get("state_type") == "CRASHED":

@@ -1,5 +1,6 @@
 """The console command `clir`. A command's options are the fields of its spec, nothing else."""
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -51,11 +52,13 @@ def _option(place: tuple[int | str, ...]) -> str:
 
 @contextmanager
 def one_message() -> Iterator[None]:
-    """What the user can mend ends the process: exit code 1, the message alone."""
+    """What the user can mend ends the process: exit code 1, the message alone. So does Ctrl-C, without one: 130."""
     try:
         yield
     except ClirError as error:
         sys.exit(f"clir: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pydantic_settings import CliImplicitFlag
 from clir_core.align.spec import AlignSpec
 from clir_core.workspace import layout
 from flows.commands.console import ME, WITHOUT_SERVER, say_errors_once, say_steps, spec_of
+from flows.ending import at_once
 
 
 class Align(AlignSpec):
@@ -26,7 +27,7 @@ def _with_server(spec: AlignSpec) -> Path:
     from flows.server import prefect_server
 
     check(spec)  # what is wrong with it is said before a server starts
-    with prefect_server(spec.workspace):
+    with at_once(spec.workspace), prefect_server(spec.workspace):
         from flows.align import align
 
         say_errors_once()
@@ -40,7 +41,8 @@ def _without_server(spec: AlignSpec) -> Path:
     from clir_core.runs.runner import Runner
 
     say_steps()
-    return align(spec, Here(), Runner(), lambda _, asked: audit(asked, Here(), Runner(), by=ME).out, by=ME).out
+    with at_once(spec.workspace):
+        return align(spec, Here(), Runner(), lambda _, asked: audit(asked, Here(), Runner(), by=ME).out, by=ME).out
 
 
 def _print(spec: AlignSpec, out: Path) -> None:

@@ -8,6 +8,7 @@ from pydantic_settings import CliImplicitFlag
 from clir_core.audit.spec import AuditSpec
 from clir_core.workspace import layout
 from flows.commands.console import ME, WITHOUT_SERVER, say_errors_once, say_steps, spec_of
+from flows.ending import at_once
 
 
 class Audit(AuditSpec):
@@ -28,13 +29,14 @@ def _without_server(spec: AuditSpec) -> Path:
     from clir_core.runs.runner import Runner
 
     say_steps()
-    return audit(spec, Here(), Runner(), by=ME).out
+    with at_once(spec.workspace):
+        return audit(spec, Here(), Runner(), by=ME).out
 
 
 def _with_server(spec: AuditSpec) -> Path:
     from flows.server import prefect_server
 
-    with prefect_server(spec.workspace):
+    with at_once(spec.workspace), prefect_server(spec.workspace):
         from flows.audit import audit
 
         say_errors_once()

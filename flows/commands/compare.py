@@ -2,6 +2,7 @@
 
 from clir_core.registry.compare_spec import CompareSpec
 from flows.commands.console import say_errors_once, spec_of
+from flows.ending import at_once
 
 
 class Compare(CompareSpec):
@@ -17,7 +18,7 @@ class Compare(CompareSpec):
         gate.check(self.gate)
         for named in filter(None, (self.before, self.after)):
             Registry(self.workspace).find(named)
-        with prefect_server(self.workspace):
+        with at_once(self.workspace), prefect_server(self.workspace):
             from flows.compare import compare
 
             say_errors_once()

@@ -2,6 +2,7 @@
 
 from clir_core.audit.spec import EmbedSpec
 from flows.commands.console import say_errors_once, spec_of
+from flows.ending import at_once
 
 
 class Embed(EmbedSpec):
@@ -17,7 +18,7 @@ class Embed(EmbedSpec):
         # what is wrong is said before a server starts
         read(spec)
         resolved(spec, dtype_of(has_gpu_here()))
-        with prefect_server(spec.workspace):
+        with at_once(spec.workspace), prefect_server(spec.workspace):
             from flows.embed import embed
 
             say_errors_once()

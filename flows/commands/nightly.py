@@ -2,6 +2,7 @@
 
 from clir_core.registry.nightly import NightlySpec
 from flows.commands.console import say_errors_once, spec_of
+from flows.ending import at_once
 
 
 class Nightly(NightlySpec):
@@ -14,7 +15,7 @@ class Nightly(NightlySpec):
 
         spec = spec_of(self, NightlySpec)
         read_night(spec)  # what is wrong with it is said before a server starts
-        with prefect_server(self.workspace):
+        with at_once(self.workspace), prefect_server(self.workspace):
             from flows.nightly import nightly
 
             say_errors_once()

@@ -15,6 +15,7 @@ import pytest
 from pydantic import ValidationError
 from service_case import ROOT, Service, call, until
 
+from clir_core.workspace import processes
 from deployments import process
 from deployments.process import Running
 from deployments.settings import Settings, complaint
@@ -53,7 +54,7 @@ def test_what_outlives_a_process_is_ended_with_it(tmp_path: Path) -> None:
     assert set(process.kin(running.mark)) == {running.pid, orphan}
     os.kill(running.pid, signal.SIGKILL)
     until(lambda: not process.alive(running))
-    assert set(process.topmost(process.kin(running.mark))) == {orphan}
+    assert set(processes.topmost(process.kin(running.mark))) == {orphan}
     assert process.stop(running, grace=10) == 1
     assert not process.kin(running.mark)
 

@@ -1,0 +1,34 @@
+"""`python -m clir_core.workspace.reaper NAME=VALUE`: waits for whoever holds the other end of its input, and cleans up.
+
+When that process ends, however it does, everything that was started with this variable in its environment is ended.
+"""
+
+import signal
+import subprocess
+import sys
+import uuid
+
+from clir_core.workspace.processes import end_kin
+
+MARK = "CLIR_RUN_MARK"
+GRACE = 2.0  # seconds to end when asked
+
+
+def start() -> tuple[str, "subprocess.Popen[bytes]"]:
+    """A reaper for this process: the value of MARK that its children have to carry, and the reaper."""
+    mark = uuid.uuid4().hex
+    command = [sys.executable, "-m", "clir_core.workspace.reaper", f"{MARK}={mark}"]
+    # in a session of its own: no Ctrl-C ends it
+    return mark, subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+
+
+def main() -> None:
+    """Wait, then end them."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    name, _, value = sys.argv[1].partition("=")
+    sys.stdin.buffer.read()
+    end_kin({name: value}, GRACE, GRACE)
+
+
+if __name__ == "__main__":
+    main()
