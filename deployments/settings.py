@@ -131,6 +131,9 @@ class Settings(BaseSettings):
             "PREFECT_API_DATABASE_TIMEOUT": "60",
             # in files: those in memory are gone with a server, and the runs that hold one with them
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+            # what `prefect deployment run ... --watch` shows of a run: with its log, why it failed
+            "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
+            "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",
             **url,
         }
 

@@ -1,5 +1,5 @@
 """Prefect adapters: names, caching, artifacts and progress around clir_core. No computing."""
 
-from tasks.patience import wait_for_the_server
+from tasks.deployed_run import prepare
 
-wait_for_the_server()
+prepare()

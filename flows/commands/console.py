@@ -3,8 +3,8 @@
 import logging
 from typing import TypeVar
 
-from clir_core.errors import ClirError
 from clir_core.spec import Spec
+from tasks.deployed_run import without_traceback
 
 S = TypeVar("S", bound=Spec)
 ME = "clir"  # who enters what a run without a server found
@@ -28,16 +28,9 @@ def say_errors_once() -> None:
     Prefect would say it four times over: for the task, for the flow, and for the state of each. After its import only.
     """
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_without_traceback)
+        logging.getLogger(name).addFilter(without_traceback)
     for console in logging.getLogger().handlers:
         console.addFilter(_not_said_at_the_end)
-
-
-def _without_traceback(record: logging.LogRecord) -> bool:
-    if record.exc_info and isinstance(record.exc_info[1], ClirError):
-        record.exc_info = None
-        record.said_at_the_end = True
-    return True
 
 
 def _not_said_at_the_end(record: logging.LogRecord) -> bool:
