@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from clir_core.audit.data_facts import Cuts, DataFacts, LanguageFacts, SmallPool
+from clir_core.corpus.own import own_documents
 from clir_core.corpus.pivot import pivot_first
 from clir_core.corpus.script import foreign
 from clir_core.corpus.tables import Corpus
@@ -22,11 +23,11 @@ def count_facts(
     """All that is known of a corpus and the pools made of it. `cutoff` is the largest, `notes` are the ranking's."""
     documents, queries = documents_of(corpus), queries_of(corpus)
     of_documents, of_queries = (_by_language(texts, corpus.pivot) for texts in (documents, queries))
-    suspects, titles = _suspects(documents, queries), _title_queries(corpus)
+    suspects, leaks = _suspects(documents, queries), _leaks(corpus)
     languages = pivot_first({*of_documents, *of_queries}, corpus.pivot)
     return DataFacts(
         languages=tuple(
-            _row(lang, corpus.pivot, (of_documents, of_queries), titles, suspects, cut) for lang in languages
+            _row(lang, corpus.pivot, (of_documents, of_queries), leaks, suspects, cut) for lang in languages
         ),
         pivot=corpus.pivot,
         **_passages(corpus),
@@ -55,7 +56,7 @@ def _row(
     lang: str,
     pivot: str,
     counts: tuple[_Counts, _Counts],
-    titles: Mapping[str, int],
+    leaks: _Counts,
     suspects: Mapping[str, tuple[int, list[str]]],
     cut: Cuts,
 ) -> LanguageFacts:
@@ -73,7 +74,7 @@ def _row(
         duplicate_queries=of_queries["duplicate"],
         untranslated_documents=None if is_pivot else of_documents["untranslated"],
         untranslated_queries=None if is_pivot else of_queries["untranslated"],
-        title_queries=titles.get(lang, 0),
+        **{field: counts.get(lang, 0) for field, counts in leaks.items()},
         suspected_labels=n_suspects,
         suspected_examples=tuple(examples),
         cut_documents=cut.documents.get(lang),
@@ -86,8 +87,7 @@ def _by_language(texts: pl.DataFrame, pivot: str) -> _Counts:
     """Of each language: texts, extra copies of a text, and texts of groups whose pivot version has that very text."""
     versions = texts.filter(pl.col("lang") == pivot).select("group_id", version="text")
     pairs = texts.join(versions, on="group_id")
-    # texts are long, and most differ from their first words on
-    start, same_start = (_plain(pl.col(name).str.head(64)).str.head(16) for name in ("text", "version"))
+    start, same_start = (_start(pl.col(name)) for name in ("text", "version"))
     alike = pairs.filter(start == same_start).filter(_plain(pl.col("text")) == _plain(pl.col("version")))
     same = alike.group_by("lang").agg(untranslated=pl.col("id").n_unique())
     counts = texts.group_by("lang").agg(texts=pl.len(), duplicate=pl.len() - pl.col("text").n_unique())
@@ -95,17 +95,33 @@ def _by_language(texts: pl.DataFrame, pivot: str) -> _Counts:
     return {row.pop("lang"): row for row in rows.to_dicts()}
 
 
-def _title_queries(corpus: Corpus) -> dict[str, int]:
-    """Queries that are the title of a document of their language, by language."""
+def _leaks(corpus: Corpus) -> _Counts:
+    """Queries that are the title, and those that are the text of a document of their language, by field and language.
+
+    A query that is a document itself never meets it; a copy of that is a repeated document.
+    """
     documents, queries = (pl.DataFrame(pl.from_arrow(table)) for table in (corpus.documents, corpus.queries))
-    titles = documents.drop_nulls("title").select("lang", text=_plain(pl.col("title")).str.to_lowercase())
-    asked = queries.select("lang", text=_plain(pl.col("text")).str.to_lowercase())
-    return dict(asked.join(titles, on=["lang", "text"], how="semi").group_by("lang").len().iter_rows())
+    asked = queries.select("query_id", "lang", "text", start=_start(pl.col("text")).str.to_lowercase())
+    asked = asked.with_columns(_plain(pl.col("text")).str.to_lowercase())
+
+    def are(column: str) -> pl.DataFrame:
+        held = documents.select("lang", text=column).with_columns(start=_start(pl.col("text")).str.to_lowercase())
+        held = held.join(asked, on=["lang", "start"], how="semi")
+        return asked.join(held.with_columns(_plain(pl.col("text")).str.to_lowercase()), on=["lang", "text"], how="semi")
+
+    whole = are("text").join(own_documents(corpus), on="query_id", how="anti")
+    found = {"title_queries": are("title"), "document_queries": whole}
+    return {field: dict(part.group_by("lang").len().iter_rows()) for field, part in found.items()}
 
 
 def _plain(text: pl.Expr) -> pl.Expr:
     """A text in Unicode's compatible forms, and with one space where there is any white space."""
     return text.str.normalize("NFKC").str.replace_all(r"\s+", " ").str.strip_chars()
+
+
+def _start(text: pl.Expr) -> pl.Expr:
+    """Of a plain text the first words: texts are long, and most differ from there on."""
+    return _plain(text.str.head(64)).str.head(16)
 
 
 def _suspects(*kinds: pl.DataFrame) -> dict[str, tuple[int, list[str]]]:

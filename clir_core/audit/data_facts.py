@@ -35,6 +35,11 @@ class LanguageFacts(Spec):
     title_queries: int = Field(
         0, description="Queries that are, but for case and white space, the title of a document of their language"
     )
+    document_queries: int = Field(
+        0,
+        description="Queries that are, but for case and white space, the text of a document of their language; without "
+        "those that are a document themselves",
+    )
     suspected_labels: int = Field(description="Documents and queries in a script that the language is not written in")
     suspected_examples: tuple[str, ...] = ()
     cut_documents: int | None = Field(
@@ -81,13 +86,13 @@ def sentences(facts: DataFacts) -> tuple[str, ...]:
         *_each(facts, "untranslated_documents", "documents", ("has", "have"), same),
         *_each(facts, "untranslated_queries", "queries", ("has", "have"), same),
         *_each(facts, "title_queries", "queries", ("is", "are"), "the title of a document, which stands in its text"),
+        *_each(facts, "document_queries", "queries", ("is", "are"), "the whole text of a document"),
         *_suspected(facts),
         *_each(facts, "cut_documents", "documents", ("is", "are"), "longer than the checkpoint reads"),
         *_each(facts, "cut_queries", "queries", ("is", "are"), "longer than the checkpoint reads"),
         *_shared_passages(facts),
         *_uneven(facts),
         *_small(facts),
-        *facts.notes,
     )
 
 

@@ -16,6 +16,7 @@ _COUNTS = (
     ("Queries", "untranslated", "untranslated_queries"),
     ("Queries", "cut", "cut_queries"),
     ("Queries", "a title", "title_queries"),
+    ("Queries", "a document", "document_queries"),
     ("Both", "perhaps mislabelled", "suspected_labels"),
 )
 _UNKNOWN = "—"

@@ -103,9 +103,30 @@ def test_a_query_that_is_a_title_of_its_language_is_counted_and_said() -> None:
     assert [one.title_queries for one in counted().languages] == [0, 0, 0]
 
 
-def test_notes_of_the_corpus_come_first() -> None:
+def test_a_query_that_is_a_documents_text_is_counted_and_said_but_for_its_own_document() -> None:
+    made = corpus()
+    asked = {"en-a": "bees FIND\ntheir  way home.", "en-b": "Bees find", "de-a": "Bees find their way home."}
+    rows = [one | {"text": asked.get(one["query_id"], one["text"])} for one in made.queries.to_pylist()]
+    found = count_facts(replace(made, queries=pa.Table.from_pylist(rows, QUERIES)), (), 10, Cuts())
+    assert [one.document_queries for one in found.languages] == [1, 0, 0]
+    assert "English: 1 of 2 queries (50.0 %) is the whole text of a document." in sentences(found)
+    # as in ArguAna and in lines of parallel files: each is the document of its id, and a copy of another one
+    own = [
+        {"query_id": one["doc_id"], **{name: one[name] for name in ("group_id", "lang", "text")}}
+        for one in made.documents.to_pylist()
+    ]
+    found = count_facts(replace(made, queries=pa.Table.from_pylist(own, QUERIES)), (), 10, Cuts())
+    assert [one.document_queries for one in found.languages] == [0, 0, 0]
+    # other ids, and all of them are found without any retrieval
+    other = [one | {"query_id": f"q{i}"} for i, one in enumerate(own)]
+    found = count_facts(replace(made, queries=pa.Table.from_pylist(other, QUERIES)), (), 10, Cuts())
+    assert [one.document_queries for one in found.languages] == [4, 4, 4]
+
+
+def test_notes_of_the_corpus_come_first_and_once() -> None:
     found = count_facts(replace(corpus(), notes=("Qrels were read from x.",)), (), 10, Cuts())
     assert found.notes == ("Qrels were read from x.",) == sentences(found)[:1]
+    assert sentences(found).count("Qrels were read from x.") == 1
 
 
 @given(st.randoms(use_true_random=False))
