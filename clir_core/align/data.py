@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pyarrow.types as types
 
 from clir_core.align.problems import triple_problems
+from clir_core.corpus.lang import canonical
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import AS_IT_IS, ReadingSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError, CorpusError, first_line
 from clir_core.sources import read_corpus
-from clir_core.sources.choice import choose_languages
+from clir_core.sources.choice import choose_languages, code_notes
 from clir_core.sources.columns import convert
 from clir_core.workspace.atomic import write_file
 
@@ -44,16 +45,16 @@ def training_triples(
     kind, _, place = reference.partition(":")
     if kind != "triples":
         corpus = read_corpus(reference, languages, reading, training=True)
-        triples = build_triples(corpus, languages, most, seed)
-        return triples.replace_schema_metadata({_NOTES: json.dumps(corpus.notes)}) if corpus.notes else triples
-    triples = _frame(read_triples(Path(place).expanduser()))
-    wanted = sorted(set(languages or triples["lang"]) - {ENGLISH})
+        return _noted(build_triples(corpus, languages, most, seed), corpus.notes)
+    read = read_triples(Path(place).expanduser())
+    triples = _frame(read)
+    wanted = sorted({*map(canonical, languages or triples["lang"])} - {ENGLISH})
     _check_languages(wanted, triples, reference)
-    return _table(_sample(triples.filter(pl.col("lang").is_in(wanted)), most, seed))
+    return _noted(_table(_sample(triples.filter(pl.col("lang").is_in(wanted)), most, seed)), notes_of(read))
 
 
 def notes_of(triples: pa.Table) -> tuple[str, ...]:
-    """What was read of the corpus that the triples are of, and how."""
+    """What was read of the corpus or file that the triples are of, and how."""
     return tuple(json.loads((triples.schema.metadata or {}).get(_NOTES, b"[]")))
 
 
@@ -99,11 +100,18 @@ def validate_triples(table: pa.Table, file: str) -> pa.Table:
     """The table in the columns of TRIPLES, or one CorpusError with every problem: file, row, value and fix."""
     problems: list[str] = []
     columns = {field.name: _column(table, field, file, problems) for field in TRIPLES}
+    codes = [] if problems else columns["lang"].to_pylist()
     if not problems:
+        written = [code and canonical(code) for code in codes]
+        columns["lang"] = pa.chunked_array([pa.array(written, pa.string())])
         problems = triple_problems(pa.table(columns), file)
     if problems:
         raise CorpusError(f"triples {file} cannot be used, problems: {len(problems)}", problems)
-    return pa.table(columns, schema=TRIPLES)
+    return _noted(pa.table(columns, schema=TRIPLES), code_notes(codes))
+
+
+def _noted(triples: pa.Table, notes: Sequence[str]) -> pa.Table:
+    return triples.replace_schema_metadata({_NOTES: json.dumps(notes)}) if notes else triples
 
 
 def write_triples(triples: pa.Table, path: Path) -> None:

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema
 from pydantic_settings import NoDecode
 
 from clir_core.audit.spec import RuntimeSpec
+from clir_core.corpus.lang import Lang
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.measure.gate_spec import GateSpec, Share
@@ -171,7 +172,7 @@ class AlignSpec(ReadingSpec):
     )
     train: str = Field("demo#train", description="A corpus or its split, such as xquad:DIR#train, or triples:FILE")
     evaluation: str = Field("demo#test", description="The corpus or split that both audits are made on")
-    languages: tuple[str, ...] = Field((), description="Languages to train beside English; empty means all")
+    languages: tuple[Lang, ...] = Field((), description="Languages to train beside English; empty means all")
     triples: int = Field(1120, ge=2, description="Most triples to train on, as many of every language")
     loss: Annotated[LossSpec, NoDecode, OrPreset] = Field(
         LossSpec(**PRESETS["best"]),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from clir_core.corpus.lang import Lang
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
@@ -74,7 +75,7 @@ class _Texts(Spec):
     corpus: str = Field(
         "demo", description="demo, xquad:DIR, mlqa:DIR, beir:DIR, parquet:DIR, bitext:DIR, hub:NAME; #NAME is a split"
     )
-    languages: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
+    languages: Annotated[tuple[Lang, ...], AfterValidator(_distinct)] = Field(
         (), description="BCP-47 codes beside the pivot; empty means all that the corpus has"
     )
 

@@ -1,19 +1,23 @@
 """Language codes: BCP-47 tags, what they are called, how mteb writes them, and what a mistyped one meant."""
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import Annotated
 
 import langcodes
 from langcodes import Language
 from langcodes.language_lists import CLDR_LANGUAGES
+from pydantic import AfterValidator
 
 # valid tags that name no language a text could be written in
 _NO_LANGUAGE = {"und", "mul", "mis", "zxx"}
 _COMMON = frozenset(CLDR_LANGUAGES)
 # langcodes' scale: 0 the same, 4 a close dialect, 10 and more another language
 _SAME_ENOUGH = 5
+_FLORES = re.compile(r"[a-z]{3}_[A-Z][a-z]{3}")
 
 
 @lru_cache(maxsize=4096)
@@ -26,9 +30,16 @@ def is_language(code: str) -> bool:
     return language.language is not None and language.language not in _NO_LANGUAGE and not name.startswith("Unknown")
 
 
+@lru_cache(maxsize=4096)
 def canonical(code: str) -> str:
-    """How BCP-47 writes a valid tag: 'deu' is 'de', 'EN' is 'en', 'zho_Hant' is 'zh-Hant'."""
-    return str(langcodes.standardize_tag(code))
+    """How BCP-47 writes a language: 'deu' is 'de', 'en_US' is 'en-US', FLORES' 'zho_Hans' is 'zh'. Others stay."""
+    if not is_language(code):
+        return code
+    return from_flores(code) if _FLORES.fullmatch(code) else str(langcodes.standardize_tag(code))
+
+
+# a code that a user writes, as it is written everywhere else
+Lang = Annotated[str, AfterValidator(canonical)]
 
 
 def language_name(code: str) -> str:
@@ -49,9 +60,10 @@ def is_same_language(one: str, other: str) -> bool:
 
 
 def from_flores(code: str) -> str:
-    """The BCP-47 tag of a FLORES code: 'zho_Hans' is 'zh', 'arb_Latn' is 'ar-Latn'."""
+    """The BCP-47 tag of a FLORES code: 'zho_Hans' is 'zh', 'arb_Latn' is 'ar-Latn', 'prs_Arab' is 'fa-AF'."""
     language = Language.get(code).prefer_macrolanguage()
-    bare = Language.make(language=language.language)
+    # BCP-47 writes Dari as the Persian of Afghanistan
+    bare = Language.make(language=language.language, territory=language.territory)
     usual = bare.maximize()
     # CLDR files Korean under Kore (Hangul and Han); for a language that it does not know it guesses American English
     is_usual = language.script in (usual.script, {"Kore": "Hang"}.get(usual.script)) or usual.territory == "US"
@@ -60,12 +72,11 @@ def from_flores(code: str) -> str:
 
 def language_problem(code: str) -> str | None:
     """Why a corpus cannot use this language code, and what to write instead; None where it can."""
-    if not is_language(code):
-        meant = closest(code)
-        hint = f"did you mean {meant!r}?" if meant else "write one such as 'de' or 'zh-Hant'"
-        return f"language {code!r} is not a BCP-47 code; {hint}"
-    # two spellings would count as two languages
-    return None if canonical(code) == code else f"language {code!r} is {canonical(code)!r} in BCP-47; write that"
+    if is_language(code):
+        return None
+    meant = closest(code)
+    hint = f"did you mean {meant!r}?" if meant else "write one such as 'de' or 'zh-Hant'"
+    return f"language {code!r} is not a BCP-47 code; {hint}"
 
 
 def closest(code: str, known: Collection[str] = _COMMON) -> str | None:

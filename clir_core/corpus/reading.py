@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from clir_core.corpus.lang import Lang
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.spec import Spec
 
@@ -31,7 +32,7 @@ class ReadingSpec(Spec):
         description="In a folder a language, what equal ids are: ids, translations; none, nothing; check, translations "
         "where the texts support it",
     )
-    pivot: str = Field(
+    pivot: Lang = Field(
         ENGLISH, min_length=1, description="BCP-47 code of the language that every other one is held against"
     )
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from clir_core.corpus.lang import Lang
 from clir_core.scenarios import ScenarioName
 from clir_core.spec import Spec
 
@@ -17,7 +18,7 @@ class GateSpec(Spec):
 
     metric: str = Field("complete@10", description="What has to improve beyond chance, such as complete@10 or mrr")
     scenario: ScenarioName = Field("multi", description="The pools that it is measured in")
-    languages: tuple[str, ...] = Field(
+    languages: tuple[Lang, ...] = Field(
         (), description="Languages whose average has to improve, and none may be shown to lose; empty means all audited"
     )
     margin: Share = Field(

@@ -1,8 +1,8 @@
 """BEIR's layout: corpus.jsonl, queries.jsonl and qrels/NAME.tsv, in one folder or in one folder a language.
 
 In one folder, lines carry `lang` (or `language`), and `group_id` where documents are translations of one another; both
-may stand in `metadata`. In one folder a language, the folder's name is the language, and `clir_core.sources.parts` says
-what equal ids are.
+may stand in `metadata`. In one folder a language, the folder's name is the language, ids begin with it, and
+`clir_core.sources.parts` says what equal ids are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from clir_core.corpus.lang import is_same_language
 from clir_core.corpus.tables import DOCUMENTS, QUERIES, further_columns
 from clir_core.errors import CorpusError
 from clir_core.sources.asked import Asked, choose_split, split_note
-from clir_core.sources.choice import choose_languages
+from clir_core.sources.choice import choose_places, code_notes
 from clir_core.sources.lines import TABLES, find, read_rows, stem_of
 from clir_core.sources.names import candidates, names_text
 from clir_core.sources.parts import Part, joined
@@ -61,26 +61,27 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     ]
     if problems:
         raise CorpusError(f"BEIR corpus {directory} cannot be read, problems: {len(problems)}", problems)
+    notes += code_notes(folder.path.name for folder in folders if folder.lang)
     return joined(directory.resolve().name, parts, asked.reading, notes)
 
 
 def _folders(directory: Path, asked: Asked) -> list[_Folder]:
     found = sorted(path for ending in TABLES for path in directory.glob(f"*/corpus{ending}*"))
-    by_lang = {path.parent.name: path.parent for path in found}
+    by_code = {path.parent.name: path.parent for path in found}
     flat = any(path for ending in TABLES for path in directory.glob(f"corpus{ending}*"))
-    if flat and by_lang:
+    if flat and by_code:
         raise CorpusError(
-            f"{directory} holds corpus.jsonl and folders with one ({', '.join(by_lang)}); keep one layout of the two"
+            f"{directory} holds corpus.jsonl and folders with one ({', '.join(by_code)}); keep one layout of the two"
         )
     if flat:
         return [_Folder(directory, None)]
-    if not by_lang:
+    if not by_code:
         raise CorpusError(
             f"{directory} holds no corpus.jsonl; give the folder that has corpus.jsonl, queries.jsonl and qrels/, "
             "or that has one such folder a language (en/, zh/)"
         )
-    chosen = choose_languages(asked.languages, by_lang, directory.resolve().name, asked.reading.pivot)
-    return [_Folder(by_lang[lang], lang) for lang in chosen]
+    chosen = choose_places(asked, by_code, directory.resolve().name)
+    return [_Folder(path, lang) for lang, path in chosen.items()]
 
 
 def _splits(

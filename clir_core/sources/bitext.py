@@ -8,7 +8,7 @@ As a query a line is its own document too, which is in none of its pools, so it 
 from collections.abc import Mapping
 from pathlib import Path
 
-from clir_core.corpus.lang import canonical, from_flores, is_language
+from clir_core.corpus.lang import canonical, is_language
 from clir_core.errors import CorpusError
 from clir_core.sources.asked import Asked
 from clir_core.sources.choice import choose_languages
@@ -59,7 +59,7 @@ def _files(directory: Path) -> dict[str, Path]:
         code = path.stem.rpartition(".")[2] if path.suffix in _NO_CODES else path.suffix.removeprefix(".")
         if not is_language(code) or path.suffix in _OTHERS:
             continue
-        lang = from_flores(code) if "_" in code else canonical(code)
+        lang = canonical(code)
         if lang in found:
             raise CorpusError(f"{found[lang]} and {path} are both in {lang}; keep one of them in the folder")
         found[lang] = path

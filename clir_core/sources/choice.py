@@ -1,10 +1,14 @@
-"""Which of a corpus's languages are read: the pivot and those asked for, if it has them."""
+"""Which of a corpus's languages are read, whatever their codes: the pivot and those asked for, if it has them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from clir_core.corpus.lang import closest, is_language, language_name, language_problem
+from clir_core.corpus.lang import canonical, closest, is_language, language_name, language_problem
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.errors import CorpusError
+from clir_core.sources.asked import Asked
+
+_Place = TypeVar("_Place")
 
 
 def choose_languages(
@@ -16,6 +20,7 @@ def choose_languages(
     there, or is none.
     """
     has = f"it has documents in {', '.join(sorted(available)) or 'none'}"
+    asked = [canonical(code) for code in asked]
     problems = [_problem(code, available, has) for code in dict.fromkeys(asked) if code not in available]
     if pivot not in available and pivot not in asked:
         problems.append(_no_pivot(pivot, available, has))
@@ -25,6 +30,31 @@ def choose_languages(
     if problems:
         raise CorpusError(f"corpus {corpus} cannot be read in the languages asked for", problems)
     return chosen
+
+
+def choose_places(asked: Asked, found: Mapping[str, _Place], corpus: str) -> dict[str, _Place]:
+    """Of each language that is read the folder or file that lies under its code; `choose_languages` says which.
+
+    CorpusError, too, where two codes are one of these languages.
+    """
+    places: dict[str, list[_Place]] = {}
+    for code, place in found.items():
+        places.setdefault(canonical(code), []).append(place)
+    chosen = choose_languages(asked.languages, places, corpus, asked.reading.pivot)
+    twice = [
+        f"{' and '.join(map(str, places[lang]))} are both in {lang}; keep one of them, or ask for other languages"
+        for lang in chosen
+        if len(places[lang]) > 1
+    ]
+    if twice:
+        raise CorpusError(f"corpus {corpus} has languages twice", twice)
+    return {lang: places[lang][0] for lang in chosen}
+
+
+def code_notes(codes: Iterable[str]) -> list[str]:
+    """What is said of codes that BCP-47 writes otherwise; nothing where there are none."""
+    others = [f"{code} as {canonical(code)}" for code in sorted(set(codes)) if canonical(code) != code]
+    return [f"Codes of languages were read as BCP-47 writes them: {', '.join(others)}."] if others else []
 
 
 def _no_pivot(pivot: str, available: Collection[str], has: str) -> str:

@@ -4,15 +4,16 @@ Loading and converting are apart: the conversions take rows and never touch the 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from clir_core.corpus.lang import from_flores, is_language
+from clir_core.corpus.lang import is_language
 from clir_core.errors import CorpusError, first_line
 from clir_core.sources import xquad
 from clir_core.sources.asked import Asked, choose_split, split_note
-from clir_core.sources.choice import choose_languages
+from clir_core.sources.choice import choose_places, code_notes
 from clir_core.sources.columns import SCHEMAS, conform
 from clir_core.sources.parts import Part, joined
 from clir_core.sources.rows import RawCorpus, RawRows
@@ -44,11 +45,11 @@ def read(name: str, asked: Asked) -> RawCorpus:
             f"hub:{name} has no splits, and its columns are known; leave out #{asked.split} and `columns`"
         )
     if name == "google/xquad":
-        by_lang = {config.removeprefix("xquad."): config for config in configs if config.startswith("xquad.")}
-        return xquad_tables(_load_languages(name, by_lang, asked, "validation", _XQUAD_COLUMNS))
+        by_code = {config.removeprefix("xquad."): config for config in configs if config.startswith("xquad.")}
+        return xquad_tables(_load_languages(name, by_code, asked, "validation", _XQUAD_COLUMNS))
     if name == "facebook/belebele":
-        by_lang = {from_flores(config): config for config in configs if is_language(config)}
-        return belebele_tables(_load_languages(name, by_lang, asked, "test", _BELEBELE_COLUMNS))
+        by_code = {config: config for config in configs if is_language(config)}
+        return belebele_tables(_load_languages(name, by_code, asked, "test", _BELEBELE_COLUMNS))
     if all(what in configs for what in SCHEMAS):
         return own_tables(short, {what: _load_splits(name, what) for what in SCHEMAS}, asked)
     layout = mteb_layout(configs)
@@ -58,10 +59,12 @@ def read(name: str, asked: Asked) -> RawCorpus:
             f"{', '.join(SCHEMAS)}, or with corpus, queries and qrels (en-corpus, where each language has its own), "
             "google/xquad or facebook/belebele, or save it in BEIR's layout and use beir:DIR"
         )
-    langs = [lang for lang in layout if lang]
-    chosen = choose_languages(asked.languages, langs, f"hub:{name}", asked.reading.pivot) if langs else (None,)
-    parts = {lang: {what: _load_splits(name, config) for what, config in layout[lang].items()} for lang in chosen}
-    return mteb_tables(short, parts, asked)
+    codes = {code: code for code in layout if code}
+    chosen = choose_places(asked, codes, f"hub:{name}") if codes else {None: None}
+    parts = {lang: layout[code] for lang, code in chosen.items()}
+    loaded = {lang: {what: _load_splits(name, config) for what, config in part.items()} for lang, part in parts.items()}
+    raw = mteb_tables(short, loaded, asked)
+    return replace(raw, notes=(*raw.notes, *code_notes(codes)))
 
 
 def mteb_layout(configs: Sequence[str]) -> dict[str | None, dict[str, str]]:
@@ -151,8 +154,8 @@ def _load_languages(
 ) -> dict[str, tuple[str, Iterable[Row]]]:
     """Of the pivot and each language asked for, where it is from and its rows."""
     loaded: dict[str, tuple[str, Iterable[Row]]] = {}
-    for lang in choose_languages(asked.languages, configs, f"hub:{name}", asked.reading.pivot):
-        place, rows = f"hub:{name}/{configs[lang]}", _load(name, configs[lang], split)
+    for lang, config in choose_places(asked, configs, f"hub:{name}").items():
+        place, rows = f"hub:{name}/{config}", _load(name, config, split)
         absent = [column for column in columns if column not in rows.column_names]
         if absent:
             raise CorpusError(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from clir_core.errors import CorpusError
 from clir_core.sources.asked import Asked, choose_split, split_note
-from clir_core.sources.choice import choose_languages
+from clir_core.sources.choice import choose_places, code_notes
 from clir_core.sources.rows import RawCorpus, RawRows
 from clir_core.sources.xquad import articles_of
 
@@ -40,17 +40,17 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     every file that is missing or damaged.
     """
     files = _files(directory)
-    split = choose_split({lang: list(splits) for lang, splits in files.items()}, asked, str(directory))
-    chosen = choose_languages(asked.languages, files, "mlqa", asked.reading.pivot)
+    split = choose_split({code: list(splits) for code, splits in files.items()}, asked, str(directory))
+    chosen = choose_places(asked, {code: splits[split] for code, splits in files.items()}, "mlqa")
     problems: list[str] = []
-    texts = {lang: (str(files[lang][split]), _passages(files[lang][split], split, problems)) for lang in chosen}
+    texts = {lang: (str(path), _passages(path, split, problems)) for lang, path in chosen.items()}
     if problems:
         raise CorpusError("MLQA files that cannot be read", problems)
     raw = tables("mlqa", texts)
     note = split_note(
         [file for file, _ in texts.values()], sorted({name for of in files.values() for name in of} - {split})
     )
-    return replace(raw, notes=(note, *raw.notes))
+    return replace(raw, notes=(note, *code_notes(files), *raw.notes))
 
 
 def tables(name: str, texts: Mapping[str, tuple[str, list[Passage]]]) -> RawCorpus:
@@ -85,7 +85,7 @@ def tables(name: str, texts: Mapping[str, tuple[str, list[Passage]]]) -> RawCorp
 
 
 def _files(directory: Path) -> dict[str, dict[str, Path]]:
-    """Of each language its file of each split."""
+    """Under each language's code its file of each split."""
     found: dict[str, dict[str, Path]] = {}
     for path in sorted((*directory.glob("*.json"), *directory.glob("*/*.json"))):
         named = _NAME.fullmatch(path.name)

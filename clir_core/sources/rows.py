@@ -27,7 +27,7 @@ class RawCorpus:
     def validated(self) -> Corpus:
         """The corpus, or a CorpusError with every problem."""
         corpus = validate(self.name, self.documents, self.queries, self.qrels, self.skipped)
-        return replace(corpus, notes=self.notes)
+        return replace(corpus, notes=(*self.notes, *corpus.notes))
 
     def without_titles(self) -> "RawCorpus":
         """Where titles do not belong to the texts."""

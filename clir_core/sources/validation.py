@@ -7,13 +7,15 @@ Further columns of queries are kept as they are.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 import pyarrow as pa
 
-from clir_core.corpus.lang import language_problem
+from clir_core.corpus.lang import canonical, language_problem
 from clir_core.corpus.tables import DOCUMENTS, QRELS, QUERIES, Corpus, Skipped, further_columns, skip
 from clir_core.errors import CorpusError
+from clir_core.sources.choice import code_notes
 
 # an Arrow string column holds at most 2 GiB a chunk
 _CHUNK_ROWS = 65_536
@@ -24,6 +26,9 @@ def validate(
 ) -> Corpus:
     """The corpus in these raw tables, sorted; or one CorpusError with every problem: file, row, value and fix."""
     docs, asks, judged = _frame(documents), _frame(queries), _frame(qrels)
+    codes = {code for frame in (docs, asks) for code in frame["lang"].drop_nulls().unique()}
+    written = {code: canonical(code) for code in codes}
+    docs, asks = (frame.with_columns(pl.col("lang").replace(written)) for frame in (docs, asks))
     # an empty target is no target
     judged = judged.with_columns(pl.when(~_blank(to)).then(pl.col(to)).alias(to) for to in ("group_id", "doc_id"))
     left_out = [*skipped]
@@ -41,7 +46,7 @@ def validate(
     ]
     if problems:
         raise CorpusError(f"corpus {name} cannot be used, problems: {len(problems)}", problems)
-    return _split(name, docs, asks, judged, left_out)
+    return replace(_split(name, docs, asks, judged, left_out), notes=tuple(code_notes(codes)))
 
 
 def _split(

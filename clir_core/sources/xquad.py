@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from clir_core.errors import CorpusError
 from clir_core.sources.asked import Asked
-from clir_core.sources.choice import choose_languages
+from clir_core.sources.choice import choose_places, code_notes
 from clir_core.sources.json_input import complaints
 from clir_core.sources.rows import RawCorpus, RawRows
 
@@ -49,15 +50,15 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
 
     CorpusError where one is missing, damaged, or no translation of the others.
     """
-    files = {path.name.split(".")[1]: path for path in sorted(directory.glob("xquad.*.json"))}
-    if not files:
+    by_code = {path.name.split(".")[1]: path for path in sorted(directory.glob("xquad.*.json"))}
+    if not by_code:
         raise CorpusError(f"{directory} has no file xquad.LANG.json, such as xquad.en.json; give XQuAD's own folder")
     problems: list[str] = []
-    chosen = choose_languages(asked.languages, files, "xquad", asked.reading.pivot)
-    texts = {lang: (str(files[lang]), _paragraphs(files[lang], problems)) for lang in chosen}
+    files = choose_places(asked, by_code, "xquad")
+    texts = {lang: (str(path), _paragraphs(path, problems)) for lang, path in files.items()}
     if problems:
         raise CorpusError("XQuAD files that cannot be read", problems)
-    return tables("xquad", texts)
+    return replace(tables("xquad", texts), notes=tuple(code_notes(by_code)))
 
 
 def tables(name: str, texts: Mapping[str, tuple[str, Sequence[Paragraph]]]) -> RawCorpus:

@@ -14,6 +14,7 @@ from clir_core.align.data import (
     TRIPLES,
     build_triples,
     check_enough,
+    notes_of,
     read_triples,
     training_triples,
     validate_triples,
@@ -185,6 +186,16 @@ def test_what_others_write_is_read(tmp_path: Path) -> None:
     frame.write_parquet(tmp_path / "polars.parquet")
     (row,) = read_triples(tmp_path / "polars.parquet").to_pylist()
     assert row == TRIPLE | {"negatives": ["the sun"]}
+
+
+def test_codes_of_one_language_are_one_language(tmp_path: Path) -> None:
+    rows = [TRIPLE | {"triple_id": str(i), "lang": code} for i, code in enumerate(("de", "deu", "DE", "zho_Hans"))]
+    write_triples(pa.Table.from_pylist(rows, TRIPLES), tmp_path / "t.parquet")
+    found = training_triples(f"triples:{tmp_path}/t.parquet", ["deu"], 10, 0)
+    assert found["lang"].to_pylist() == ["de"] * 3
+    (note,) = notes_of(found)
+    assert note.endswith("DE as de, deu as de, zho_Hans as zh.")
+    assert problems_of(TRIPLE | {"lang": "eng"})[0].startswith("t.parquet, row 1: lang is 'en', so there is no")
 
 
 def test_every_problem_is_named_at_once() -> None:

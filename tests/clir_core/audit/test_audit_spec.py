@@ -35,6 +35,15 @@ def test_clusters_are_part_of_an_identity() -> None:
         AuditSpec(cluster="")
 
 
+def test_codes_of_one_language_ask_one_thing() -> None:
+    spec = AuditSpec(languages=("deu", "zho_Hans"), pivot="ENG")
+    assert (spec.languages, spec.pivot) == (("de", "zh"), "en")
+    assert spec.identity() == AuditSpec(languages=("de", "zh")).identity()
+    with pytest.raises(ValidationError, match="stands there twice"):
+        AuditSpec(languages=("de", "deu"))
+    assert AuditSpec(languages=("german",)).languages == ("german",)  # the corpus says what was meant
+
+
 def test_a_request_of_before_is_one_for_the_default() -> None:
     asked = AuditSpec().model_dump(mode="json", exclude={"cluster"})
     assert AuditSpec.model_validate(asked) == AuditSpec()

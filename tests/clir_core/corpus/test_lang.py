@@ -71,6 +71,7 @@ def test_mteb_writes_iso_639_3_and_script(code, written):
         *(("zho_Hans", "zh"), ("zho_Hant", "zh-Hant"), ("eng_Latn", "en"), ("arb_Arab", "ar"), ("arb_Latn", "ar-Latn")),
         *(("arz_Arab", "arz"), ("kor_Hang", "ko"), ("jpn_Jpan", "ja"), ("pes_Arab", "fa"), ("hin_Latn", "hi-Latn")),
         *(("swh_Latn", "sw"), ("nob_Latn", "nb"), ("srp_Cyrl", "sr"), ("ckb_Arab", "ckb"), ("shn_Mymr", "shn")),
+        *(("prs_Arab", "fa-AF"), ("azb_Arab", "azb")),
     ],
 )
 def test_flores_codes_become_bcp_47(flores, code):
@@ -78,7 +79,26 @@ def test_flores_codes_become_bcp_47(flores, code):
     assert is_language(code) and canonical(code) == code
 
 
-def test_a_corpus_writes_one_language_in_one_way():
-    assert language_problem("de") is None
+@pytest.mark.parametrize(
+    ("code", "written"),
+    [
+        *(
+            ("de", "de"),
+            ("DE", "de"),
+            ("deu", "de"),
+            ("ger", "de"),
+            ("de_Latn", "de"),
+            ("iw", "he"),
+            ("en_US", "en-US"),
+        ),
+        *(("zho", "zh"), ("zho_Hans", "zh"), ("zh-Hans", "zh-Hans"), ("zh_TW", "zh-TW"), ("arb_Latn", "ar-Latn")),
+        *(("german", "german"), ("zz", "zz"), ("", "")),
+    ],
+)
+def test_a_code_of_one_meaning_is_written_in_one_way(code, written):
+    assert canonical(code) == written == canonical(written)
+
+
+def test_a_corpus_cannot_use_a_code_that_is_none():
+    assert language_problem("de") is None and language_problem("deu") is None
     assert "'de'" in str(language_problem("german"))
-    assert language_problem("deu") == "language 'deu' is 'de' in BCP-47; write that"

@@ -1,6 +1,7 @@
 """BEIR's layout, in one folder and in one a language; every kind of line that cannot be used."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -251,3 +252,26 @@ def test_another_code_of_the_same_language_is_none(tmp_path, code):
     document = {"_id": "e", "text": "moon", "lang": code}
     write(tmp_path / "en", [document], [{"_id": "q", "text": "?"}], ["q e 1"])
     assert read_corpus(f"beir:{tmp_path}").languages == ("en",)
+
+
+def test_a_folder_of_another_code_is_that_language_and_ids_begin_with_the_language(tmp_path):
+    (a_folder_a_language(tmp_path) / "de").rename(tmp_path / "deu")
+    (tmp_path / "zh").rename(tmp_path / "zho_Hans")
+    corpus = read_corpus(f"beir:{tmp_path}", ["DE"])
+    assert corpus.languages == ("en", "de")
+    assert {"de/1", "de/only-de"} < set(corpus.documents["doc_id"].to_pylist())
+    assert "Codes of languages were read as BCP-47 writes them: deu as de." in corpus.notes
+    whole = read_corpus(f"beir:{tmp_path}")
+    assert whole.languages == ("en", "de", "zh")
+    with pytest.raises(CorpusError, match=r"'fr' is not in the corpus, it has documents in de, en, zh"):
+        read_corpus(f"beir:{tmp_path}", ["fr"])
+
+
+def test_two_folders_of_one_language_are_refused_where_it_is_read(tmp_path):
+    shutil.copytree(a_folder_a_language(tmp_path) / "de", tmp_path / "deu")
+    for asked in ((), ("de",)):
+        (problem,) = problems_of(tmp_path, asked)
+        assert problem == (
+            f"{tmp_path / 'de'} and {tmp_path / 'deu'} are both in de; keep one of them, or ask for other languages"
+        )
+    assert read_corpus(f"beir:{tmp_path}", ["zh"]).languages == ("en", "zh")

@@ -218,3 +218,19 @@ def test_mteb_configs_are_loaded(hub_is):
     corpus = read_corpus("hub:mteb/small")
     assert rows_of(corpus.qrels, "query_id", "doc_id", "grade") == [("q", "1", 2)]
     assert read_corpus("hub:mteb/small#test").name == "small-test"
+
+
+def test_configs_of_another_code_are_that_language(hub_is):
+    rows = {
+        f"{code}-{what}": [row]
+        for code in ("eng", "deu_Latn")
+        for what, row in (
+            ("corpus", {"_id": "1", "title": "", "text": f"moon {code}"}),
+            ("queries", {"_id": "q", "text": f"moon {code}?"}),
+            ("qrels", {"query-id": "q", "corpus-id": "1", "score": 1}),
+        )
+    }
+    hub_is("mteb/codes", rows, "test")
+    corpus = read_corpus("hub:mteb/codes", ["de"])
+    assert rows_of(corpus.documents, "doc_id", "text") == [("de/1", "moon deu_Latn"), ("en/1", "moon eng")]
+    assert any("deu_Latn as de, eng as en" in note for note in corpus.notes)

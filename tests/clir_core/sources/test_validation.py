@@ -75,7 +75,6 @@ BAD = {
     "lang is empty": (good().query("y", lang=None), "queries, row 2"),
     "language 'german' is not a BCP-47 code; did you mean 'de'?": (good().doc("x", "german"), "docs, row 3"),
     "language 'zz' is not a BCP-47 code; write one": (good().doc("x", "zz"), "docs, row 3"),
-    "language 'eng' is 'en' in BCP-47": (good().query("y", "eng"), "queries, row 2"),
     "query_id 'nobody' is no query": (good().qrel("nobody", group_id="a"), "qrels, row 2"),
     "group_id 'nowhere' is no group": (good().qrel("q", group_id="nowhere"), "qrels, row 2"),
     "doc_id 'nothing' is no document": (good().qrel("q", doc_id="nothing"), "qrels, row 2"),
@@ -87,6 +86,7 @@ BAD = {
     "in qrels, row 1, as 1, and here as 0; keep one": (good().qrel("q", group_id="a", grade=0), "qrels, row 2"),
     "grade for query 'q' is empty": (good().doc("b").qrel("q", doc_id="b", grade=None), "qrels, row 2"),
     "group 'a' has a document in 'de' before, in docs, row 2": (good().doc("de/2", "de", "a"), "docs, row 3"),
+    "group 'a' has a document in 'de' before, in docs, row 2;": (good().doc("de/2", "deu", "a"), "docs, row 3"),
     "group 'q' has a query in 'en' before, in queries, row 1": (good().query("q2", "en", "q"), "queries, row 2"),
 }
 
@@ -97,6 +97,17 @@ def test_a_problem_is_named_once_with_file_row_and_value(message):
     (problem,) = problems_of(draft)
     assert problem.startswith(f"{place}: ")
     assert message in problem
+
+
+def test_codes_of_one_language_are_one_language():
+    draft = good().doc("b", "deu").doc("c", "zho_Hans").query("y", "ENG").qrel("y", doc_id="b")
+    corpus = draft.validated()
+    assert corpus.languages == ("en", "de", "zh")
+    assert corpus.queries["lang"].to_pylist() == ["en", "en"]
+    assert corpus.notes == (
+        "Codes of languages were read as BCP-47 writes them: ENG as en, deu as de, zho_Hans as zh.",
+    )
+    assert good().validated().notes == ()
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_files():

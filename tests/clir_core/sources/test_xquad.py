@@ -118,6 +118,13 @@ def test_english_must_be_there(folder):
     assert "English ('en') is not in the corpus" in problems_of(folder, ["zh"])[0]
 
 
+def test_a_file_of_another_code_is_that_language(folder):
+    (folder / "xquad.de.json").rename(folder / "xquad.deu.json")
+    corpus = read_corpus(f"xquad:{folder}", ["de"])
+    assert corpus.documents["doc_id"].to_pylist()[0] == "de/a00-p00"
+    assert corpus.notes == ("Codes of languages were read as BCP-47 writes them: deu as de.",)
+
+
 def test_a_file_named_after_no_language_is_named_once(folder):
     (folder / "xquad.de.json").rename(folder / "xquad.german.json")
     assert problems_of(folder) == ["language 'german' is not a BCP-47 code; did you mean 'de'?"]
