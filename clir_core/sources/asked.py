@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from clir_core.corpus.reading import AS_IT_IS, ReadingSpec
 from clir_core.errors import CorpusError
 
-_HELD_OUT = ("test", "dev", "validation", "val")
-_PREFERRED = (*_HELD_OUT, "train")
+_HELD_OUT = ("test", "devtest", "dev", "validation", "val")
+USUAL = (*_HELD_OUT, "train")  # in the order in which an audit takes them
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ def choose_split(there: Mapping[str, Sequence[str]], asked: Asked, place: str) -
     return name
 
 
-def split_note(files: Sequence[str], others: Sequence[str]) -> str:
+def split_note(files: Sequence[str], others: Sequence[str], what: str = "Qrels") -> str:
     """Which qrels were read, in a sentence."""
     beside = f", and not from {', '.join(others)}" if others else ""
-    return f"Qrels were read from {', '.join(files)}{beside}."
+    return f"{what} were read from {', '.join(files)}{beside}."
 
 
 def _default(names: Sequence[str], training: bool) -> str | None:
     if training:
         unknown = [name for name in names if name not in _HELD_OUT]
         return "train" if "train" in names else unknown[0] if len(names) == len(unknown) == 1 else None
-    return next((name for name in _PREFERRED if name in names), names[0] if len(names) == 1 else None)
+    return next((name for name in USUAL if name in names), names[0] if len(names) == 1 else None)

@@ -80,7 +80,7 @@ def _folders(directory: Path, asked: Asked) -> list[_Folder]:
             f"{directory} holds no corpus.jsonl; give the folder that has corpus.jsonl, queries.jsonl and qrels/, "
             "or that has one such folder a language (en/, zh/)"
         )
-    chosen = choose_places(asked, by_code, directory.resolve().name)
+    chosen = choose_places(asked, by_code.items(), directory.resolve().name)
     return [_Folder(path, lang) for lang, path in chosen.items()]
 
 

@@ -1,42 +1,61 @@
 """Lines in parallel files, a file a language, as FLORES, NTREX and OPUS have them: NAME.LANG, NAME.LANG.txt, LANG.dev.
+They may be packed as .gz or .zst.
 
 Line n of every file is one group. A bitext has no questions: every line asks for its translations, as in bitext mining.
 As a query a line is its own document too, which is in none of its pools, so it has golds in other languages alone:
 `cross` is asked, and `mono`, `multi`, `distractor` and `nway`, which need one in the query's own, ask nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from clir_core.corpus.lang import canonical, is_language
 from clir_core.errors import CorpusError
-from clir_core.sources.asked import Asked
-from clir_core.sources.choice import choose_languages
-from clir_core.sources.lines import decoded, read_lines
+from clir_core.sources.asked import USUAL, Asked, choose_split, split_note
+from clir_core.sources.choice import choose_places
+from clir_core.sources.lines import decoded, read_lines, unpacked
 from clir_core.sources.rows import RawCorpus, RawRows
 
 _NO_CODES = (".txt", ".dev", ".devtest", ".test", ".train")  # of which some are languages nevertheless
 _OTHERS = (".md", ".tsv", ".csv")  # which are codes of languages, too, or no lines
+_NAMED = 4  # files that a note names
+
+
+class _File(NamedTuple):
+    """One file: the code of its language, and what else its name says: its part, perhaps a split."""
+
+    code: str
+    part: str
+    path: Path
 
 
 def read(directory: Path, asked: Asked) -> RawCorpus:
     """The lines of the pivot and the languages asked for. CorpusError where files have not equally many lines.
 
-    A line that is empty in one language is left out there.
+    Files are in the folder, or in folders in it that are named after splits. A line that is empty in one language is
+    left out there.
     """
-    files = _files(directory)
-    if asked.split or asked.reading.columns:
-        raise CorpusError(f"{directory}: a bitext has neither splits nor columns; leave them out")
-    chosen = choose_languages(asked.languages, files, directory.resolve().name, asked.reading.pivot)
+    if asked.reading.columns:
+        raise CorpusError(f"{directory}: a bitext has no columns; leave `columns` out")
+    found = _files(directory)
+    part = _part(found, asked, directory)
+    read = [(file.code, file.path) for file in found if part in (None, file.part)]
+    chosen = choose_places(asked, read, directory.resolve().name)
     problems: list[str] = []
-    texts = {lang: _lines(files[lang], problems) for lang in chosen}
-    lengths = {str(files[lang]): last for lang, (_, last) in texts.items()}
+    texts = {lang: _lines(path, problems) for lang, path in chosen.items()}
+    lengths = {str(chosen[lang]): last for lang, (_, last) in texts.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{file} {last:,}" for file, last in lengths.items())
         problems.append(f"the files have not as many lines as one another ({told}); take them from one release")
     if problems:
         raise CorpusError(f"bitext {directory} cannot be read, problems: {len(problems)}", problems)
-    return tables(directory.resolve().name, {lang: (str(files[lang]), lines) for lang, (lines, _) in texts.items()})
+    raw = tables(directory.resolve().name, {lang: (str(chosen[lang]), lines) for lang, (lines, _) in texts.items()})
+    names = [str(path.relative_to(directory)) for path in chosen.values()]
+    more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
+    others = sorted({file.part for file in found} - {part}) if part else []
+    return replace(raw, notes=(split_note([*names[:_NAMED], *more], others, "Lines"),))
 
 
 def tables(name: str, texts: Mapping[str, tuple[str, Mapping[int, str]]]) -> RawCorpus:
@@ -53,19 +72,33 @@ def tables(name: str, texts: Mapping[str, tuple[str, Mapping[int, str]]]) -> Raw
     return rows.corpus(name)
 
 
-def _files(directory: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(path for path in directory.iterdir() if path.is_file()):
-        code = path.stem.rpartition(".")[2] if path.suffix in _NO_CODES else path.suffix.removeprefix(".")
-        if not is_language(code) or path.suffix in _OTHERS:
-            continue
-        lang = canonical(code)
-        if lang in found:
-            raise CorpusError(f"{found[lang]} and {path} are both in {lang}; keep one of them in the folder")
-        found[lang] = path
-    if not found:
-        raise CorpusError(f"{directory} has no file named after its language, such as en.txt or dev.en; rename them")
-    return found
+def _part(found: Sequence[_File], asked: Asked, directory: Path) -> str | None:
+    """The part to read; None where files are not of several, and all are read."""
+    parts = {file.part for file in found}
+    if not asked.split and not parts.intersection(USUAL):
+        return None
+    there = {lang: list[str]() for lang in sorted(canonical(file.code) for file in found)}
+    for file in found:
+        there[canonical(file.code)] += [file.part] if file.part else []
+    return choose_split(there, asked, str(directory))
+
+
+def _files(directory: Path) -> list[_File]:
+    for pattern in ("*", "*/*"):
+        paths = sorted(path for path in directory.glob(pattern) if path.is_file())
+        if found := [file for path in paths if (file := _file(path, "" if pattern == "*" else path.parent.name))]:
+            return found
+    raise CorpusError(f"{directory} has no file named after its language, such as en.txt or dev.en; rename them")
+
+
+def _file(path: Path, part: str) -> _File | None:
+    """What a file's name says; None where it names no language. `part` is what its folder says."""
+    name = unpacked(path)
+    before, code = name.stem, name.suffix.removeprefix(".")
+    if name.suffix in _NO_CODES:
+        before, _, code = name.stem.rpartition(".")
+        before = before if name.suffix == ".txt" else name.suffix.removeprefix(".")
+    return _File(code, part or before, path) if is_language(code) and name.suffix not in _OTHERS else None
 
 
 def _lines(path: Path, problems: list[str]) -> tuple[dict[int, str], int]:

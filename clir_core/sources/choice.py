@@ -1,6 +1,6 @@
 """Which of a corpus's languages are read, whatever their codes: the pivot and those asked for, if it has them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
 from clir_core.corpus.lang import canonical, closest, is_language, language_name, language_problem
@@ -32,13 +32,13 @@ def choose_languages(
     return chosen
 
 
-def choose_places(asked: Asked, found: Mapping[str, _Place], corpus: str) -> dict[str, _Place]:
-    """Of each language that is read the folder or file that lies under its code; `choose_languages` says which.
+def choose_places(asked: Asked, found: Iterable[tuple[str, _Place]], corpus: str) -> dict[str, _Place]:
+    """Of each language that is read the folder or file that is found under its code; `choose_languages` says which.
 
     CorpusError, too, where two codes are one of these languages.
     """
     places: dict[str, list[_Place]] = {}
-    for code, place in found.items():
+    for code, place in found:
         places.setdefault(canonical(code), []).append(place)
     chosen = choose_languages(asked.languages, places, corpus, asked.reading.pivot)
     twice = [

@@ -59,8 +59,8 @@ def read(name: str, asked: Asked) -> RawCorpus:
             f"{', '.join(SCHEMAS)}, or with corpus, queries and qrels (en-corpus, where each language has its own), "
             "google/xquad or facebook/belebele, or save it in BEIR's layout and use beir:DIR"
         )
-    codes = {code: code for code in layout if code}
-    chosen = choose_places(asked, codes, f"hub:{name}") if codes else {None: None}
+    codes = [code for code in layout if code]
+    chosen = choose_places(asked, zip(codes, codes, strict=True), f"hub:{name}") if codes else {None: None}
     parts = {lang: layout[code] for lang, code in chosen.items()}
     loaded = {lang: {what: _load_splits(name, config) for what, config in part.items()} for lang, part in parts.items()}
     raw = mteb_tables(short, loaded, asked)
@@ -154,7 +154,7 @@ def _load_languages(
 ) -> dict[str, tuple[str, Iterable[Row]]]:
     """Of the pivot and each language asked for, where it is from and its rows."""
     loaded: dict[str, tuple[str, Iterable[Row]]] = {}
-    for lang, config in choose_places(asked, configs, f"hub:{name}").items():
+    for lang, config in choose_places(asked, configs.items(), f"hub:{name}").items():
         place, rows = f"hub:{name}/{config}", _load(name, config, split)
         absent = [column for column in columns if column not in rows.column_names]
         if absent:

@@ -35,15 +35,16 @@ def find(folder: Path, stem: str, problems: list[str]) -> Path | None:
 
 def form_of(path: Path) -> str:
     """The ending that says what is inside: .jsonl of corpus.jsonl.gz."""
-    return _unpacked(path).suffix
+    return unpacked(path).suffix
 
 
 def stem_of(path: Path) -> str:
     """The name without the endings: test of test.tsv.gz."""
-    return _unpacked(path).stem
+    return unpacked(path).stem
 
 
-def _unpacked(path: Path) -> Path:
+def unpacked(path: Path) -> Path:
+    """The path without .gz or .zst."""
     return path.with_suffix("") if path.suffix in _PACKED else path
 
 

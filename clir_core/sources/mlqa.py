@@ -41,7 +41,7 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     """
     files = _files(directory)
     split = choose_split({code: list(splits) for code, splits in files.items()}, asked, str(directory))
-    chosen = choose_places(asked, {code: splits[split] for code, splits in files.items()}, "mlqa")
+    chosen = choose_places(asked, ((code, splits[split]) for code, splits in files.items()), "mlqa")
     problems: list[str] = []
     texts = {lang: (str(path), _passages(path, split, problems)) for lang, path in chosen.items()}
     if problems:

@@ -9,12 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clir_core.errors import CorpusError, first_line
-from clir_core.sources.asked import Asked, choose_split, split_note
+from clir_core.sources.asked import USUAL, Asked, choose_split, split_note
 from clir_core.sources.columns import SCHEMAS, conform
 from clir_core.sources.rows import RawCorpus
 
-# files of a folder of qrels that are called so are splits, others parts of one table
-_SPLITS = ("train", "test", "dev", "validation", "val")
 _SHARD = re.compile(r"-\d+-of-\d+$")
 
 
@@ -70,7 +68,8 @@ def _of_split(directory: Path, paths: Sequence[Path], asked: Asked, notes: list[
     by_split: dict[str, list[Path]] = {}
     for path in paths:
         by_split.setdefault(_SHARD.sub("", path.stem), []).append(path)
-    if not {*_SPLITS, asked.split} & set(by_split):
+    # files of other names are parts of one table
+    if not {*USUAL, asked.split} & set(by_split):
         return list(paths)
     chosen = by_split[choose_split({"qrels": list(by_split)}, asked, str(directory))]
     named = [str(path.relative_to(directory)) for path in paths]

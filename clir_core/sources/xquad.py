@@ -54,7 +54,7 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     if not by_code:
         raise CorpusError(f"{directory} has no file xquad.LANG.json, such as xquad.en.json; give XQuAD's own folder")
     problems: list[str] = []
-    files = choose_places(asked, by_code, "xquad")
+    files = choose_places(asked, by_code.items(), "xquad")
     texts = {lang: (str(path), _paragraphs(path, problems)) for lang, path in files.items()}
     if problems:
         raise CorpusError("XQuAD files that cannot be read", problems)
