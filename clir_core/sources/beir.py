@@ -5,7 +5,7 @@ may stand in `metadata`. In one folder a language, the folder's name is the lang
 `clir_core.sources.parts` says what equal ids are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from clir_core.corpus.tables import DOCUMENTS, QUERIES, further_columns
 from clir_core.errors import CorpusError
 from clir_core.sources.asked import Asked, choose_split, split_note
 from clir_core.sources.choice import choose_places, code_notes
-from clir_core.sources.lines import TABLES, find, read_rows, stem_of
+from clir_core.sources.endings import listed, stem_of
+from clir_core.sources.lines import TABLES, find, read_rows
 from clir_core.sources.names import candidates, names_text
 from clir_core.sources.parts import Part, joined
 from clir_core.sources.qrel_lines import ENDINGS, read_qrels
@@ -45,6 +46,10 @@ class _Folder:
         for path in sorted(path for ending in ENDINGS for path in (self.path / "qrels").glob(f"*{ending}")):
             found.setdefault(stem_of(path), []).append(path)
         return found
+
+    def others(self) -> Iterator[Path]:
+        """Files that may be meant for qrels, and are not where these are, or not of their kinds."""
+        return (path for pattern in ("qrels/*", "*qrel*") for path in self.path.glob(pattern) if path.is_file())
 
 
 def read(directory: Path, asked: Asked) -> RawCorpus:
@@ -77,8 +82,8 @@ def _folders(directory: Path, asked: Asked) -> list[_Folder]:
         return [_Folder(directory, None)]
     if not by_code:
         raise CorpusError(
-            f"{directory} holds no corpus.jsonl; give the folder that has corpus.jsonl, queries.jsonl and qrels/, "
-            "or that has one such folder a language (en/, zh/)"
+            f"{directory} holds no corpus.jsonl, {listed(directory.iterdir())}; give the folder that has corpus.jsonl, "
+            "queries.jsonl and qrels/, or that has one such folder a language (en/, zh/)"
         )
     chosen = choose_places(asked, by_code.items(), directory.resolve().name)
     return [_Folder(path, lang) for lang, path in chosen.items()]
@@ -90,7 +95,11 @@ def _splits(
     """Each folder's qrels of one split, and what is said of the choice."""
     there = {folder.name: folder.qrels() for folder in folders}
     empty = [folder for folder in folders if not there[folder.name]]
-    problems += [f"{folder.path / 'qrels'} has no *.tsv; it needs test.tsv, dev.tsv or train.tsv" for folder in empty]
+    problems += [
+        f"{folder.path / 'qrels'} has no *.tsv, nor .csv, .txt, .trec, .jsonl or packed ones, "
+        f"{listed(folder.others())}; it needs test.tsv, dev.tsv or train.tsv"
+        for folder in empty
+    ]
     twice = [paths for names in there.values() for paths in names.values() if len(paths) > 1]
     problems += [f"{' and '.join(map(str, paths))} are both there; keep one" for paths in twice]
     if empty or twice:
@@ -125,7 +134,7 @@ class _Reader:
 
     def table(self, path: Path, problems: list[str]) -> pa.Table:
         rows = Rows(_SCHEMAS[self.what])
-        for number, row in read_rows(path, _HEADLESS[self.what], problems):
+        for number, row in read_rows(path, _HEADLESS[self.what], problems, self.asked.values()):
             place = f"{path}, row {number}"
             names = self._names(row, str(path), place, problems)
             values = self._values(row, names, place, problems)

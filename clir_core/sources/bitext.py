@@ -15,7 +15,8 @@ from clir_core.corpus.lang import canonical, is_language
 from clir_core.errors import CorpusError
 from clir_core.sources.asked import USUAL, Asked, choose_split, split_note
 from clir_core.sources.choice import choose_places
-from clir_core.sources.lines import decoded, read_lines, unpacked
+from clir_core.sources.endings import listed, unpacked
+from clir_core.sources.lines import decoded, read_lines
 from clir_core.sources.rows import RawCorpus, RawRows
 
 _NO_CODES = (".txt", ".dev", ".devtest", ".test", ".train")  # of which some are languages nevertheless
@@ -88,7 +89,10 @@ def _files(directory: Path) -> list[_File]:
         paths = sorted(path for path in directory.glob(pattern) if path.is_file())
         if found := [file for path in paths if (file := _file(path, "" if pattern == "*" else path.parent.name))]:
             return found
-    raise CorpusError(f"{directory} has no file named after its language, such as en.txt or dev.en; rename them")
+    raise CorpusError(
+        f"{directory} has no file named after its language, such as en.txt or dev.en, {listed(directory.iterdir())}; "
+        "rename them"
+    )
 
 
 def _file(path: Path, part: str) -> _File | None:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from clir_core.errors import CorpusError, first_line
 from clir_core.sources.asked import USUAL, Asked, choose_split, split_note
 from clir_core.sources.columns import SCHEMAS, conform
+from clir_core.sources.endings import listed, misnamed
 from clir_core.sources.rows import RawCorpus
 
 _SHARD = re.compile(r"-\d+-of-\d+$")
@@ -58,7 +59,9 @@ def rows_of_split(tables: dict[str, pa.Table], asked: Asked, notes: list[str]) -
 def _files(directory: Path, what: str, problems: list[str]) -> list[Path]:
     file, folder = directory / f"{what}.parquet", sorted(directory.glob(f"{what}/*.parquet"))
     if file.exists() == bool(folder):
-        there = "both are there: keep one" if folder else "none is there: add one"
+        there = (
+            "both are there: keep one" if folder else f"none is there, {listed(directory.glob(what + '*'))}: add one"
+        )
         problems.append(f"{directory}: {what}.parquet or {what}/*.parquet is read, {there}")
         return []
     return folder or [file]
@@ -84,6 +87,9 @@ def _tables(paths: Sequence[Path], problems: list[str]) -> dict[str, pa.Table]:
         try:
             # not read_table: it would make columns of folder names such as lang=zh
             tables[str(path)] = pq.ParquetFile(path).read()
-        except (pa.ArrowException, OSError) as error:
+        except OSError as error:
             problems.append(f"{path}: cannot be read as Parquet ({first_line(error)}); write or fetch it again")
+        except pa.ArrowException as error:
+            why = misnamed(path) or f"cannot be read as Parquet ({first_line(error)}); write or fetch it again"
+            problems.append(f"{path}: {why}")
     return tables

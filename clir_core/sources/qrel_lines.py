@@ -1,16 +1,19 @@
-"""Files of qrels: tab- or space-separated, with a header or without, TREC's four columns, or JSON lines."""
+"""Files of qrels: separated by tabs, spaces or commas, with a header or without, TREC's four columns, or JSON lines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from clir_core.sources.columns import conform
-from clir_core.sources.lines import cells, decoded, form_of, read_lines, read_rows
+from clir_core.sources.endings import PACKED, form_of
+from clir_core.sources.lines import cells, csv_rows, decoded, read_lines, read_rows
 from clir_core.sources.names import NAMES, plain
 from clir_core.sources.values import text_of
 
-ENDINGS = tuple(f"{ending}{pack}" for ending in (".tsv", ".txt", ".trec", ".jsonl") for pack in ("", ".gz", ".zst"))
+ENDINGS = tuple(
+    f"{ending}{pack}" for ending in (".tsv", ".csv", ".txt", ".trec", ".jsonl", ".json") for pack in ("", *PACKED)
+)
 _COLUMNS = ("query_id", "doc_id", "grade")
 _TREC = {3: (0, 1, 2), 4: (0, 2, 3)}  # where query, document and grade stand
 _KNOWN = frozenset(name for names in NAMES["qrels"].values() for name in names)
@@ -18,7 +21,7 @@ _KNOWN = frozenset(name for names in NAMES["qrels"].values() for name in names)
 
 def read_qrels(path: Path, asked: Mapping[str, str], problems: list[str]) -> pa.Table:
     """The raw table of a file, whose targets, documents or groups, are in `doc_id`."""
-    read = _json_columns if form_of(path) == ".jsonl" else _text_columns
+    read = _json_columns if form_of(path) in (".jsonl", ".json") else _text_columns
     columns, numbers = read(path, asked, problems)
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     return conform(table, "qrels", str(path), problems, asked, rows=numbers)
@@ -44,11 +47,7 @@ def _text_columns(path: Path, asked: Mapping[str, str], problems: list[str]) -> 
     rows: list[list[str]] = []
     numbers: list[int] = []
     known = {*_KNOWN, *map(plain, asked.values())}
-    for number, raw in read_lines(path, problems):
-        line = decoded(path, number, raw, problems)
-        if line is None:
-            continue
-        row = cells(line) if "\t" in line else line.split()
+    for number, row in csv_rows(path, problems) if form_of(path) == ".csv" else _split_rows(path, problems):
         if not rows and not header and sum(plain(cell) in known for cell in row) > 1:
             header = row
             continue
@@ -62,11 +61,18 @@ def _text_columns(path: Path, asked: Mapping[str, str], problems: list[str]) -> 
     return {name: [row[at] for row in rows] for at, name in enumerate(names)}, numbers
 
 
+def _split_rows(path: Path, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
+    for number, raw in read_lines(path, problems):
+        line = decoded(path, number, raw, problems)
+        if line is not None:
+            yield number, cells(line) if "\t" in line else line.split()
+
+
 def _problem(row: Sequence[str], header: Sequence[str], is_first: bool) -> str | None:
     fits = len(row) == len(header) if header else len(row) in _TREC
     if not fits:
         expected = str(len(header)) if header else "3 (query, document, grade) or TREC's 4"
-        return f"{len(row)} columns, not {expected}; separate them by one tab each"
+        return f"{len(row)} columns, not {expected}; separate them by one tab or comma each"
     if not all(row):
         return "a cell is empty; write query, document and grade"
     if is_first and not header and not _is_number(row[_TREC[len(row)][2]]):

@@ -35,12 +35,16 @@ def grade_of(value: object) -> int | None:
     try:
         number = _number(float(value) if isinstance(value, str) else value)
     except ValueError:
-        number = math.inf
+        number = 0.5  # as little whole as what is no number
     if number is None:
         return None
-    if not number.is_integer() or abs(number) > _MAX_GRADE:
-        raise ValueError(f"{_shown(value)} is not a whole number; write 0 for not relevant, 1 and more for relevant")
-    return int(number)
+    if abs(number) > _MAX_GRADE:
+        problem = f"is beyond {_MAX_GRADE:,}, the largest grade"
+    elif not number.is_integer():
+        problem = "is not a whole number"
+    else:
+        return int(number)
+    raise ValueError(f"{_shown(value)} {problem}; write 0 for not relevant, 1 and more for relevant")
 
 
 def _number(value: object) -> float | None:

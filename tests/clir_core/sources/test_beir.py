@@ -207,7 +207,14 @@ def test_missing_files_are_all_named(flat):
     (flat / "qrels" / "test.tsv").unlink()
     queries, qrels = problems_of(flat)
     assert queries.startswith(f"{flat / 'queries.jsonl'}: No such file")
-    assert qrels == f"{flat / 'qrels'} has no *.tsv; it needs test.tsv, dev.tsv or train.tsv"
+    assert qrels == (
+        f"{flat / 'qrels'} has no *.tsv, nor .csv, .txt, .trec, .jsonl or packed ones, it has none; it needs test.tsv, "
+        "dev.tsv or train.tsv"
+    )
+    for name in ("queries.xlsx", "qrels/test.xlsx", "my-qrels.tsv"):
+        (flat / name).write_text("?")
+    queries, qrels = problems_of(flat)
+    assert "it has queries.xlsx" in queries and "it has my-qrels.tsv, test.xlsx" in qrels
 
 
 def test_two_layouts_at_once_are_refused(flat):

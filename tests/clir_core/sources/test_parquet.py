@@ -178,6 +178,11 @@ def test_files_that_are_no_parquet_are_all_named(tmp_path):
     assert cut.startswith(f"{documents}: cannot be read as Parquet") and "fetch it again" in cut
     assert empty.startswith(f"{queries}: cannot be read as Parquet")
     assert "qrels.parquet or qrels/*.parquet is read, none is there" in absent
+    queries.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
+    (tmp_path / "qrels.csv").write_text("query-id,corpus-id,score\n")
+    _, pointer, absent = problems_of(tmp_path)
+    assert pointer == f"{queries}: is a pointer of Git LFS and not the file itself; fetch that with `git lfs pull`"
+    assert "none is there, it has qrels.csv: add one" in absent
 
 
 def test_a_grade_that_does_not_fit_is_named(tmp_path):

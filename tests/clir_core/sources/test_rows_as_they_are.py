@@ -1,7 +1,9 @@
 """Files as teams have them: one meaning is read, none is counted, a contradiction is refused."""
 
+import csv
 import gzip
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -143,7 +145,7 @@ def test_numbers_are_ids_and_metadata_may_be_anything(corpus):
     assert document_texts(read).sort("id")["text"].to_list() == ["1984 moon", "Mond", "sun"]
 
 
-@pytest.mark.parametrize("form", ["gz", "zst", "array", "array.gz", "tsv"])
+@pytest.mark.parametrize("form", ["gz", "zst", "array", "array.gz", "tsv", "csv"])
 def test_packed_files_arrays_and_tables(corpus, tmp_path, form):
     expected = corpus()
     for name, rows in (("corpus", DOCS), ("queries", ASKS)):
@@ -154,6 +156,11 @@ def test_packed_files_arrays_and_tables(corpus, tmp_path, form):
         if form == "tsv":
             text = "_id\tlang\ttext\n" + "".join(f"{row['_id']}\t{row['lang']}\t{row['text']}\n" for row in rows)
             (tmp_path / f"{name}.tsv").write_text(text, "utf-8")
+        elif form == "csv":
+            with (tmp_path / f"{name}.csv").open("w", encoding="utf-8-sig", newline="") as out:
+                table = csv.DictWriter(out, ["lang", "_id", "text"])
+                table.writeheader()
+                table.writerows({key: row[key] for key in table.fieldnames} for row in rows)
         elif form == "zst":
             with pa.output_stream(str(tmp_path / f"{name}.jsonl.zst"), compression="zstd") as out:
                 out.write(text.encode())
@@ -167,6 +174,66 @@ def test_packed_files_arrays_and_tables(corpus, tmp_path, form):
     found = read_corpus(f"beir:{tmp_path}")
     assert found.fingerprint() == expected.fingerprint()
     assert found.notes == ("Qrels were read from qrels/test.tsv.gz.",)
+
+
+def test_comma_separated_cells_hold_commas_quotes_and_line_ends(corpus, tmp_path):
+    corpus()
+    (tmp_path / "corpus.jsonl").unlink()
+    text = '_id,lang,text\r\ne,en,"moon, ""full""\r\nand new"\r\n\r\nd,de,Mond\r\n'
+    (tmp_path / "corpus.csv").write_bytes(text.encode())
+    (tmp_path / "qrels" / "test.tsv").unlink()
+    (tmp_path / "qrels" / "test.csv").write_text("query-id,corpus-id,score\nq,e,1\np,d,2\n")
+    read = read_corpus(f"beir:{tmp_path}")
+    assert golds(read) == [("p", "d", 2), ("q", "e", 1)]
+    assert read.documents["text"].to_pylist() == ["Mond", 'moon, "full"\r\nand new']
+    (tmp_path / "corpus.csv").write_bytes(text.encode() + b'x,en,"not closed\r\n')
+    with pytest.raises(
+        CorpusError, match=r"corpus\.csv, row 6: no comma-separated cells from here on \(.*mend the quotes"
+    ):
+        read_corpus(f"beir:{tmp_path}")
+    (tmp_path / "corpus.csv").write_bytes(text.encode() + b"x,en,a,b\r\n")
+    with pytest.raises(CorpusError, match=r"corpus\.csv, row 6: 4 columns, not 3; put quotes around"):
+        read_corpus(f"beir:{tmp_path}")
+
+
+def test_a_header_that_only_the_user_knows_is_no_row(corpus, tmp_path):
+    corpus()
+    (tmp_path / "corpus.jsonl").unlink()
+    (tmp_path / "corpus.tsv").write_text("key\twords\tlang\ne\tmoon\ten\nd\tMond\tde\n")
+    reading = ReadingSpec(columns={"documents.doc_id": "key", "documents.text": "words"})
+    assert read_corpus(f"beir:{tmp_path}", reading=reading).documents["text"].to_pylist() == ["Mond", "moon"]
+    (tmp_path / "corpus.tsv").write_text("_id\twords\ne\tmoon\n")
+    with pytest.raises(CorpusError, match=r"row 2: 'text' is missing, it has _id, words; add it, or name it"):
+        read_corpus(f"beir:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("corpus.jsonl", gzip.compress(b"{}"), r"is packed by gzip; call it corpus\.jsonl\.gz"),
+        ("corpus.jsonl.zst", gzip.compress(b"{}"), r"is packed by gzip; call it corpus\.jsonl\.gz"),
+        ("corpus.jsonl.gz", b'{"_id": "e"}', r"is not packed by gzip, as its name says; call it corpus\.jsonl,"),
+        ("corpus.jsonl", b"PK\x03\x04rest", "is packed by zip; unpack it"),
+        ("corpus.jsonl", '{"_id": "e"}'.encode("utf-16"), "is UTF-16, or no text at all; save it as UTF-8"),
+        ("corpus.tsv", "e\tmoon".encode("utf-16-le"), "is UTF-16, or no text at all; save it as UTF-8"),
+        ("corpus.csv.gz", gzip.compress("e,moon".encode("utf-16")), "is UTF-16, or no text at all; save it as UTF-8"),
+        ("corpus.csv", "_id,text\ne,Größe".encode("latin-1"), "not UTF-8; save the file as UTF-8"),
+        (
+            "corpus.jsonl.gz",
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            r"is a pointer of Git LFS .*git lfs pull",
+        ),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says(corpus, tmp_path, name, content, reason):
+    corpus()
+    (tmp_path / "corpus.jsonl").unlink()
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CorpusError) as caught:
+        read_corpus(f"beir:{tmp_path}")
+    assert re.search(
+        f"{re.escape(name)}.*: .*{reason}|{re.escape(name)}, after row .*: {reason}", caught.value.problems[0]
+    )
 
 
 def test_files_as_miracl_and_mmarco_publish_them(tmp_path):
