@@ -1,6 +1,5 @@
 """A TREC run: the documents that some system found for each query, as weights whose products rank as the run does."""
 
-import gzip
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +9,9 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array, eye_array
 
-from clir_core.errors import ModelError, first_line
+from clir_core.errors import ModelError
+from clir_core.model.baseline import RUN
+from clir_core.sources.lines import decoded, read_lines
 
 _SHOWN = 5
 
@@ -22,8 +23,14 @@ class Run(NamedTuple):
     notes: tuple[str, ...]
 
 
+def check_run(ref: str) -> None:
+    """ModelError where a model reference names a run that cannot be read: nothing else has to be done to know."""
+    if ref.startswith(RUN):
+        read_run(Path(ref.removeprefix(RUN)).expanduser())
+
+
 def read_run(path: Path) -> Run:
-    """Read it, packed where its name ends in .gz. ModelError names lines that have no meaning, or contradict others.
+    """Read it, packed or not, as its name says. ModelError names lines that have no meaning, or contradict others.
 
     As in trec_eval scores decide, not ranks; where most neighbours are ranked the other way they are distances, and
     refused.
@@ -78,11 +85,13 @@ def placed(run: Run, query_ids: Sequence[str], doc_ids: Sequence[str]) -> tuple[
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Numbered lines that hold something. ModelError where the file cannot be read as text."""
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            yield from ((number, line.strip()) for number, line in enumerate(file, 1) if line.strip())
-    except (OSError, EOFError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read as a TREC run ({first_line(error)}); write it again") from error
+    problems: list[str] = []
+    for number, raw in read_lines(path, problems):
+        yield number, (decoded(path, number, raw, problems) or "").strip()
+        if problems:
+            break
+    if problems:
+        raise ModelError(f"run {problems[0]}")
 
 
 def _contradictions(path: Path, rows: pl.DataFrame) -> Iterator[str]:

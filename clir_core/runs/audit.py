@@ -23,6 +23,7 @@ from clir_core.model.baseline import UNSTORED
 from clir_core.model.canary import Canary
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
 from clir_core.model.reading import Reading, reading_of
+from clir_core.model.run_file import check_run
 from clir_core.rank.ranked import TIE_RULE, Ranked
 from clir_core.registry.facts import DTYPE, Audited, Entry
 from clir_core.runs.record import as_registered, record_audit
@@ -50,6 +51,7 @@ class Finished(NamedTuple):
 
 def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Finished:
     """Measure a checkpoint on a corpus, write the result's files, and register both; `by` says who asked."""
+    check_run(spec.model)
     corpus, fit = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
     clusters = cluster_queries(corpus, spec.cluster)  # refuses what it cannot cluster by before anything costly
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)

@@ -1,5 +1,6 @@
 """Audits of what stores no vectors: BM25, a run, weighted terms, several vectors a text, from reference to report."""
 
+import gzip
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,16 @@ def test_a_run_measures_what_ir_measures_says_of_it(corpus: Corpus, tmp_path: Pa
         check_unchanged(resolved_as("run", f"run:{tmp_path}/my.run", entry.checkpoint), tmp_path)
     (tmp_path / "my.run").unlink()
     assert not entry.is_there()
+
+
+def test_a_run_that_cannot_be_read_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    (tmp_path / "my.run").write_bytes(gzip.compress(b"q Q0 d 1 1 x"))
+    runner = Runner()
+    for name, reason in (("my.run", r"is packed by gzip; call it my\.run\.gz"), ("none.run", "No such file")):
+        spec = AuditSpec(model=f"run:{tmp_path / name}", corpus="beir:nowhere", workspace=tmp_path / "workspace")
+        with pytest.raises(ModelError, match=reason):
+            audit.audit(spec, Here(), runner)
+    assert not runner.timings and not (tmp_path / "workspace").exists()
 
 
 def resolved_as(kind: Any, ref: str, digest: str) -> Checkpoint:
