@@ -33,6 +33,7 @@ def count_facts(
         **_passages(corpus),
         cutoff=cutoff,
         small_pools=tuple(small_pools(pools, cutoff)),
+        own_tokens=cut.own_tokens,
         notes=(*corpus.notes, *notes),
     )
 

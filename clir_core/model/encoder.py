@@ -6,6 +6,7 @@ a thread prepares the next batch while the model works on this one.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Checkpoint
-from clir_core.model.loading import load, reader_of
+from clir_core.model.loading import KINDS, load, longest, reader_of
 from clir_core.model.reading import Reading, reading_of
 
 CPU_BATCH_TOKENS = 2_048
@@ -31,7 +32,8 @@ Done = Callable[[int], None]
 class Encoder:
     """A loaded model and how it is used. `dim` is the length of its vectors.
 
-    `prompts` go before texts of each kind, `query` and `document`; where `normalize`, vectors get length 1.
+    `prompts` go before texts of each kind, `query` and `document`; where `normalize`, vectors get length 1. `own`
+    are the tokens of each that it would read by itself.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class Encoder:
         name: str,
         batch_tokens: int = 0,
         truncate_dim: int | None = None,
+        own: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._model, self._prompts, self._normalize, self._name = model, prompts, normalize, name
         on_cpu = model.device.type == "cpu"
         self._batch_tokens = batch_tokens or (CPU_BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS)
+        self._own = own
         self.dim = int(model.get_embedding_dimension() or 0)
         if truncate_dim:
             self.dim = min(self.dim, truncate_dim)
@@ -59,11 +63,12 @@ class Encoder:
 
     def longest(self, kind: str) -> int | None:
         """Tokens of a `query` or `document` that are read; None where there is no limit."""
-        reader = reader_of(self._model, kind)
-        if not isinstance(reader, Transformer):
-            return None
-        # some checkpoints read less of a query than of a document
-        return getattr(reader, f"{kind}_length", None) or reader.max_seq_length
+        return longest(self._model, kind)
+
+    @property
+    def beyond(self) -> int | None:
+        """Tokens that it would read of the longest kind of text of which it was asked to read less; None of none."""
+        return max((most for kind, most in self._own.items() if most > (self.longest(kind) or most)), default=None)
 
     def encode(self, texts: Sequence[str], kind: str, progress: Done | None = None) -> np.ndarray:
         """Vectors of `query` or `document` texts, float32 [texts, dim], in the order given.
@@ -169,9 +174,9 @@ class Encoder:
 
 def load_encoder(checkpoint: Checkpoint, device: str = "cpu", batch_tokens: int = 0) -> Encoder:
     """The checkpoint, loaded, with its prompts."""
-    prompts = {kind: checkpoint.prompt(kind) for kind in ("query", "document")}
-    model = load(checkpoint, device)
-    return Encoder(model, prompts, checkpoint.normalize, checkpoint.ref, batch_tokens, checkpoint.truncate_dim)
+    prompts = {kind: checkpoint.prompt(kind) for kind in KINDS}
+    model, own = load(checkpoint, device)
+    return Encoder(model, prompts, checkpoint.normalize, checkpoint.ref, batch_tokens, checkpoint.truncate_dim, own)
 
 
 def reading_with(checkpoint: Checkpoint, encoder: Encoder) -> Reading:
@@ -182,6 +187,7 @@ def reading_with(checkpoint: Checkpoint, encoder: Encoder) -> Reading:
         pooling_from=checkpoint.pooling_from if encoder.pooling else "",
         query_tokens=encoder.longest("query"),
         document_tokens=encoder.longest("document"),
+        own_tokens=encoder.beyond,
         dimension=encoder.dim,
         adapter_of=str(checkpoint.base or ""),
     )

@@ -1,5 +1,6 @@
 """A checkpoint as a sentence-transformers model: loaded with every weight it needs, pooled and cut as it is to be."""
 
+import sys
 from typing import Any
 
 import torch
@@ -15,21 +16,27 @@ from clir_core.model.checkpoint import Checkpoint
 from clir_core.model.linear import use_onednn
 from clir_core.model.weights import check_weights, reports
 
+KINDS = ("query", "document")
 _LONGEST_REASON = 300
 
 
-def load(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
-    """The checkpoint as a sentence-transformers model, in the dtype and with the length that it is used at.
+def load(checkpoint: Checkpoint, device: str) -> tuple[SentenceTransformer, dict[str, int]]:
+    """The checkpoint as a sentence-transformers model, in the dtype and with the length that it is used at; and the
+    tokens of each kind of text that it would read if it were not asked for less, where it has such a limit.
 
     ModelError where it cannot be loaded, or its weights are not those of its model.
     """
     model = load_as_saved(checkpoint, device)
-    for layer in model.modules():
-        # of a Router each route's own; static word vectors have no length to set
-        if isinstance(layer, Transformer) and isinstance(layer.tokenizer, PreTrainedTokenizerBase):
-            _shorten(layer, checkpoint.max_tokens)
+    # of a Router each route's own; static word vectors have no length to set
+    layers = [layer for layer in model.modules() if isinstance(layer, Transformer)]
+    layers = [layer for layer in layers if isinstance(layer.tokenizer, PreTrainedTokenizerBase)]
+    for layer in layers:
+        _shorten(layer, sys.maxsize)
+    own = {kind: most for kind in KINDS if (most := longest(model, kind) or sys.maxsize) < sys.maxsize}
+    for layer in layers:
+        _shorten(layer, checkpoint.max_tokens)
     model.default_prompt_name = None  # the audit chooses prompts; none may be added behind its back
-    return model
+    return model, own
 
 
 def load_as_saved(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
@@ -76,6 +83,15 @@ def reader_of(model: SentenceTransformer, kind: str) -> nn.Module:
     route = kind if kind in routes else str(first.default_route or next(iter(routes)))
     inside: nn.Module = routes[route][0]
     return inside
+
+
+def longest(model: SentenceTransformer, kind: str) -> int | None:
+    """Tokens of a `query` or `document` that are read; None where there is no limit."""
+    reader = reader_of(model, kind)
+    if not isinstance(reader, Transformer):
+        return None
+    # some checkpoints read less of a query than of a document
+    return getattr(reader, f"{kind}_length", None) or reader.max_seq_length
 
 
 def _pool(checkpoint: Checkpoint, model: SentenceTransformer) -> None:

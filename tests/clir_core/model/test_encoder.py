@@ -287,6 +287,16 @@ def test_a_text_is_cut_where_it_has_more_tokens_than_the_model_reads(tiny_model:
         np.testing.assert_array_equal(vectors, encoder(tiny_model, max_tokens=20).encode(texts, kind))
 
 
+def test_what_the_model_would_read_by_itself_is_told_where_less_is_asked_for(tiny_model: Path) -> None:
+    own = SentenceTransformer(str(tiny_model), device="cpu").max_seq_length
+    assert [encoder(tiny_model, max_tokens=tokens).beyond for tokens in (20, own - 1, own, 8192)] == [
+        own,
+        own,
+        None,
+        None,
+    ]
+
+
 def test_nothing_is_cut_by_a_model_that_reads_on(tiny_model: Path, changed: Path) -> None:
     assert encoder(tiny_model).encode_telling_cuts([], "query")[1].tolist() == []
     tokenizer = AutoTokenizer.from_pretrained(changed)

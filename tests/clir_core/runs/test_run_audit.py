@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from clir_core import load_audit, read_corpus
+from clir_core.audit.data_facts import sentences
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.errors import CorpusError, ModelError, SpecError
@@ -171,6 +172,10 @@ def test_the_result_says_what_was_cut_and_says_it_again(spec: AuditSpec, tiny_mo
     facts = audit(asked, Here(), Runner()).result.facts
     assert facts is not None and 0 < len(longer) < len(queries)
     assert {row.lang: row.cut_queries for row in facts.languages} == {lang: longer.count(lang) for lang in ("en", "de")}
+    # by itself it reads 128
+    assert facts.own_tokens == 128
+    said = "longer than was asked to be read, and the checkpoint reads up to 128 tokens (--encoding.max-tokens 128)"
+    assert any(said in one for one in sentences(facts))
     # vectors that are there already, ranked for another cutoff
     again = audit(asked.model_copy(update={"cutoffs": (3,)}), Here(), Runner()).result.facts
-    assert again is not None and again.languages == facts.languages
+    assert again is not None and again.languages == facts.languages and again.own_tokens == 128
