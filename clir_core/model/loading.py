@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Router, Transformer
 from sentence_transformers.sentence_transformer.modules import Pooling
@@ -12,7 +13,9 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from clir_core.errors import ModelError
+from clir_core.model.adapter import adapter_folder
 from clir_core.model.checkpoint import Checkpoint
+from clir_core.model.files import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_json
 from clir_core.model.linear import use_onednn
 from clir_core.model.weights import check_weights, reports
 
@@ -61,7 +64,7 @@ def load_as_saved(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
                 f"{checkpoint.ref}: cannot be loaded ({type(error).__name__}: {_reason(error)}); "
                 f"does SentenceTransformer({str(checkpoint.path)!r}) load it?"
             ) from error
-    check_weights(checkpoint.ref, loaded)
+    check_weights(checkpoint.ref, loaded, _read_magnitudes(checkpoint, model))
     if not (hasattr(model[0], "preprocess") or hasattr(model[0], "tokenize")):
         raise ModelError(
             f"{checkpoint.ref}: its first module is {type(model[0]).__name__}, which reads no texts; list the modules "
@@ -72,6 +75,22 @@ def load_as_saved(checkpoint: Checkpoint, device: str) -> SentenceTransformer:
         _pool(checkpoint, model)
     use_onednn(model)
     return model.eval()
+
+
+def _read_magnitudes(checkpoint: Checkpoint, model: SentenceTransformer) -> set[str]:
+    """Load the magnitudes of a DoRA adapter, which transformers 5.23 leaves at random; the names that it gives them."""
+    folder, read = adapter_folder(checkpoint.ref, checkpoint.path), set[str]()
+    if not folder or not read_json(folder / ADAPTER_CONFIG).get("use_dora"):
+        return read
+    from peft import set_peft_model_state_dict  # seconds to import
+
+    for layer in model.modules():
+        network: Any = layer.auto_model if isinstance(layer, Transformer) else None
+        for name in getattr(network, "peft_config", ()):
+            found: Any = set_peft_model_state_dict(network, load_file(folder / ADAPTER_WEIGHTS), adapter_name=name)
+            names = {one for one, _ in network.named_parameters() if "lora_magnitude_vector" in one}
+            read |= {one for key in names - {*found.missing_keys} for one in (key, key.removesuffix(".weight"))}
+    return read
 
 
 def reader_of(model: SentenceTransformer, kind: str) -> nn.Module:

@@ -79,7 +79,7 @@ def reports() -> Iterator[list[Loaded]]:
 def check_weights(ref: str, loaded: Sequence[Loaded], read_elsewhere: Collection[str] = ()) -> None:
     """ModelError where a weight that an embedding uses was missing, or a weight of the file was read by nothing."""
     for one in loaded:
-        missing = sorted(name for name in one.missing if not _UNUSED.search(name))
+        missing = sorted(name for name in one.missing - {*read_elsewhere} if not _UNUSED.search(name))
         unread = sorted(name for name in one.unexpected - {*read_elsewhere} if not _is_head(name, one))
         wrong = (
             (missing, "are missing"),
@@ -107,7 +107,7 @@ def _cause(missing: Sequence[str], unread: Sequence[str], shapes: Sequence[str])
     for known, cause in _CAUSES:
         if prefix.startswith(known) or (not prefix and unread and all(name.startswith(known) for name in unread)):
             return f"every name that fits nothing begins with {known!r}: {cause}"
-    if any("lora_magnitude_vector" in name for name in missing):
+    if any("lora_magnitude_vector" in name for name in unread):
         return (
             "a DoRA adapter, which transformers loads in part: merge it into its base (merge_and_unload) and save that"
         )

@@ -164,15 +164,35 @@ def test_an_adapter_without_its_weights_is_named_by_its_own_place(adapter: Path,
         found(path, tmp_path / "cache")
 
 
-def test_what_is_not_loaded_of_an_adapter_is_no_silent_loss(base: Path, tmp_path: Path) -> None:
-    """DoRA: transformers reads the matrices and not the magnitudes."""
-    from peft import LoraConfig
+def test_a_dora_adapter_gives_the_vectors_that_peft_gives(base: Path, tmp_path: Path) -> None:
+    """transformers reads its matrices and not its magnitudes, PEFT both."""
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from safetensors.torch import load_file, save_file
 
     model = SentenceTransformer(str(base), device="cpu")
-    model.add_adapter(LoraConfig(r=4, target_modules=["query"], use_dora=True, init_lora_weights=False))
-    model.save_pretrained(str(tmp_path / "dora"), create_model_card=False)
-    with pytest.raises(ModelError, match="a DoRA adapter, which transformers loads in part"):
-        load_encoder(found(tmp_path / "dora", tmp_path / "cache"))
+    plain = model.encode_query(TEXTS, normalize_embeddings=True)
+    config = LoraConfig(r=4, target_modules=["query", "dense"], use_dora=True, init_lora_weights=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        trained = get_peft_model(model[0].auto_model, config)
+        for name, weight in trained.named_parameters():
+            if "magnitude" in name:
+                weight.data *= 1 + torch.rand_like(weight)
+    trained.save_pretrained(tmp_path / "dora")
+    path = moved_to(tmp_path / "dora", str(base), tmp_path / "a")
+    again = SentenceTransformer(str(base), device="cpu")
+    again[0].auto_model = PeftModel.from_pretrained(again[0].auto_model, str(tmp_path / "dora"))
+    right = again.encode_query(TEXTS, normalize_embeddings=True)
+    assert (np.sum(plain * right, axis=1) < 0.99).all()
+    np.testing.assert_allclose(vectors(path, tmp_path / "cache"), right, atol=1e-5)
+    weights = load_file(path / ONLY[1])
+    gone = next(name for name in weights if "magnitude" in name)
+    save_file({name: value for name, value in weights.items() if name != gone}, path / ONLY[1], {"format": "pt"})
+    with pytest.raises(
+        ModelError, match=r"1 are missing \(.*lora_magnitude_vector.*; the adapter's file is incomplete"
+    ):
+        load_encoder(found(path, tmp_path / "cache"))
 
 
 def test_what_an_adapter_is_of_decides_what_is_guessed(tmp_path: Path) -> None:
