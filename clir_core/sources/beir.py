@@ -183,16 +183,16 @@ class _Reader:
                 "mend one of the two"
             )
         if self.lang is None and not values["lang"]:
-            problems.append(f"{place}: 'lang' is missing; add it to the row or to its metadata, such as \"en\"")
+            problems.append(f"{place}: {self._missing('lang', row, ' to the row or to its metadata')}")
         for column in (f"{'doc' if self.what == 'documents' else 'query'}_id", "text"):
             if column not in names and not (column == "text" and values.get("title")):
                 problems.append(f"{place}: {self._missing(column, row)}")
         return values
 
-    def _missing(self, column: str, row: Mapping[str, Any]) -> str:
+    def _missing(self, column: str, row: Mapping[str, Any], where: str = "") -> str:
         usual = "_id" if column.endswith("_id") else column
         name = f"{self.what}.{column}"
-        return f"{usual!r} is missing, {names_text(tuple(row))}; add it, or name it by `columns`: {name}=..."
+        return f"{usual!r} is missing, {names_text(tuple(row))}; add it{where}, or name it by `columns`: {name}=..."
 
 
 def _further(row: Mapping[str, Any], taken: Iterable[str]) -> dict[str, str]:

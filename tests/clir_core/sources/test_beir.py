@@ -282,3 +282,28 @@ def test_two_folders_of_one_language_are_refused_where_it_is_read(tmp_path):
             f"{tmp_path / 'de'} and {tmp_path / 'deu'} are both in de; keep one of them, or ask for other languages"
         )
     assert read_corpus(f"beir:{tmp_path}", ["zh"]).languages == ("en", "zh")
+
+
+@pytest.mark.parametrize("in_folders", [True, False])
+def test_a_region_is_advised_in_the_one_way_that_is_read(tmp_path, in_folders):
+    for code in ("en_US", "pt_BR"):
+        tag = {} if in_folders else {"lang": code}
+        key = "1" if in_folders else code
+        texts, asks = [{"_id": key, "text": code, **tag}], [{"_id": f"q{key}", "text": "?", **tag}]
+        write(tmp_path / code, texts, asks, [f"q{key} {key} 1"])
+    folder = tmp_path if in_folders else tmp_path / "en_US"
+    (problem,) = problems_of(folder)
+    assert problem.endswith("write 'en' for 'en-US', or set pivot to it: --pivot en-US")
+    for pivot in ("en-US", "en_US"):
+        assert read_corpus(f"beir:{folder}", reading=ReadingSpec(pivot=pivot)).languages[0] == "en-US"
+
+
+def test_a_language_under_another_name_is_asked_for_as_any_column(tmp_path):
+    texts, asks = [{"_id": "e", "text": "moon", "langs_region": "en"}], [{"_id": "q", "text": "?", "lang": "en"}]
+    (problem,) = problems_of(write(tmp_path, texts, asks, ["q e 1"]))
+    assert problem.endswith(
+        "'lang' is missing, it has _id, text, langs_region; add it to the row or to its metadata, or name it by "
+        "`columns`: documents.lang=..."
+    )
+    read = read_corpus(f"beir:{tmp_path}", reading=ReadingSpec(columns={"documents.lang": "langs_region"}))
+    assert read.languages == ("en",)
