@@ -26,6 +26,17 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+def _from_text(value: Any, known: Mapping[str, Mapping[str, Any]], problem: str) -> Any:
+    """A spec's fields: as they are, as JSON from a command line, or those that a known name stands for."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("{"):
+        return json.loads(value)
+    if value not in known:
+        raise ValueError(problem)
+    return dict(known[value])
+
+
 class LossSpec(Spec):
     """A weighted sum of losses; weight 0 leaves a term out, and without any term no weight of the base is moved.
 
@@ -66,14 +77,9 @@ class LossSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
-        """A preset's name, or JSON as a command line gives it, in place of the fields."""
-        if not isinstance(value, str):
-            return value
-        if value.lstrip().startswith("{"):
-            return json.loads(value)
-        if value not in PRESETS:
-            raise ValueError(f"loss {value!r} is no preset; write {', '.join(PRESETS)}, or weights of terms")
-        return dict(PRESETS[value])
+        return _from_text(
+            value, PRESETS, f"loss {value!r} is no preset; write {', '.join(PRESETS)}, or weights of terms"
+        )
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -114,14 +120,10 @@ class AdapterSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
-        """`lora` for the defaults, or JSON as a command line gives it, in place of the fields."""
-        if not isinstance(value, str):
-            return value
-        if value.lstrip().startswith("{"):
-            return json.loads(value)
-        if value != LORA:
-            raise ValueError(f"adapter {value!r} is none that can be trained; write {LORA}, or its settings")
-        return {}
+        # the name alone is for the defaults
+        return _from_text(
+            value, {LORA: {}}, f"adapter {value!r} is none that can be trained; write {LORA}, or its settings"
+        )
 
 
 class OrLora:

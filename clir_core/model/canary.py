@@ -45,10 +45,15 @@ class Canary(Spec):
 
 
 def distance(one: Canary, other: Canary) -> float:
+    """How far their vectors are apart."""
+    return apart(one.array(), other.array())
+
+
+def apart(ones_NH: "np.ndarray", others_NH: "np.ndarray") -> float:
     """The largest 1 - cosine of vectors of one text, lengths that differ counting as well; 2 where sizes differ."""
     import numpy as np
 
-    one_NH, other_NH = (canary.array().astype(np.float64) for canary in (one, other))
+    one_NH, other_NH = (vectors_NH.astype(np.float64) for vectors_NH in (ones_NH, others_NH))
     if one_NH.shape != other_NH.shape:
         return 2.0
     larger_N = np.maximum((one_NH**2).sum(1), (other_NH**2).sum(1))

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 from pydantic import AfterValidator
 
 from clir_core.errors import ModelError
+from clir_core.model.canary import apart
 from clir_core.spec import sha256_of
 from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import LOCK
@@ -51,7 +52,7 @@ class ServedRef(NamedTuple):
         return f"{self.endpoint}{'' if self.normalize else '?similarity=dot'}#{self.model}"
 
 
-class Canary(NamedTuple):
+class Answer(NamedTuple):
     """What a server answered to the fixed texts when it was first seen in this workspace, and how much it varied."""
 
     digest: str
@@ -63,11 +64,11 @@ class Canary(NamedTuple):
         """How much a later answer of the same model may differ, as 1 - cosine."""
         return max(FINEST, _FACTOR * self.noise)
 
-    def apart(self, now_CH: "np.ndarray") -> float:
-        """How far an answer of now is from it."""
+    def from_now(self, now_CH: "np.ndarray") -> float:
+        """How far an answer of now is from it, as 1 - cosine."""
         import numpy as np
 
-        return difference(np.asarray(self.vectors, np.float32), now_CH)
+        return apart(np.asarray(self.vectors, np.float32), now_CH)
 
 
 def parse(ref: str) -> ServedRef:
@@ -143,33 +144,21 @@ def is_unchanged(ref: str, digest: str, dimensions: int | None, texts: Sequence[
     kept = [one for one in _kept(_folder(found, dimensions, texts, cache)) if one.digest == digest]
     with _client(found, dimensions) as client:
         now_CH = client.embed(texts)
-    return any(one.apart(now_CH) <= one.tolerance for one in kept)
+    return any(one.from_now(now_CH) <= one.tolerance for one in kept)
 
 
-def difference(ones_CH: "np.ndarray", others_CH: "np.ndarray") -> float:
-    """The largest difference of two answers to the same texts: 1 - cosine, of lengths too; 2 for another dimension."""
-    import numpy as np
-
-    if ones_CH.shape != others_CH.shape:
-        return 2.0
-    length_C = np.maximum((ones_CH.astype(np.float64) ** 2).sum(axis=1), np.finfo(np.float32).tiny)
-    apart_C = ((ones_CH.astype(np.float64) - others_CH) ** 2).sum(axis=1)
-    return float((apart_C / (2 * length_C)).max())
-
-
-def _canary(ref: ServedRef, dimensions: int | None, texts: Sequence[str], cache: Path) -> Canary:
+def _canary(ref: ServedRef, dimensions: int | None, texts: Sequence[str], cache: Path) -> Answer:
     """The kept one that the server's answer fits best, else a new one, which is kept."""
     folder = _folder(ref, dimensions, texts, cache)
     # two runs that see a server first would know it under two digests
     with locked(folder / LOCK), _client(ref, dimensions) as client:
         now_CH = client.embed(texts)
-        nearest = min(_kept(folder), default=None, key=lambda one: one.apart(now_CH))
-        if nearest and nearest.apart(now_CH) <= nearest.tolerance:
+        nearest = min(_kept(folder), default=None, key=lambda one: one.from_now(now_CH))
+        if nearest and nearest.from_now(now_CH) <= nearest.tolerance:
             return nearest
         # alone and together: what a server's batches change is its noise
         noise = max(
-            difference(together_CH, client.embed([text]))
-            for text, together_CH in zip(texts, now_CH[:, None], strict=True)
+            apart(together_CH, client.embed([text])) for text, together_CH in zip(texts, now_CH[:, None], strict=True)
         )
         if noise > NOISIEST:
             raise ModelError(
@@ -178,7 +167,7 @@ def _canary(ref: ServedRef, dimensions: int | None, texts: Sequence[str], cache:
             )
         # of every bit: rounded ones would flip at their borders, and what is near is found among those that are kept
         name = sha256_of([ref.endpoint, ref.model, ref.normalize, now_CH.tolist()])
-        new = Canary(name, now_CH.tolist(), noise)
+        new = Answer(name, now_CH.tolist(), noise)
         write_text(folder / f"{name}.json", json.dumps(new._asdict()))
         return new
 
@@ -193,6 +182,6 @@ def _folder(ref: ServedRef, dimensions: int | None, texts: Sequence[str], cache:
     return cache / "served" / sha256_of([*ref, dimensions, *texts])[:16]
 
 
-def _kept(folder: Path) -> list[Canary]:
+def _kept(folder: Path) -> list[Answer]:
     with explained(folder):
-        return [Canary(**json.loads(file.read_text("utf-8"))) for file in sorted(folder.glob("*.json"))]
+        return [Answer(**json.loads(file.read_text("utf-8"))) for file in sorted(folder.glob("*.json"))]

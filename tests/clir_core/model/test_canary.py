@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clir_core.model.canary import TEXTS, Canary, changed_versions, distance, is_same
+from clir_core.model.canary import TEXTS, Canary, apart, changed_versions, distance, is_same
 
 VERSIONS = {"torch": "2.13.0", "transformers": "5.23.0"}
 VECTORS = np.random.default_rng(0).standard_normal((len(TEXTS), 64)).astype(np.float32)
@@ -39,3 +39,11 @@ def test_what_changed_beside_is_named() -> None:
     now = canary(VECTORS).model_copy(update={"versions": {"torch": "2.14.0", "transformers": "5.23.0"}})
     assert changed_versions(canary(VECTORS), now) == "torch 2.13.0 then and 2.14.0 now"
     assert changed_versions(now, now) == "libraries are those of then"
+
+
+def test_arrays_are_one_minus_the_cosine_apart() -> None:
+    random = np.random.default_rng(0)
+    ones, others = random.normal(size=(2, 5, 8)).astype("f4")
+    ones /= np.linalg.norm(ones, axis=1, keepdims=True)
+    others /= np.linalg.norm(others, axis=1, keepdims=True)
+    assert apart(ones, others) == pytest.approx(1 - (ones * others).sum(axis=1).min(), abs=1e-6)

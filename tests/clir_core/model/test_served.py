@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from embeddings_server import Server
 from pydantic import ValidationError
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import ModelError
 from clir_core.model.checkpoint import Checkpoint, EncodingSpec, check_unchanged, resolve
-from clir_core.model.served import ServedRef, difference, parse
+from clir_core.model.served import ServedRef, parse
 
 SECRETS = [
     "http://me:hunter2@host/v1#m",
@@ -52,17 +51,6 @@ def test_a_secret_is_refused_and_not_repeated(ref: str) -> None:
     with pytest.raises(ModelError) as refused:
         resolve(ref, EncodingSpec(), Path("nowhere"), "float32")
     assert "hunter2" not in str(refused.value)
-
-
-def test_a_difference_is_one_minus_the_cosine_and_sees_lengths() -> None:
-    random = np.random.default_rng(0)
-    ones, others = random.normal(size=(2, 5, 8)).astype("f4")
-    ones /= np.linalg.norm(ones, axis=1, keepdims=True)
-    others /= np.linalg.norm(others, axis=1, keepdims=True)
-    assert difference(ones, others) == pytest.approx(1 - (ones * others).sum(axis=1).min(), abs=1e-6)
-    assert difference(ones, ones) == 0
-    assert difference(ones, 2 * ones) == pytest.approx(0.5)
-    assert difference(ones, others[:, :4]) == 2
 
 
 def resolved(server: Server, cache: Path, **encoding: Any) -> Checkpoint:
