@@ -6,6 +6,7 @@ As a query a line is its own document too, which is in none of its pools, so it 
 `cross` is asked, and `mono`, `multi`, `distractor` and `nway`, which need one in the query's own, ask nothing.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,10 @@ from clir_core.sources.lines import decoded, read_lines
 from clir_core.sources.rows import RawCorpus, RawRows
 
 _NO_CODES = (".txt", ".dev", ".devtest", ".test", ".train")  # of which some are languages nevertheless
-_OTHERS = (".md", ".tsv", ".csv")  # which are codes of languages, too, or no lines
+# endings of what lies beside lines: codes of languages, too, that no bitext is known in
+_OTHERS = re.compile(
+    r"\.(bin|bpe|cfg|csv|dic|doc|err|ids|lex|log|lst|md|npy|old|par|pos|raw|seg|sgm|spm|src|srt|tag|tar|tmp|tsv|wav|xml|yml)"
+)
 _NAMED = 4  # files that a note names
 
 
@@ -102,7 +106,7 @@ def _file(path: Path, part: str) -> _File | None:
     if name.suffix in _NO_CODES:
         before, _, code = name.stem.rpartition(".")
         before = before if name.suffix == ".txt" else name.suffix.removeprefix(".")
-    return _File(code, part or before, path) if is_language(code) and name.suffix not in _OTHERS else None
+    return _File(code, part or before, path) if is_language(code) and not _OTHERS.fullmatch(name.suffix) else None
 
 
 def _lines(path: Path, problems: list[str]) -> tuple[dict[int, str], int]:

@@ -183,5 +183,7 @@ def _tab_rows(path: Path, problems: list[str]) -> Iterator[tuple[int, list[str]]
 
 
 def _unquoted(cell: str) -> str:
-    is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    inside = cell[1:-1].replace('""', "")
+    # a lone quote inside is none that a writer of quoted cells would leave: the text begins and ends with speech
+    is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inside
     return cell[1:-1].replace('""', '"') if is_quoted else cell

@@ -88,6 +88,12 @@ def test_of_several_parts_the_one_asked_for_is_read_and_said(tmp_path, form):
         read_corpus(reference)
 
 
+def test_what_lies_beside_the_lines_is_no_language(tmp_path):
+    """As OPUS has it: what `.ids` holds has as many lines, and Idesa's code is ids."""
+    names = {f"Europarl__de-en__{ending}": ["a", "b"] for ending in ("de", "en", "ids", "xml", "log")}
+    assert read_corpus(write(tmp_path, **names)).languages == ("en", "de")
+
+
 def test_other_parts_of_a_name_are_parts_where_they_are_asked_for(tmp_path):
     # as NTREX has them
     reference = write(tmp_path, **{"newstest2019-src__eng__txt": ["moon"], "newstest2019-ref__deu__txt": ["Mond"]})

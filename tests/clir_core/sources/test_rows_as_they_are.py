@@ -196,6 +196,15 @@ def test_comma_separated_cells_hold_commas_quotes_and_line_ends(corpus, tmp_path
         read_corpus(f"beir:{tmp_path}")
 
 
+def test_a_cell_is_quoted_where_nothing_speaks_against_it(corpus, tmp_path):
+    corpus()
+    (tmp_path / "corpus.jsonl").unlink()
+    speech = '"Moon," she said, "and sun"'
+    (tmp_path / "corpus.tsv").write_text(f'_id\tlang\ttext\ne\ten\t{speech}\nd\tde\t"der ""Mond"""\n', "utf-8")
+    texts = read_corpus(f"beir:{tmp_path}").documents["text"].to_pylist()
+    assert texts == ['der "Mond"', speech]
+
+
 def test_a_header_that_only_the_user_knows_is_no_row(corpus, tmp_path):
     corpus()
     (tmp_path / "corpus.jsonl").unlink()
