@@ -58,7 +58,7 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
         raise CorpusError(f"bitext {directory} cannot be read, problems: {len(problems)}", problems)
     raw = tables(directory.resolve().name, {lang: (str(chosen[lang]), lines) for lang, (lines, _) in texts.items()})
     names = [str(path.relative_to(directory)) for path in chosen.values()]
-    more = [f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
+    more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
     others = sorted({file.part for file in found} - {part}) if part else []
     return replace(raw, notes=(split_note([*names[:_NAMED], *more], others, "Lines"),))
 
