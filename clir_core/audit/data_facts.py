@@ -9,7 +9,7 @@ from clir_core.corpus.pivot import ENGLISH
 from clir_core.spec import Spec
 
 _LISTED = 3  # languages that a sentence names
-_OWN_TOKENS = "Longest text that the checkpoint would read by itself, where it was asked to read less"
+_OWN_TOKENS = "Longest query or document that the checkpoint would read by itself, where it was asked to read less"
 _EVEN = (0.4, 0.6)  # a share of the pivot that needs no word
 
 
@@ -18,7 +18,7 @@ class Cuts(Spec):
 
     documents: dict[str, int] = Field({})
     queries: dict[str, int] = Field({})
-    own_tokens: int | None = Field(None, description=_OWN_TOKENS)
+    own_tokens: dict[str, int] = Field({}, description=_OWN_TOKENS)
 
 
 class LanguageFacts(Spec):
@@ -73,7 +73,7 @@ class DataFacts(Spec):
     most_questions: int = Field(description="About one passage")
     cutoff: int = Field(description="The largest")
     small_pools: tuple[SmallPool, ...] = ()
-    own_tokens: int | None = Field(None, description=_OWN_TOKENS)
+    own_tokens: dict[str, int] = Field({}, description=_OWN_TOKENS)
     notes: tuple[str, ...] = Field(
         (), description="What was read, and how, where it could have been otherwise; what the ranking found out"
     )
@@ -81,12 +81,6 @@ class DataFacts(Spec):
 
 def sentences(facts: DataFacts) -> tuple[str, ...]:
     """What a reader should know before the figures: nothing that is zero, or as it should be."""
-    longer = "longer than the checkpoint reads"
-    if facts.own_tokens:
-        longer = (
-            f"longer than was asked to be read, and the checkpoint reads up to {facts.own_tokens:,} tokens "
-            f"(--encoding.max-tokens {facts.own_tokens})"
-        )
     same = f"the text of their {language_name(facts.pivot)} version"
     return (
         *facts.notes,
@@ -97,12 +91,20 @@ def sentences(facts: DataFacts) -> tuple[str, ...]:
         *_each(facts, "title_queries", "queries", ("is", "are"), "the title of a document, which stands in its text"),
         *_each(facts, "document_queries", "queries", ("is", "are"), "the whole text of a document"),
         *_suspected(facts),
-        *_each(facts, "cut_documents", "documents", ("is", "are"), longer),
-        *_each(facts, "cut_queries", "queries", ("is", "are"), longer),
+        *_each(facts, "cut_documents", "documents", ("is", "are"), _longer(facts, "document")),
+        *_each(facts, "cut_queries", "queries", ("is", "are"), _longer(facts, "query")),
         *_shared_passages(facts),
         *_uneven(facts),
         *_small(facts),
     )
+
+
+def _longer(facts: DataFacts, kind: str) -> str:
+    """Than what texts are that are cut: what the checkpoint reads, or less, where less was asked for."""
+    own = facts.own_tokens.get(kind)
+    if not own:
+        return "longer than the checkpoint reads"
+    return f"longer than was asked to be read, and the checkpoint reads {own:,} tokens (--encoding.max-tokens {own})"
 
 
 def _each(facts: DataFacts, field: str, of: str, verb: tuple[str, str], rest: str) -> Iterator[str]:

@@ -66,9 +66,9 @@ class Encoder:
         return longest(self._model, kind)
 
     @property
-    def beyond(self) -> int | None:
-        """Tokens that it would read of the longest kind of text of which it was asked to read less; None of none."""
-        return max((most for kind, most in self._own.items() if most > (self.longest(kind) or most)), default=None)
+    def beyond(self) -> dict[str, int]:
+        """Tokens that it would read of each kind of text of which it was asked to read less."""
+        return {kind: most for kind, most in self._own.items() if most > (self.longest(kind) or most)}
 
     def encode(self, texts: Sequence[str], kind: str, progress: Done | None = None) -> np.ndarray:
         """Vectors of `query` or `document` texts, float32 [texts, dim], in the order given.

@@ -19,8 +19,8 @@ class Reading(Spec):
     pooling_from: str = Field("", description="The request, the checkpoint, or a guess")
     query_tokens: int | None = Field(None, description="Longest query that is read whole; null where there is no limit")
     document_tokens: int | None = Field(None, description="Longest document that is read whole")
-    own_tokens: int | None = Field(
-        None, description="Longest text that the checkpoint would read by itself, where it was asked to read less"
+    own_tokens: dict[str, int] = Field(
+        {}, description="Longest query or document that it would read by itself, where it was asked to read less"
     )
     dimension: int | None = None
     dtype: str = ""

@@ -26,7 +26,7 @@ def reading_rows(reading: Reading) -> list[tuple[str, str]]:
         rows.append(("pooling", f"{reading.pooling}, from {reading.pooling_from}"))
     if reading.query_tokens or reading.document_tokens:
         both = (f"{tokens:,}" if tokens else "any number" for tokens in (reading.query_tokens, reading.document_tokens))
-        less = f", as asked for; by itself it reads {reading.own_tokens:,}" if reading.own_tokens else ""
+        less = f", as asked for; by itself it reads {max(reading.own_tokens.values()):,}" if reading.own_tokens else ""
         rows.append(("longest query, document", "{} and {} tokens{}".format(*both, less)))
     if reading.dimension:
         compared = "cosine" if reading.normalized else "dot product"

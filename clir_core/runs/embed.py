@@ -100,7 +100,7 @@ def embed_corpus(
         fit=next(iter(fitted), None),
         encoded=encoded,
         reused=total - encoded,
-        cut=Cuts(documents=cuts[0], queries=cuts[1], own_tokens=proof.reading.own_tokens if proof else None),
+        cut=Cuts(documents=cuts[0], queries=cuts[1], own_tokens=proof.reading.own_tokens if proof else {}),
         proof=proof,
         suspicions=tuple(odd),
     )

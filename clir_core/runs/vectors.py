@@ -15,6 +15,7 @@ import pyarrow as pa
 from clir_core.audit.data_facts import Cuts
 from clir_core.audit.spec import DEFAULT_CLUSTER, AuditSpec
 from clir_core.corpus.clusters import cluster_queries
+from clir_core.corpus.lang import canonical
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
 from clir_core.corpus.tables import Corpus
@@ -135,8 +136,8 @@ def corpus_of(corpus: AnyCorpus, languages: Sequence[str], pivot: str) -> Corpus
     if isinstance(corpus, str):
         return read_corpus(corpus, languages, ReadingSpec(pivot=pivot))
     whole = corpus if isinstance(corpus, Corpus) else frames.read(corpus).validated()
-    chosen = choose_languages(languages, whole.languages, whole.name, pivot)
-    whole = replace(whole, pivot=pivot)
+    whole = replace(whole, pivot=canonical(pivot))
+    chosen = choose_languages(languages, whole.languages, whole.name, whole.pivot)
     return whole.restrict(chosen) if languages else whole
 
 

@@ -59,7 +59,7 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     raw = tables(directory.resolve().name, {lang: (str(chosen[lang]), lines) for lang, (lines, _) in texts.items()})
     names = [str(path.relative_to(directory)) for path in chosen.values()]
     more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
-    others = sorted({file.part for file in found} - {part}) if part else []
+    others = sorted({file.part or "those of no part" for file in found} - {part}) if part else []
     return replace(raw, notes=(split_note([*names[:_NAMED], *more], others, "Lines"),))
 
 

@@ -222,6 +222,16 @@ def test_what_matters_is_one_sentence_for_all_languages(rows: list[LanguageFacts
     assert sentences(facts(*rows)) == (told,)
 
 
+def test_a_text_that_is_cut_as_was_asked_is_said_so_for_its_kind_alone() -> None:
+    """A checkpoint that reads short queries by itself, and longer documents than were asked for."""
+    cut = facts(row("de", cut_documents=24, cut_queries=3), own_tokens={"document": 8192})
+    assert sentences(cut) == (
+        "German: 24 of 240 documents (10.0 %) are longer than was asked to be read, and the checkpoint reads 8,192 "
+        "tokens (--encoding.max-tokens 8192).",
+        "German: 3 of 100 queries (3.0 %) are longer than the checkpoint reads.",
+    )
+
+
 def test_questions_that_share_passages_are_told() -> None:
     shared = {"questions": 1190, "passages": 240, "questions_per_passage": 1190 / 240, "most_questions": 17}
     assert sentences(facts(**shared)) == (

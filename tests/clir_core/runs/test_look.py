@@ -46,7 +46,7 @@ def test_each_checkpoint_below_a_directory_is_read_or_refused(tiny_model: Path, 
     assert reading == {
         "kind": "dense", "query_prompt": "query: ", "document_prompt": "passage: ", "prompts_from": "the checkpoint",
         "pooling": "mean", "pooling_from": "the checkpoint", "query_tokens": 128, "document_tokens": 128,
-        "own_tokens": None,
+        "own_tokens": {},
         "dimension": 32, "dtype": "float32", "normalized": True, "adapter_of": "",
     }  # fmt: skip
     assert other.reading is None and "cross-encoder" in other.refused

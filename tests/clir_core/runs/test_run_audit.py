@@ -173,9 +173,9 @@ def test_the_result_says_what_was_cut_and_says_it_again(spec: AuditSpec, tiny_mo
     assert facts is not None and 0 < len(longer) < len(queries)
     assert {row.lang: row.cut_queries for row in facts.languages} == {lang: longer.count(lang) for lang in ("en", "de")}
     # by itself it reads 128
-    assert facts.own_tokens == 128
-    said = "longer than was asked to be read, and the checkpoint reads up to 128 tokens (--encoding.max-tokens 128)"
+    assert facts.own_tokens == {"query": 128, "document": 128}
+    said = "longer than was asked to be read, and the checkpoint reads 128 tokens (--encoding.max-tokens 128)"
     assert any(said in one for one in sentences(facts))
     # vectors that are there already, ranked for another cutoff
     again = audit(asked.model_copy(update={"cutoffs": (3,)}), Here(), Runner()).result.facts
-    assert again is not None and again.languages == facts.languages and again.own_tokens == 128
+    assert again is not None and again.languages == facts.languages and again.own_tokens == facts.own_tokens
