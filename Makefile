@@ -25,7 +25,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: audit align up down status finetune env test test-slow test-ui inclined test-postgres check bench studies ui lock clean help
+.PHONY: audit align up down status finetune env test test-slow faults test-ui inclined test-postgres check bench studies ui lock clean help
 
 audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
 	@$(BIN)/clir audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
@@ -69,6 +69,9 @@ inclined: $(READY)  ## audit a real checkpoint that leans to English, and the bu
 
 test-postgres: $(READY)  ## the service's tests against a PostgreSQL server, which apt-get install postgresql provides
 	CLIR_TEST_POSTGRES=1 $(BIN)/pytest tests/deployments
+
+faults: $(READY)  ## kill every process of a real service, in every phase; the table in docs/faults.md, about an hour
+	$(BIN)/python tests/faults/run.py --docs docs/faults.md
 
 check: $(READY)  ## lint and types
 	$(BIN)/ruff check

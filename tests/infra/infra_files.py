@@ -74,7 +74,7 @@ def ours() -> list[Container]:
 
 
 def of(role: str) -> list[Container]:
-    """The project's containers whose command begins so, or holds it: `server start`, `worker start`, `ray start`."""
+    """The project's containers whose command holds it: `server start`, `deployments.worker`, `ray start`."""
     return [each for each in ours() if role in " ".join(each.command)]
 
 

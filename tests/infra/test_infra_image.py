@@ -40,6 +40,6 @@ def test_all_work_in_the_same_folder() -> None:
         and image["CLIR_WORKSPACE"] == f"{folder}/{Settings.model_fields['workspace'].default}"
     )
     assert image["PREFECT_HOME"] == f"{image['CLIR_WORKSPACE']}/prefect"
-    working = [*of("worker start"), *of("ray start")]
+    working = [*of("deployments.worker"), *of("ray start")]
     assert {mount for each in working for mount in each.mounts} == {image["CLIR_WORKSPACE"]}
     assert all(each.mounts for each in working)

@@ -30,6 +30,8 @@ def _called(container: Container) -> str:
 def test_the_command_is_understood_by_its_program(container: Container) -> None:
     program, *arguments = container.command
     assert program in {"python", *(script.name for script in entry_points(group="console_scripts"))}
+    if arguments[:2] == ["-m", "deployments.worker"]:  # Prefect's command, which it becomes
+        program, arguments = "prefect", ["worker", "start", *arguments[2:]]
     if program == "python":
         assert arguments[0] == "-m" and find_spec(f"{arguments[1]}.__main__")
     elif program == "prefect":
@@ -69,7 +71,7 @@ def _read_by_the_programs() -> set[str]:
     )
 
 
-@pytest.mark.parametrize("worker", of("worker start"), ids=_called)
+@pytest.mark.parametrize("worker", of("deployments.worker"), ids=_called)
 def test_a_worker_has_all_that_make_up_would_give_it(worker: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {})
     given = Settings().service("secret")
@@ -126,10 +128,10 @@ def test_health_is_asked_at_a_route_of_the_program(container: Container) -> None
     command = " ".join(container.command)
     program, port = {
         "server start": ("prefect/server/api/server.py", UI),
-        "worker start": ("prefect/workers/server.py", PrefectSettings().worker.webserver.port),
+        "deployments.worker": ("prefect/workers/server.py", PrefectSettings().worker.webserver.port),
         "--head": ("ray/dashboard/http_server_head.py", DASHBOARD),
         "--address": ("ray/dashboard/http_server_agent.py", DEFAULT_DASHBOARD_AGENT_LISTEN_PORT),
-    }[next(role for role in ("server start", "worker start", "--head", "--address") if role in command)]
+    }[next(role for role in ("server start", "deployments.worker", "--head", "--address") if role in command)]
     package, _, module = program.partition("/")
     source = (Path({"prefect": prefect, "ray": ray}[package].__file__).parent / module).read_text("utf-8")
     for asked, path in container.health:
@@ -153,5 +155,5 @@ def test_the_server_finds_the_database(server: Container, monkeypatch: pytest.Mo
 def test_worker_and_deployments_share_the_pool() -> None:
     deployed = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text("utf-8"))["deployments"]
     pools = {each["work_pool"]["name"] for each in deployed}
-    assert pools == {POOL} == {each.command[each.command.index("--pool") + 1] for each in of("worker start")}
-    assert {each.command[each.command.index("--type") + 1] for each in of("worker start")} == {"process"}
+    assert pools == {POOL} == {each.command[each.command.index("--pool") + 1] for each in of("deployments.worker")}
+    assert {each.command[each.command.index("--type") + 1] for each in of("deployments.worker")} == {"process"}
