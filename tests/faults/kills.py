@@ -14,7 +14,7 @@ from scratch import ENDED, Scratch
 PHASES = ("start", "embed", "rank", "report", "train")
 SECONDS_TO_BE_BACK = 120
 SECONDS_TO_END = 600
-OPTIMISER = {"batch": 8, "learning_rate": 1e-7, "epochs": 60}
+OPTIMISER = {"batch": 8, "learning_rate": 1e-7, "epochs": 12}
 
 
 class Kill(NamedTuple):
