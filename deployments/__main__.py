@@ -10,6 +10,7 @@ from prefect.settings import get_current_settings
 from pydantic import ValidationError
 
 from clir_core.errors import ClirError
+from clir_core.workspace.private import OWN_FOLDER, close
 from deployments.automations import make_automations
 from deployments.deploy import deploy, make_pool
 from deployments.settings import Settings, complaint
@@ -22,7 +23,8 @@ def main() -> None:
         sys.exit("PREFECT_API_URL is not set: say which Prefect server to deploy to, such as http://127.0.0.1:4200/api")
     try:
         settings = Settings()
-        settings.state.mkdir(parents=True, exist_ok=True)
+        close(settings.home)
+        settings.state.mkdir(OWN_FOLDER, exist_ok=True)
         make_pool()
         deployed = deploy(settings.state / "deploy.log")
         automations = make_automations(settings)

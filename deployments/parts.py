@@ -3,7 +3,6 @@
 import json
 import shutil
 import socket
-import subprocess
 import sys
 import urllib.request
 from base64 import b64encode
@@ -13,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from clir_core.jobs.token import ray_token
+from clir_core.jobs.scratch import inside
+from clir_core.jobs.token import keep_token, ray_token
 from deployments.scratch import scratch
 from deployments.settings import Settings
 
@@ -110,15 +110,9 @@ def tail(log: Path, lines: int = 15) -> str:
 
 
 def _ray_command(settings: Settings) -> tuple[str, ...]:
-    if not ray_token():
-        # Ray's own command makes it: ~/.ray/auth_token, which every Ray program of this user then presents
-        subprocess.run(
-            [sys.executable, "-m", "ray.scripts.scripts", "get-auth-token", "--generate"],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-    sessions = scratch(settings) / "ray"  # its own: no other program's ray.init() joins it
-    _forget_sessions(sessions)
+    keep_token()
+    place = scratch(settings)
+    _forget_sessions(inside(place))
     options = {
         "node-ip-address": "127.0.0.1",
         "port": settings.ray_port,
@@ -129,7 +123,7 @@ def _ray_command(settings: Settings) -> tuple[str, ...]:
         "min-worker-port": 0,
         "max-worker-port": 0,
         "ray-client-server-port": _free_port(),
-        "temp-dir": sessions,
+        "temp-dir": inside(place),
     }
     head = (sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats")
     return (*head, *(f"--{name}={value}" for name, value in options.items()))

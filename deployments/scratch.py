@@ -1,18 +1,18 @@
 """A folder of nobody else's below the temporary one, for sockets: a socket's path may have 107 characters."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
+from clir_core.jobs.scratch import is_own, new_scratch
 from deployments.settings import Settings
 
 
 def scratch(settings: Settings) -> Path:
     """The service's, made on first use. A link beside its logs says where it is."""
     link = settings.state / "scratch"
-    if not link.is_dir():
+    if not is_own(link):
         link.unlink(missing_ok=True)
-        link.symlink_to(tempfile.mkdtemp(prefix="clir-"))
+        link.symlink_to(new_scratch())
     return link.readlink()
 
 

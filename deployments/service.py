@@ -16,6 +16,7 @@ from clir_core.errors import ClirError, SpecError, StoreError
 from clir_core.workspace import processes
 from clir_core.workspace.deaths import deaths
 from clir_core.workspace.locks import locked
+from clir_core.workspace.private import OTHERS, close
 from deployments import deployed, parts, process, supervisor
 from deployments.parts import Part
 from deployments.settings import Settings, chosen, complaint, forget, remember
@@ -221,6 +222,8 @@ def main() -> None:
     command = sys.argv[1]
     try:
         settings = chosen(strict=command == "up")
+        os.umask(OTHERS)  # what the service's processes write is this user's alone
+        close(settings.home)
         with locked(settings.state / "lock"):
             healthy = commands[command](settings)
     except ValidationError as error:

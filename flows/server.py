@@ -12,11 +12,11 @@ from pathlib import Path
 from clir_core.errors import StoreError
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_text
+from clir_core.workspace.private import OWN_FILE, OWN_FOLDER, close
 from clir_core.workspace.storage import explained
 
 # what Prefect's history of a run may take: without it the temporary server does not start, and does not say why
 HISTORY_BYTES = 64 * 2**20
-OWN = 0o600  # a secret's mode
 
 
 @contextmanager
@@ -34,6 +34,7 @@ def prefect_server(workspace: Path) -> Iterator[None]:
         temporary_settings,
     )
 
+    close(workspace)
     if PREFECT_API_URL.value():
         yield
         return
@@ -43,7 +44,7 @@ def prefect_server(workspace: Path) -> Iterator[None]:
         return
     home = layout.prefect(workspace).resolve()
     with explained(home):
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(OWN_FOLDER, exist_ok=True)
     free = shutil.disk_usage(home).free
     if free < HISTORY_BYTES:
         raise StoreError(
@@ -93,5 +94,5 @@ def login(path: Path) -> str:
         secret = path.read_text("utf-8") if path.exists() else ""
     if not secret:
         secret = f"clir:{secrets.token_urlsafe(24)}"
-        write_text(path, secret, OWN)
+        write_text(path, secret, OWN_FILE)
     return secret

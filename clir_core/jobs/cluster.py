@@ -2,9 +2,10 @@
 
 import logging
 import os
+import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import ray
@@ -12,14 +13,16 @@ import ray
 from clir_core import telemetry
 from clir_core.errors import SpecError
 from clir_core.jobs.private import start_local
+from clir_core.jobs.scratch import inside, new_scratch
+from clir_core.jobs.token import keep_token
 
 
 @contextmanager
 def cluster(address: str | None) -> Iterator[None]:
     """Attach to the cluster at `address`, or start a local one and stop it at the end. Main thread only.
 
-    The local one listens on the loopback address, and asks for the token that Ray keeps in ~/.ray/auth_token. SpecError
-    where nothing answers at the address.
+    The local one listens on the loopback address, asks for the token that Ray keeps in ~/.ray/auth_token, and has its
+    sockets and logs where no other user gets. SpecError where nothing answers at the address.
     """
     if ray.is_initialized():
         yield
@@ -27,20 +30,22 @@ def cluster(address: str | None) -> Iterator[None]:
     telemetry.switch_off()
     os.environ.setdefault("LANCE_CPU_THREADS", "2")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        if address:
-            knock(address)
-            ray.init(address, **quiet)
-        else:
-            start_local(**quiet)
-    except (OSError, ValueError) as error:
-        raise SpecError(
-            f"ray_address {address!r}: no Ray cluster answers there ({error}); empty starts a local one"
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            if address:
+                knock(address)
+                ray.init(address, **quiet)
+            else:
+                keep_token()
+                scratch = new_scratch()
+                stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+                start_local(inside(scratch), **quiet)
+        except (OSError, ValueError) as error:
+            raise SpecError(
+                f"ray_address {address!r}: no Ray cluster answers there ({error}); empty starts a local one"
+            ) from error
+        stack.callback(ray.shutdown)
         yield
-    finally:
-        ray.shutdown()
 
 
 def knock(address: str) -> None:

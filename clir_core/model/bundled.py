@@ -4,9 +4,10 @@ import importlib.util
 from pathlib import Path
 
 from clir_core.errors import ModelError
-from clir_core.workspace.atomic import READABLE, write_folder
+from clir_core.workspace.atomic import write_folder
 
 NAME = "multilingual-e5-small-q4"
+READABLE = 0o644  # it is public; safetensors keeps what it writes to its user, and so would every copy in a result
 
 
 def unpack(directory: Path) -> Path:

@@ -34,6 +34,7 @@ from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages
 from clir_core.spec import slug
 from clir_core.workspace import layout
+from clir_core.workspace.private import close
 from clir_core.workspace.progress import Bars
 from clir_core.workspace.provenance import git_commit, versions
 
@@ -112,6 +113,7 @@ def check_contamination(spec: AlignSpec, triples: pa.Table) -> Contamination:
 
 def resolved(spec: AlignSpec, ref: str) -> Checkpoint:
     """A checkpoint to train or that was trained, found or fetched, safe to load. AlignError for another kind."""
+    close(spec.workspace)  # here it is written to first
     found = resolve(ref, spec.encoding, layout.models(spec.workspace), DTYPE)
     if found.kind in UNSTORED:
         raise AlignError(

@@ -31,7 +31,7 @@ from clir_core.runs.runner import Runner
 from clir_core.runs.workers import Ranking, Workers
 from clir_core.sources import read_corpus
 from clir_core.spec import sha256_of, slug
-from clir_core.workspace import layout
+from clir_core.workspace import layout, private
 from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import RESULT
 from clir_core.workspace.provenance import git_commit, versions
@@ -96,6 +96,7 @@ def read(spec: EmbedSpec) -> tuple[Corpus, Corpus | None]:
 
 def resolved(spec: EmbedSpec, dtype: str) -> Checkpoint:
     """The audit's checkpoint, found or fetched, safe to load. SpecError where it can do no such thing."""
+    private.close(spec.workspace)  # here it is written to first
     found = resolve(spec.model, spec.encoding, layout.models(spec.workspace), dtype)
     if found.kind not in UNSTORED:
         return found

@@ -11,6 +11,7 @@ from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
 from clir_core.model.reading import Reading, reading_of
 from clir_core.spec import Spec
 from clir_core.workspace import layout
+from clir_core.workspace.private import close
 
 
 class Looked(Spec):
@@ -25,6 +26,7 @@ class Looked(Spec):
 
 def look(ref: str, encoding: EncodingSpec, workspace: Path) -> Iterator[Looked]:
     """The checkpoint of this reference, or, of a directory that holds several, each of them."""
+    close(workspace)
     for one in _references(ref, workspace):
         try:
             checkpoint = resolve(one, encoding, layout.models(workspace), "float32")

@@ -16,6 +16,7 @@ from clir_core.registry.watch import WatchList, read_watch_list
 from clir_core.runs.record import found, known_as
 from clir_core.sources import read_corpus
 from clir_core.workspace import layout
+from clir_core.workspace.private import close
 
 BASELINE = "baseline"
 UNWATCHED = ("audit", "align")  # sources of checkpoints that no watch list has claimed yet
@@ -36,6 +37,7 @@ def read_night(spec: NightlySpec) -> tuple[WatchList, Corpus]:
 
 def find_due(spec: NightlySpec, watch: WatchList, asked: str) -> tuple[Discovered, tuple[Due, ...], int]:
     """Look at every source, register what is new, and say which audits are due and how many are known."""
+    close(spec.workspace)
     registry = Registry(spec.workspace)
     baselines: dict[str, str] = {}
     problems: list[Problem] = []

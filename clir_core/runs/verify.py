@@ -11,6 +11,7 @@ from clir_core.model.canary import changed_versions, distance, is_same
 from clir_core.model.checkpoint import resolve
 from clir_core.spec import Spec
 from clir_core.workspace import layout
+from clir_core.workspace.private import close
 from clir_core.workspace.steps import read_result
 
 
@@ -46,6 +47,7 @@ def verify(place: Path, workspace: Path) -> Verified:
     before = audit.provenance.canary
     if before is None:
         raise SpecError(f"{file}: keeps no canary: it is of an older version, or its vectors came from elsewhere")
+    close(workspace)
     checkpoint = resolve(audit.spec.model, audit.spec.encoding, layout.models(workspace), before.dtype)
     with encoders(checkpoint, RuntimeSpec()) as opened:
         now, _ = canary_of(opened)

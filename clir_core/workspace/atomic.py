@@ -14,20 +14,19 @@ from pathlib import Path
 from clir_core.workspace.locks import locked_folder
 from clir_core.workspace.storage import explained
 
-READABLE = 0o644
 
-
-def write_text(path: Path, text: str, mode: int = READABLE) -> None:
-    """Write a text file, UTF-8. StoreError where it cannot be written."""
+def write_text(path: Path, text: str, mode: int | None = None) -> None:
+    """Write a text file, UTF-8, of this mode, else as the umask says. StoreError where it cannot be written."""
     write_bytes(path, text.encode(), mode)
 
 
-def write_bytes(path: Path, data: bytes, mode: int = READABLE) -> None:
-    """Write a file. StoreError where it cannot be written."""
+def write_bytes(path: Path, data: bytes, mode: int | None = None) -> None:
+    """Write a file, as write_text does. StoreError where it cannot be written."""
 
     def write(scratch: Path) -> None:
         scratch.write_bytes(data)
-        scratch.chmod(mode)
+        if mode is not None:
+            scratch.chmod(mode)
 
     write_file(path, write)
 

@@ -117,14 +117,15 @@ def test_of_two_folders_the_first_stays_unless_it_is_to_be_replaced(tmp_path: Pa
     assert content(path) == ["second"]
 
 
-def test_a_text_can_be_read_by_others_unless_it_is_a_secret(tmp_path: Path) -> None:
-    before = os.umask(0o077)
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_a_text_is_as_open_as_the_umask_says_unless_it_is_a_secret(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
     try:
         write_text(tmp_path / "report", "x")
         write_text(tmp_path / "secret", "x", 0o600)
     finally:
         os.umask(before)
-    assert (tmp_path / "report").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "report").stat().st_mode & 0o777 == mode
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
 
