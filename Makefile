@@ -24,6 +24,7 @@ export DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export RAY_USAGE_STATS_ENABLED := 0
+export RAY_USAGE_STATS_REPORT_URL := off
 
 .PHONY: audit align up down status finetune env test test-slow faults test-ui inclined test-postgres check bench studies ui lock clean help
 

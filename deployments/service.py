@@ -18,6 +18,7 @@ from clir_core.workspace.deaths import deaths
 from clir_core.workspace.locks import locked
 from clir_core.workspace.private import OTHERS, close
 from deployments import deployed, parts, process, supervisor
+from deployments.environment import drop_the_rest
 from deployments.parts import Part
 from deployments.settings import Settings, chosen, complaint, forget, remember
 from flows.server import login
@@ -221,6 +222,7 @@ def main() -> None:
         sys.exit(f"usage: python -m deployments.service {'|'.join(commands)}")
     command = sys.argv[1]
     try:
+        drop_the_rest()
         settings = chosen(strict=command == "up")
         os.umask(OTHERS)  # what the service's processes write is this user's alone
         close(settings.home)

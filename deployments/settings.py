@@ -12,6 +12,7 @@ from clir_core import telemetry
 from clir_core.errors import SpecError
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_text
+from deployments.environment import passed_on
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
         """What a program needs to talk to the service: to be set before Prefect is imported."""
         return {
             **telemetry.OFF,
+            **telemetry.no_proxy(os.environ),
             "PREFECT_HOME": str(layout.prefect(self.home)),
             "PREFECT_API_URL": f"{self.ui}/api",
             "PREFECT_API_AUTH_STRING": secret,
@@ -95,16 +97,17 @@ class Settings(BaseSettings):
         }
 
     def ray(self) -> dict[str, str]:
-        """The environment of the standing Ray and its jobs: the caller's, without login or Ray to submit to."""
-        own = ("PREFECT_", "DATABASE_", "CLIR_RAY_JOBS")
+        """The environment of the standing Ray and its jobs: what passes of the caller's, and no login."""
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(own)},
+            **passed_on(os.environ),
             **telemetry.OFF,
+            **telemetry.no_proxy(os.environ),
             "RAY_AUTH_MODE": "token",
             # Ray takes another address for 127.0.0.1 and listens everywhere, unless clusters of several hosts are off
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "CLIR_WORKSPACE": str(self.home),
             "CLIR_ROOT": str(ROOT),
+            "PYTHONPATH": str(ROOT),  # jobs have this code, too, wherever they start
         }
 
     def service(self, secret: str) -> dict[str, str]:

@@ -75,8 +75,10 @@ def _read_by_the_programs() -> set[str]:
 def test_a_worker_has_all_that_make_up_would_give_it(worker: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", {})
     given = Settings().service("secret")
-    # the server's; how often it asks for work; colours for people at a terminal; Ray on the loopback address alone
+    # the server's; how often it asks for work; colours for people at a terminal; Ray on the loopback address alone;
+    # what the image installs; a container has no proxy unless it is given one
     beside = {"PREFECT_SERVER_API_AUTH_STRING", "PREFECT_WORKER_QUERY_SECONDS", "PREFECT_LOGGING_COLORS"}
+    beside |= {"PYTHONPATH", "NO_PROXY", "no_proxy"}
     needed = {name: given[name] for name in given.keys() - beside - {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"}}
     assert set(needed) <= set(worker.env)
     places = {name for name, value in needed.items() if "/" in value}
