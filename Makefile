@@ -29,10 +29,10 @@ export RAY_USAGE_STATS_REPORT_URL := off
 .PHONY: audit align up down status finetune env test test-slow faults test-ui inclined test-postgres check bench studies ui lock clean help
 
 audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
-	@$(BIN)/clir audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
+	@$(BIN)/python -m flows.cli audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
 
 align: $(READY)  ## train BASE on TRAIN in LANGS, audit it before and after on EVAL, result in OUT; more options in ARGS
-	@$(BIN)/clir align --base '$(BASE)' --train '$(TRAIN)' --evaluation '$(EVAL)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
+	@$(BIN)/python -m flows.cli align --base '$(BASE)' --train '$(TRAIN)' --evaluation '$(EVAL)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
 
 # The service reads CLIR_UI_PORT (4200), CLIR_RAY_PORT (6379), CLIR_DASHBOARD_PORT (8265), DATABASE_URL, CLIR_NOTIFY_URL,
 # CLIR_AUTO_FINETUNE and CLIR_WORKSPACE (.clir) from the environment.
@@ -48,36 +48,35 @@ status: $(READY)  ## what is up, what is deployed, what ran last; exit code 1 if
 	@$(SERVICE) status
 
 finetune: $(READY)  ## run the deployment align/finetune with its defaults, and watch it to its end
-	@settings="$$($(SERVICE) env)" && eval "$$settings" && $(BIN)/prefect deployment run align/finetune --watch
+	@settings="$$($(SERVICE) env)" && eval "$$settings" && $(BIN)/python -m prefect deployment run align/finetune --watch
 
 env: $(READY)  ## what a shell has to eval so that its own `prefect` talks to the service
 	@$(SERVICE) env
-	@echo 'export PATH=$(CURDIR)/$(BIN):$$PATH'
 
 test: check  ## lint, types and the whole suite but the slow tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY)  ## the tests that take minutes
-	$(BIN)/pytest -m slow
+	$(BIN)/python -m pytest -m slow
 
 test-ui: $(READY)  ## the UI in a headless Chromium, which has to be on the PATH; PICTURES names a folder for what was seen
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[ui]'
-	CLIR_UI_PICTURES='$(PICTURES)' $(BIN)/pytest -m slow tests/deployments/test_ui.py
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[ui]'
+	CLIR_UI_PICTURES='$(PICTURES)' $(BIN)/python -m pytest -m slow tests/deployments/test_ui.py
 
 inclined: $(READY)  ## audit a real checkpoint that leans to English, and the bundled one, on CORPUS in LANGS; results in OUT
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[inclined]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[inclined]'
 	$(BIN)/python tests/studies/inclined.py --corpus '$(CORPUS)' --languages '$(LANGS)' --out '$(or $(OUT),.clir/inclined)'
 
 test-postgres: $(READY)  ## the service's tests against a PostgreSQL server, which apt-get install postgresql provides
-	CLIR_TEST_POSTGRES=1 $(BIN)/pytest tests/deployments
+	CLIR_TEST_POSTGRES=1 $(BIN)/python -m pytest tests/deployments
 
 faults: $(READY)  ## kill every process of a real service, in every phase; the table in docs/faults.md, about an hour
 	$(BIN)/python tests/faults/run.py --docs docs/faults.md
 
 check: $(READY)  ## lint and types
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 
 bench: $(READY)  ## the benchmarks whose figures stand in docs/benchmarks.md; XQUAD names the data
 	$(BIN)/python tests/bench/encode.py
@@ -94,8 +93,8 @@ studies: $(READY)  ## the simulations whose tables stand in docs/statistics.md; 
 ui: $(READY)  ## the Prefect UI over the runs of `make audit` and `make align`, on http://127.0.0.1:4200, behind a password
 	@test -s .clir/prefect/auth || { echo 'Nothing to show yet: run `make audit` first.'; exit 1; }
 	@echo "Log in with $$(cat .clir/prefect/auth)"
-	@PREFECT_HOME=$(CURDIR)/.clir/prefect \
-	 PREFECT_SERVER_API_AUTH_STRING="$$(cat .clir/prefect/auth)" $(BIN)/prefect server start --host 127.0.0.1
+	@PREFECT_HOME="$$PWD/.clir/prefect" \
+	 PREFECT_SERVER_API_AUTH_STRING="$$(cat .clir/prefect/auth)" $(BIN)/python -m prefect server start --host 127.0.0.1
 
 lock:  ## renew requirements.lock from pyproject.toml
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
@@ -113,6 +112,6 @@ help:
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing $$(grep -c == requirements.lock) packages into $(VENV) (a few minutes, once) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@

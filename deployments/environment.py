@@ -5,8 +5,10 @@ It would go into every run of every night.
 """
 
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 PASSED = (
     # the machine
@@ -41,3 +43,10 @@ def drop_the_rest() -> None:
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     """What of it reaches the service's processes, and their runs."""
     return {name: value for name, value in passed(environment).items() if name not in HELD_BACK}
+
+
+def exports(variables: Mapping[str, str], programs: Path) -> Iterator[str]:
+    """Lines for a shell's eval: the variables, and this folder first of those in which it looks for programs."""
+    for name, value in variables.items():
+        yield f"export {name}={shlex.quote(value)}"
+    yield f'export PATH={shlex.quote(str(programs))}:"$PATH"'

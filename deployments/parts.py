@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from clir_core.jobs.scratch import inside
+from clir_core.jobs.scratch import inside, python_for
 from clir_core.jobs.token import keep_token, ray_token
 from deployments.scratch import scratch
 from deployments.settings import Settings
@@ -125,7 +125,7 @@ def _ray_command(settings: Settings) -> tuple[str, ...]:
         "ray-client-server-port": _free_port(),
         "temp-dir": inside(place),
     }
-    head = (sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats")
+    head = (python_for(place), "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats")
     return (*head, *(f"--{name}={value}" for name, value in options.items()))
 
 

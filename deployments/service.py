@@ -4,11 +4,11 @@ A supervisor keeps its parts up (`deployments.supervisor`); `down` ends exactly 
 """
 
 import os
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from clir_core.workspace.deaths import deaths
 from clir_core.workspace.locks import locked
 from clir_core.workspace.private import OTHERS, close
 from deployments import deployed, parts, process, supervisor
-from deployments.environment import drop_the_rest
+from deployments.environment import drop_the_rest, exports
 from deployments.parts import Part
 from deployments.settings import Settings, chosen, complaint, forget, remember
 from flows.server import login
@@ -97,11 +97,10 @@ def _say_health(settings: Settings, part: Part) -> bool:
 
 
 def env(settings: Settings) -> None:
-    """Lines for a shell's eval: with them `prefect` talks to the service."""
+    """Lines for a shell's eval: with them `prefect` is this project's, and talks to the service."""
     if not _stands(settings):
         raise SpecError(f"no service runs in {settings.home}; `make up` starts one")
-    for name, value in settings.client(login(settings.login)).items():
-        print(f"export {name}={shlex.quote(value)}")
+    print("\n".join(exports(settings.client(login(settings.login)), Path(sys.executable).parent)))
 
 
 def _stands(settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 import tempfile
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def is_own(folder: Path) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & OTHERS
+
+
+def python_for(scratch: Path) -> str:
+    """This very Python by a plain way: Ray has a shell start it, which makes something else of spaces and quotes."""
+    python, way = Path(sys.executable), scratch / "python"
+    way.unlink(missing_ok=True)
+    way.symlink_to(python.parents[1])  # the environment's folder, by which Python finds its packages
+    return str(way / python.parent.name / python.name)
 
 
 def inside(scratch: Path) -> Path:

@@ -1,12 +1,15 @@
 """Which variables count for the service, and what a shell makes of what it is told, wherever the project lies."""
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from clir_core import telemetry
-from deployments.environment import PASSED, passed, passed_on
+from deployments.environment import PASSED, exports, passed, passed_on
 from deployments.settings import ROOT, Settings
 
 ODD = 'it\'s a $(path) `with` "all" that & ; is odd'
@@ -49,3 +52,31 @@ def test_this_machine_is_asked_without_a_proxy(given: str) -> None:
         *here, outside = shown.stdout.splitlines()
         assert here == ["True True True"] * 3
         assert outside == ("True True True" if given == "*" else "False False False")
+
+
+def test_a_shell_understands_what_it_is_told_wherever_the_project_lies(tmp_path: Path) -> None:
+    folder = tmp_path / ODD / "bin"
+    folder.mkdir(parents=True)
+    (folder / "prefect").write_text("#!/bin/sh\necho mine\n")
+    (folder / "prefect").chmod(0o755)
+    told = "\n".join(exports({"CLIR_WORKSPACE": ODD}, folder))
+    shell = ["sh", "-c", 'eval "$1"; prefect; ls / > /dev/null && printf %s "$CLIR_WORKSPACE"', "sh", told]
+    assert subprocess.run(shell, capture_output=True, text=True, check=True).stdout == f"mine\n{ODD}"
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not here")
+def test_make_works_wherever_the_project_lies(tmp_path: Path) -> None:
+    clone, venv = tmp_path / ODD, Path(sys.prefix)
+    for room in ("clir_core", "deployments", "flows"):
+        shutil.copytree(ROOT / room, clone / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / file, clone)
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(venv / "pyvenv.cfg", clone / ".venv")
+    (clone / ".venv" / "lib").symlink_to(venv / "lib")
+    (clone / ".venv" / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    (clone / ".venv" / ".ready").touch()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    status = subprocess.run(["make", "-s", "status"], cwd=clone, env=environment, capture_output=True, text=True)
+    assert status.stdout.count("not started") == 3, status.stderr
+    assert (clone / ".clir" / "service").is_dir()

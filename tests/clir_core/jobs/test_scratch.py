@@ -3,6 +3,7 @@
 import shutil
 import socket
 import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -61,3 +62,9 @@ def test_a_token_of_somewhere_else_is_left_alone(home: Path, monkeypatch: pytest
             patch.setenv(name, value)
             token.keep_token()
     assert not home.parent.exists()
+
+
+def test_rays_python_is_this_one_by_a_plain_way(tmp_path: Path) -> None:
+    program = "import ray, sys; print(sys.executable); print(ray.__file__)"
+    told = subprocess.run([scratch.python_for(tmp_path), "-c", program], capture_output=True, text=True, check=True)
+    assert all(Path(line).is_relative_to(tmp_path) for line in told.stdout.splitlines())
