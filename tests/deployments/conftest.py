@@ -1,5 +1,6 @@
 """One service for all tests of deployments/: server, Ray and worker in a workspace of their own, on free ports.
 
+Its user has a proxy for everything, settings for other programs, and secrets; its workspace is an old, open one.
 Its database is SQLite, or with CLIR_TEST_POSTGRES=1 a PostgreSQL server that is started for it.
 """
 
@@ -18,7 +19,8 @@ import httpx
 import hub_stub
 import postgres_case
 import pytest
-from service_case import Service, call
+from recording_proxy import proxy
+from service_case import SECRETS, STRAY, Service, call
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +45,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str,
 
 @pytest.fixture(scope="session")
 def service(settings: Callable[[], dict[str, str]]) -> Iterator[Service]:
-    """A service that is up, with a webhook and a hub that this process serves, and automatic training on."""
+    """A service that is up, with a webhook, a hub and a proxy that this process serves, and automatic training on."""
     received: Queue[dict[str, Any]] = Queue()
 
     class Hook(BaseHTTPRequestHandler):
@@ -61,18 +63,23 @@ def service(settings: Callable[[], dict[str, str]]) -> Iterator[Service]:
         stack.callback(hook.shutdown)
         hub = stack.enter_context(hub_stub.serve())
         environment = {**settings(), "CLIR_AUTO_FINETUNE": "1", "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0"}
-        environment["CLIR_NOTIFY_URL"] = f"http://127.0.0.1:{hook.server_port}/hook"
+        notify = SECRETS["CLIR_NOTIFY_URL"]
+        through = stack.enter_context(proxy())
+        environment |= {**SECRETS, **STRAY, **through.environment}
+        environment["CLIR_NOTIFY_URL"] = f"http://127.0.0.1:{hook.server_port}/hook?token={notify}"
         if os.environ.get(postgres_case.SWITCH):
             environment["DATABASE_URL"] = stack.enter_context(postgres_case.serve())
         workspace = Path(environment["CLIR_WORKSPACE"])
         environment["HF_HOME"] = str(workspace / "hub")
+        workspace.chmod(0o755)
+        (workspace / "prefect").mkdir(0o755)
         stack.callback(_down, workspace, environment)
         done = call("up", environment)
         assert done.returncode == 0, done.stdout + done.stderr
         user, _, password = (workspace / "prefect" / "auth").read_text("utf-8").partition(":")
         base = f"http://127.0.0.1:{environment['CLIR_UI_PORT']}/api"
         api = stack.enter_context(httpx.Client(base_url=base, auth=(user, password), timeout=60, trust_env=False))
-        yield Service(workspace, environment, api, received, hub)
+        yield Service(workspace, environment, api, received, hub, through, done.stdout)
 
 
 def _down(workspace: Path, environment: dict[str, str]) -> None:

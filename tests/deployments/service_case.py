@@ -1,6 +1,5 @@
 """A service for tests: its commands as the Makefile calls them, its API, its runs, and what its webhook receives."""
 
-import shlex
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import torch
 import yaml
 from hub_stub import Hub
 from ray.job_submission import JobDetails, JobSubmissionClient
+from recording_proxy import Proxy
 from safetensors.torch import load_file, save_file
 
 from clir_core.jobs.token import authorization
@@ -27,17 +27,37 @@ from deployments import parts, process, supervisor
 from deployments.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+# what nobody but its addressee may ever read: planted in the environment of the service's user
+SECRETS = {
+    name: f"planted{at}{name.lower().replace('_', '')}"
+    for at, name in enumerate(
+        ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "CLIR_EMBEDDINGS_KEY", "OPENAI_API_KEY", "CLIR_NOTIFY_URL")
+    )
+}
+# what the user has set for other programs
+STRAY = {
+    "RAY_ADDRESS": "127.0.0.1:1",
+    "RAY_NAMESPACE": "of-another",
+    "RAY_PROFILING": "1",
+    "PREFECT_API_URL": "http://127.0.0.1:1/api",
+    "PREFECT_API_KEY": "of-another",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true",
+    "SOMETHING_ELSE": "1",
+}
 
 
 @dataclass(frozen=True)
 class Service:
-    """A service that is up, and the only hub that it knows."""
+    """A service that is up, the only hub that it knows, its user's proxy, and what `up` said."""
 
     workspace: Path
     environment: dict[str, str]
     api: httpx.Client
     notified: "Queue[dict[str, Any]]"
     hub: Hub
+    proxy: Proxy
+    said_by_up: str
 
     def call(self, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return call(command, {**self.environment, **environment})
@@ -82,10 +102,8 @@ class Service:
 
     def prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Prefect's command, in a shell that has evaluated what `env` prints."""
-        exports = (shlex.split(line)[1].partition("=") for line in self.call("env").stdout.splitlines())
-        told = {name: value for name, _, value in exports}
-        command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
-        environment = {**self.environment, **told, "COLUMNS": "200"}
+        command = ["sh", "-c", f'{self.call("env").stdout}\nexec prefect --no-prompt "$@"', "sh", *arguments]
+        environment = {**self.environment, "COLUMNS": "200"}
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
 
     def start(self, deployment: str, **spec: Any) -> str:
