@@ -105,7 +105,9 @@ def taken(port: int) -> bool:
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The end of a log."""
+    """The end of a log; nothing of one that is not there."""
+    if not log.exists():
+        return ""
     return "\n".join(f"    {line}" for line in log.read_text("utf-8", errors="replace").splitlines()[-lines:])
 
 

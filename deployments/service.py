@@ -134,7 +134,7 @@ def _await_answer(settings: Settings, part: Part) -> None:
         dead = found.state in ("BACKOFF", "FATAL") if found else not _stands(settings)
         if dead or waited > part.patience:
             happened = "died at its start" if dead else f"does not answer after {waited:.0f} s"
-            log = settings.state / f"{part.name}.log"
+            log = settings.state / (f"{part.name}.log" if found else f"{supervisor.NAME}.out")
             raise StoreError(
                 f"{part.name} {happened}; the end of {log}:\n{parts.tail(log)}\nmend that and run `make up` again"
             )

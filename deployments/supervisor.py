@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import sys
 import xmlrpc.client
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from deployments.scratch import remove_scratch, scratch
 from deployments.settings import ROOT, Settings
 
 NAME = "supervisor"
+PYTHON = "CLIR_SERVICE_PYTHON"
 LOG_BYTES, OLD_LOGS = "20MB", "3"  # of each part
 SECONDS_TO_STAND = 5  # a part that ends sooner has not started; it is tried again after 1, 2, 3 ... seconds
 TRIES = 1_000_000  # for as long as it takes: a database may be away for an hour
@@ -56,10 +56,12 @@ def record(settings: Settings) -> Running | None:
 
 def start(settings: Settings, parts: Sequence[Part]) -> Running:
     """Start supervisord, which starts the parts."""
-    configuration = settings.state / f"{NAME}.conf"
+    configuration = scratch(settings) / f"{NAME}.conf"
+    _state(settings).unlink(missing_ok=True)
+    _state(settings).symlink_to(settings.state)
     write_text(configuration, _configuration(settings, parts))
     command = (sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration))
-    running = process.start(command, dict(os.environ), ROOT, settings.state / f"{NAME}.out")
+    running = process.start(command, {**os.environ, PYTHON: sys.executable}, ROOT, settings.state / f"{NAME}.out")
     write_text(_record(settings), running.model_dump_json())
     return running
 
@@ -89,7 +91,9 @@ def stop(settings: Settings) -> int | None:
 
 
 def watched(settings: Settings) -> dict[str, Watched]:
-    """Every part by its name; none where supervisord does not answer."""
+    """Every part by its name; none where supervisord does not answer, or was not started."""
+    if record(settings) is None:
+        return {}
     try:
         found = _call(settings).getAllProcessInfo()
     except (OSError, xmlrpc.client.Error):
@@ -100,13 +104,14 @@ def watched(settings: Settings) -> dict[str, Watched]:
 
 
 def _configuration(settings: Settings, parts: Sequence[Part]) -> str:
-    state = settings.state
+    """Without a path of the project's, which may have any character in it, and here some begin a comment."""
+    state = _state(settings)
     sections: dict[str, dict[str, object]] = {
         "supervisord": {
-            "logfile": layout.supervisor_log(settings.home),
+            "logfile": f"{state}/{layout.supervisor_log(settings.home).name}",
             "logfile_maxbytes": "1MB",
             "logfile_backups": OLD_LOGS,
-            "pidfile": state / f"{NAME}.pid",
+            "pidfile": f"{state}/{NAME}.pid",
             "childlogdir": state,
         },
         "unix_http_server": {"file": _socket(settings), "chmod": "0600"},
@@ -115,34 +120,33 @@ def _configuration(settings: Settings, parts: Sequence[Part]) -> str:
         },
         **{f"program:{part.name}": _program(state, part, at) for at, part in enumerate(parts, 1)},
     }
-    lines = [line for name, values in sections.items() for line in (f"[{name}]", *map(_line, values.items()), "")]
-    return "\n".join(lines)
+    settings_of = ([f"{key} = {value}" for key, value in values.items()] for values in sections.values())
+    return "\n\n".join("\n".join([f"[{name}]", *lines]) for name, lines in zip(sections, settings_of, strict=True))
 
 
 def _program(state: Path, part: Part, at: int) -> dict[str, object]:
     return {
-        "command": shlex.join([sys.executable, "-m", "deployments.part", part.name]),
+        "command": f"""sh -c 'exec "${PYTHON}" -m deployments.part {part.name}'""",
         "priority": at,  # started in this order, stopped in the other
-        "directory": ROOT,
         "autorestart": "true",
         "startsecs": SECONDS_TO_STAND,
         "startretries": TRIES,
         "stopwaitsecs": int(part.grace),
-        "stdout_logfile": state / f"{part.name}.log",
+        "stdout_logfile": f"{state}/{part.name}.log",
         "stdout_logfile_maxbytes": LOG_BYTES,
         "stdout_logfile_backups": OLD_LOGS,
         "redirect_stderr": "true",
     }
 
 
-def _line(setting: tuple[str, object]) -> str:
-    name, value = setting
-    return f"{name} = {str(value).replace('%', '%%')}"
-
-
 def _call(settings: Settings) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{_socket(settings)}")
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+
+def _state(settings: Settings) -> Path:
+    """Where logs lie, by a plain way."""
+    return scratch(settings) / "state"
 
 
 def _socket(settings: Settings) -> Path:
