@@ -6,9 +6,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+from ray.job_submission import JobDetails, JobStatus
 from scratch import ENDED, Scratch
 
 PHASES = ("start", "embed", "rank", "report", "train")
@@ -97,12 +99,15 @@ def _is_at(scratch: Scratch, run: str, name: str, phase: str) -> bool:
     if phase == "start":
         return bool(state["type"] == "RUNNING")
     with suppress(OSError, RuntimeError):
-        mine = [job for job in scratch.service.jobs().values() if name in (job.entrypoint + str(job.metadata))]
-        steps = {str((job.metadata or {}).get("step")): str(job.status) for job in mine}
-        if phase == "report":
-            return steps.get("rank", "").endswith("SUCCEEDED")
-        return steps.get(phase, "").endswith("RUNNING")
+        mine = [job.metadata["step"] for job in scratch.service.jobs().values() if _asks(job, name, phase)]
+        return ("rank" if phase == "report" else phase) in mine
     return False
+
+
+def _asks(job: JobDetails, name: str, phase: str) -> bool:
+    """Whether a job is at work for this checkpoint; before the report, whether it has ended."""
+    wanted = JobStatus.SUCCEEDED if phase == "report" else JobStatus.RUNNING
+    return job.status == wanted and name in Path(job.metadata["request"]).read_text("utf-8")
 
 
 def _state(scratch: Scratch, run: str) -> dict[str, str]:
