@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 HERE = Path(__file__).resolve()
-sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1]), str(HERE.parents[1] / "deployments")]
+sys.path[:0] = [str(HERE.parents[2]), *(str(HERE.parents[1] / name) for name in ("", "clir_core", "deployments"))]
 
 import httpx  # noqa: E402
 import polars as pl  # noqa: E402
@@ -98,7 +98,8 @@ def scratch(workspace: Path) -> Iterator[Scratch]:
         base = f"http://127.0.0.1:{environment['CLIR_UI_PORT']}/api"
         with httpx.Client(base_url=base, auth=(user, password), timeout=60, trust_env=False) as api:
             nobody: Queue[dict[str, Any]] = Queue()
-            service = Service(workspace, environment, api, nobody, SimpleNamespace(url=""))  # type: ignore[arg-type]
+            neither: Any = SimpleNamespace()  # hub nor proxy
+            service = Service(workspace, environment, api, nobody, neither, neither, done.stdout)
             asked = f"parquet:{corpus}"
             run = service.start("audit/checkpoint", model=str(model), corpus=asked)
             service.completed(run)
