@@ -14,8 +14,6 @@ from clir_core.align.contamination import Contamination
 from clir_core.align.data import notes_of, training_triples
 from clir_core.align.result import AlignResult, Trained
 from clir_core.align.spec import AlignSpec
-from clir_core.align.train.checks import check_triples
-from clir_core.align.train.judged import check_loaded, read_judged
 from clir_core.align.verdict import verdict
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError
@@ -99,6 +97,8 @@ def read(spec: AlignSpec) -> pa.Table:
     """Triples to train on. What no audit could judge is refused first."""
     gate.check(spec.gate)
     triples = training_triples(spec.train, spec.languages, spec.triples, spec.seed, spec)
+    from clir_core.align.train.checks import check_triples  # imports torch: seconds
+
     check_triples(triples, spec)
     return triples
 
@@ -168,6 +168,8 @@ def keep(spec: AlignSpec, trained: Trained, name: str) -> Checkpoint:
     outputs.keep_checkpoint(trained.checkpoint, place)
     made = resolved(spec, str(place))
     # below the run's directory, as the checkpoint is
+    from clir_core.align.train.judged import check_loaded, read_judged  # imports torch: seconds
+
     check_loaded(made, read_judged(trained.checkpoint.parents[1], trained.checkpoint.name))
     return made
 

@@ -129,7 +129,7 @@ def test_blocks_of_any_size_in_any_order_give_the_same_frames(case: Case, block:
 
 
 @given(cases(), st.integers(0, 3000), st.integers(1, 3000))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 def test_batches_and_row_groups_of_any_size_give_the_same_frames(case: Case, batch: int, chunk: int) -> None:
     whole = measure(case)
     with patch.multiple(batches, CHUNK_BYTES=chunk):
