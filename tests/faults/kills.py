@@ -15,6 +15,7 @@ from scratch import ENDED, Scratch
 
 PHASES = ("start", "embed", "rank", "report", "train")
 SECONDS_TO_BE_BACK = 120
+SECONDS_TO_NOTICE = 3  # until then a part may answer that is about to end
 SECONDS_TO_END = 600
 OPTIMISER = {"batch": 8, "learning_rate": 1e-7, "epochs": 12}
 
@@ -80,6 +81,7 @@ def _one(scratch: Scratch, victim: str, phase: str, seed: int) -> Kill:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     begun = time.monotonic()
+    time.sleep(SECONDS_TO_NOTICE)
     back = time.monotonic() - begun if _await(scratch.service.is_up, SECONDS_TO_BE_BACK) else None
     _await(lambda: _state(scratch, started)["type"] in ENDED and _rests(scratch, started), SECONDS_TO_END)
     ended = str(_state(scratch, started)["name"])

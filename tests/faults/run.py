@@ -1,6 +1,6 @@
 """Faults that happen to a real service, and what came of each: `make faults`.
 
-python tests/faults/run.py [--kills 60] [--seed 0] [--docs docs/faults.md]
+python tests/faults/run.py [--kills 60] [--audits 20] [--heap 50] [--nights 30] [--seed 0] [--docs docs/faults.md]
 """
 
 import argparse
@@ -8,57 +8,89 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve()
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "studies")]
 
+import crowds  # noqa: E402
 import kills  # noqa: E402
-from scratch import scratch  # noqa: E402
+from scratch import Scratch, scratch  # noqa: E402
 from tables import put, table  # noqa: E402
 
 
-def rows(found: list[kills.Kill]) -> list[tuple[str, ...]]:
+def killed(there: Scratch, seed: int, count: int) -> list[kills.Kill]:
+    """Kill one after another, and say what came of each."""
+    found: list[kills.Kill] = []
+    for one in kills.run(there, seed, count):
+        found.append(one)
+        verdict = "survived" if one.survived else "NOT SURVIVED"
+        back = "never" if one.back is None else f"{one.back:.0f} s"
+        told = "; ".join(filter(None, (one.ended, one.lost, one.twice)))
+        print(f"{len(found):3} {one.what}, {one.phase}: {verdict}, back after {back}. {told}", flush=True)
+    return found
+
+
+def crowded(there: Scratch, audits: int, heap: int, nights: int) -> Iterator[crowds.Crowd]:
+    """Many at once, and many nights."""
+    asked = (
+        (crowds.runs_at_once, audits),
+        (crowds.one_checkpoint_many_runs, audits // 4),
+        (crowds.a_heap, heap),
+        (crowds.a_month, nights),
+    )
+    for do, count in asked:
+        if count:
+            found = do(there, count)
+            print(*found, flush=True)
+            yield found
+
+
+def rows_of_kills(found: Sequence[kills.Kill]) -> list[tuple[str, ...]]:
     """A line a victim: injected, survived, lost, done twice, seconds until all was back."""
     lines = []
     for victim in kills.VICTIMS:
         mine = [one for one in found if one.what == victim]
-        if mine:
-            back = [one.back for one in mine if one.back is not None]
-            counts = (len(mine), sum(one.survived for one in mine), *(sum(map(bool, one)) for one in _bad(mine)))
-            seconds = f"{statistics.median(back):.0f} ({max(back):.0f})" if back else "never"
-            lines.append((victim, *map(str, counts), seconds))
+        if not mine:
+            continue
+        back = [one.back for one in mine if one.back is not None]
+        seconds = f"{statistics.median(back):.0f} ({max(back):.0f})" if back else "never"
+        counts = (
+            len(mine),
+            sum(one.survived for one in mine),
+            sum(bool(one.lost) for one in mine),
+            sum(bool(one.twice) for one in mine),
+        )
+        lines.append((victim, *map(str, counts), seconds))
     return lines
 
 
-def _bad(mine: list[kills.Kill]) -> tuple[list[str], list[str]]:
-    return [one.lost for one in mine], [one.twice for one in mine]
-
-
 def main() -> None:
-    """Print each fault as it ends, and the table."""
+    """Print each fault as it ends, and the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0)
+    for name, default in (("kills", 60), ("audits", 20), ("heap", 50), ("nights", 30), ("seed", 0)):
+        parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--docs", type=Path)
     asked = parser.parse_args()
     begun = time.monotonic()
-    found = []
     with tempfile.TemporaryDirectory(prefix="clir-faults-") as workspace, scratch(Path(workspace)) as there:
-        for one in kills.run(there, asked.seed, asked.kills):
-            found.append(one)
-            verdict = "survived" if one.survived else "NOT SURVIVED"
-            back = "never" if one.back is None else f"{one.back:.0f} s"
-            told = "; ".join(filter(None, (one.ended, one.lost, one.twice)))
-            print(f"{len(found):3} {one.what}, {one.phase}: {verdict}, back after {back}. {told}", flush=True)
+        by_kill = killed(there, asked.seed, asked.kills)
+        by_crowd = list(crowded(there, asked.audits, asked.heap, asked.nights))
     header = ("killed (-9)", "injected", "survived", "lost", "done twice", "seconds until all was back: median (most)")
-    lines = rows(found)
-    if asked.docs:
-        put("faults", table(header, lines), asked.docs)
-    else:
-        print(table(header, lines))
-    print(f"{len(found)} faults in {(time.monotonic() - begun) / 60:.0f} minutes, seed {asked.seed}")
-    sys.exit(0 if all(one.survived for one in found) else 1)
+    of_kills = table(header, rows_of_kills(by_kill))
+    of_crowds = table(
+        ("what happened", "injected", "survived", "lost", "done twice"),
+        [(f"{one.what}{': ' if one.told else ''}{one.told}", *map(str, one[1:5])) for one in by_crowd],
+    )
+    for marker, text, any_of_it in (("kills", of_kills, by_kill), ("crowds", of_crowds, by_crowd)):
+        if asked.docs and any_of_it:
+            put(marker, text, asked.docs)
+        else:
+            print(text)
+    print(f"{(time.monotonic() - begun) / 60:.0f} minutes, seed {asked.seed}")
+    well = all(one.survived for one in by_kill) and all(one.survived == one.injected for one in by_crowd)
+    sys.exit(0 if well else 1)
 
 
 if __name__ == "__main__":
