@@ -4,9 +4,9 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.fields import ComputedFieldInfo, FieldInfo
 
 # where everything is kept that a request does not name another place for
@@ -21,6 +21,15 @@ def sha256_of(value: Any) -> str:
 def slug(text: str) -> str:
     """Lower-case letters, digits and dashes: a name for files and for Prefect's artifact keys."""
     return "-".join("".join(c if c.isalnum() and c.isascii() else " " for c in text.lower()).split())
+
+
+def as_text(said: str) -> str:
+    """What can be written as UTF-8: of names and contents of files, what cannot is spelled out (\\udcff)."""
+    return said.encode("utf-8", "backslashreplace").decode()
+
+
+# what is said of files
+Told = Annotated[str, AfterValidator(as_text)]
 
 
 def _title(name: str, _: FieldInfo | ComputedFieldInfo) -> str:

@@ -1,10 +1,9 @@
 """Adapters: directories of LoRA weights without their base. Links in a folder of the cache put both together."""
 
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from clir_core.errors import ModelError
 from clir_core.model.files import (
@@ -13,6 +12,8 @@ from clir_core.model.files import (
     CONFIG,
     MODULES,
     PICKLED_ADAPTER,
+    Module,
+    files_in,
     modules_of,
     read_json,
 )
@@ -75,10 +76,12 @@ def put_together(ref: str, path: Path, folder: Path, base: Path, cache: Path) ->
     config = {**read_json(folder / ADAPTER_CONFIG), BASE: str(transformer), "revision": None}
     if (path / MODULES).exists():
         inside = folder.relative_to(path)
-        files = {**_below(path), **{str(inside / name): file for name, file in _missing_tokenizer(transformer, folder)}}
+        tokenizer = {str(inside / name): file for name, file in _missing_tokenizer(transformer, folder)}
+        files = {**_loaded(path, modules_of(ref, path)), **tokenizer}
     else:
         inside = transformer.relative_to(base)
-        files = {**_below(base), **{str(inside / name): file for name, file in _below(folder).items()}}
+        own = {str(inside / file.name): file.resolve() for file in files_in(folder)}
+        files = {**_loaded(base, modules_of(ref, base)), **own}
     files = {name: file for name, file in files.items() if not _is_of_base(Path(name), inside)}
     state = sha256_of([config, sorted((name, str(file)) for name, file in files.items())])
     place = cache / "adapters" / state[:16] / path.name
@@ -114,25 +117,20 @@ def _is_of_base(name: Path, inside: Path) -> bool:
     )
 
 
-def _below(source: Path) -> dict[str, Path]:
-    """All files below, by name, with where they lie; no trainer's steps, and nothing hidden."""
-    found = {}
-    for parent, folders, files in os.walk(source, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith((".", "checkpoint-", "global_step"))]
-        for name in files:
-            file = Path(parent) / name
-            found[str(file.relative_to(source))] = file.resolve()
-    return found
+def _loaded(source: Path, modules: Sequence[Module]) -> dict[str, Path]:
+    """The files of a checkpoint's folder and of its modules', by name, with where they lie."""
+    folders = dict.fromkeys(("", *(module.folder for module in modules)))
+    return {
+        str(PurePosixPath(folder) / file.name): file.resolve()
+        for folder in folders
+        for file in files_in(source / folder)
+    }
 
 
 def _missing_tokenizer(source: Path, folder: Path) -> Iterator[tuple[str, Path]]:
     """The base's tokenizer, where the adapter's folder has none: trainers often save none."""
     if any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json")):
         return
-    for file in source.iterdir():
-        if (
-            file.is_file()
-            and file.suffix in (".json", ".txt", ".model", ".jinja")
-            and not (folder / file.name).exists()
-        ):
+    for file in files_in(source):
+        if file.suffix in (".json", ".txt", ".model", ".jinja") and not (folder / file.name).exists():
             yield file.name, file.resolve()

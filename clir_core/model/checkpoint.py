@@ -15,7 +15,7 @@ from clir_core.model.files import COLBERT, MODULES, SENTENCE_CONFIG, check_safe,
 from clir_core.model.hashes import hashes_of
 from clir_core.model.kind import Pooling, guessed_pooling, kind_of
 from clir_core.model.prompts import prompts_of
-from clir_core.spec import Spec, sha256_of
+from clir_core.spec import Spec, as_text, sha256_of
 from clir_core.workspace.storage import explained
 
 PATIENCE = 60.0  # seconds for a hub to answer
@@ -144,8 +144,9 @@ def _with_base(ref: str, path: Path, cache: Path) -> tuple[Path, Path | None]:
     if folder is None:
         return path, None
     base = base_of(ref, folder, lambda other: _download(other, remote_code=False))
+    transformer = base_transformer(ref, base)
     check_safe(ref, base, modules_of(ref, base), remote_code=False)
-    return put_together(ref, path, folder, base, cache.resolve()), base_transformer(ref, base)
+    return put_together(ref, path, folder, base, cache.resolve()), transformer
 
 
 def _described(
@@ -222,6 +223,8 @@ def _locate(ref: str, cache: Path, remote_code: bool) -> Path:
     path = Path(ref).expanduser().resolve()
     if not path.is_dir():
         raise ModelError(f"{ref}: no such directory; a model is hf:org/name@revision, a directory, or {BUNDLED}")
+    if as_text(str(path)) != str(path):
+        raise ModelError(f"{ref}: lies in {path}, a name that is not UTF-8, so nothing can refer to it; rename it")
     return path
 
 

@@ -15,6 +15,7 @@ MODULES, CONFIG, SENTENCE_CONFIG = "modules.json", "config.json", "config_senten
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLED_ADAPTER = "adapter_model.bin"
 ROUTER_CONFIG = "router_config.json"
+LONGEST_JSON = 100_000_000  # bytes
 COLBERT = "artifact.metadata"  # JSON, of Stanford's code
 STEP_FOLDER = re.compile(r"checkpoint-\d+")  # what a trainer saves on its way: none of the checkpoint above it
 _TRANSFORMER = "sentence_transformers.models.Transformer"
@@ -75,8 +76,11 @@ def modules_of(ref: str, path: Path) -> tuple[Module, ...]:
 
 def check_safe(ref: str, path: Path, modules: Sequence[Module], remote_code: bool) -> None:
     """ModelError where weights that would be loaded are pickled or missing, or the checkpoint's own code would run."""
-    for folder in dict.fromkeys(module.folder for module in modules):
-        unsafe = [file.name for file in _files(path / folder) if _would_load(file)]
+    for folder in dict.fromkeys(("", *(module.folder for module in modules))):
+        for file in (path / folder).glob("*"):
+            if file.exists() and not file.is_dir():
+                check_ordinary(file)
+        unsafe = [file.name for file in files_in(path / folder) if _would_load(file)]
         if unsafe:
             names = ", ".join(str(PurePosixPath(folder) / name) for name in unsafe[:3])
             raise ModelError(
@@ -110,16 +114,26 @@ def deciding_files(path: Path, modules: Sequence[Module], remote_code: bool = Fa
     found = {}
     for folder in sorted({"", *(module.folder for module in modules)}):
         is_part = folder not in ("", ".")
-        for file in _files(path / folder):
+        for file in files_in(path / folder):
             if _decides(file, is_part, remote_code):
                 found[str(PurePosixPath(folder) / file.name)] = file
     return found
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files that lie in a folder, also through links, in order; not what lies below, nor hidden ones."""
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
 
 
 def read_json(path: Path, kind: type = dict) -> Any:
     """The object or list in a file; empty where there is no file. ModelError where it holds something else."""
     if not path.exists():
         return kind()
+    check_ordinary(path)
+    if (size := path.stat().st_size) > LONGEST_JSON:
+        raise ModelError(f"{path}: has {size:,} bytes, which no configuration has; fetch or save the checkpoint again")
     try:
         value = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -127,6 +141,12 @@ def read_json(path: Path, kind: type = dict) -> Any:
     if not isinstance(value, kind):
         raise ModelError(f"{path}: holds no JSON {kind.__name__}; fetch or save the checkpoint again")
     return value
+
+
+def check_ordinary(path: Path) -> None:
+    """ModelError where it is a pipe, a socket, a device, or a folder: whoever reads it may wait for ever."""
+    if not path.is_file():
+        raise ModelError(f"{path}: is no ordinary file; put the file itself there, or save the checkpoint again")
 
 
 def _with_routes(path: Path, module: Module) -> Iterator[Module]:
@@ -146,13 +166,6 @@ def _leads_out(folder: str) -> bool:
     return folder.startswith(("/", "\\")) or ":" in folder or ".." in re.split(r"[/\\]", folder)
 
 
-def _files(folder: Path) -> list[Path]:
-    """Those that lie in it, also through links; not what lies below, nor hidden ones."""
-    if not folder.is_dir():
-        return []
-    return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-
-
 def _decides(file: Path, is_part: bool, remote_code: bool) -> bool:
     if file.suffix == ".safetensors":
         return file.name in _weights(file.parent)
@@ -168,17 +181,17 @@ def _decides(file: Path, is_part: bool, remote_code: bool) -> bool:
 
 def _has_tokenizer(folder: Path) -> bool:
     """Whether words lie there, in any of the forms that libraries save: settings alone have none."""
-    return any(_WORDS.fullmatch(file.name) for file in _files(folder))
+    return any(_WORDS.fullmatch(file.name) for file in files_in(folder))
 
 
 def _weights(folder: Path) -> set[str]:
     """Names of the safetensors that are loaded from a folder: the indexed shards, else the usual name, else all."""
-    there = {file.name for file in _files(folder) if file.suffix == ".safetensors"}
+    there = {file.name for file in files_in(folder) if file.suffix == ".safetensors"}
     if ADAPTER_WEIGHTS in there and (folder / ADAPTER_CONFIG).exists():
         return {ADAPTER_WEIGHTS}
     if "model.safetensors" in there:
         return {"model.safetensors"}
-    indices = [file for file in _files(folder) if file.name.endswith(_INDEX)]
+    indices = [file for file in files_in(folder) if file.name.endswith(_INDEX)]
     shards = {str(name) for index in indices for name in dict(read_json(index).get("weight_map") or {}).values()}
     return shards & there or there
 

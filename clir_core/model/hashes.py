@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from clir_core.errors import StoreError
+from clir_core.model.files import LONGEST_JSON
 from clir_core.workspace.layout import HASHES
 from clir_core.workspace.locks import locked
 
@@ -85,6 +86,8 @@ def _current(path: Path, is_json: bool, kept: Kept | None) -> tuple[Kept, bool]:
         return kept, True
     with path.open("rb") as stream:
         started, before = time.time_ns(), State.of(os.fstat(stream.fileno()))
+        # longer ones, which are no settings, would fill the memory
+        is_json = is_json and before.size <= LONGEST_JSON
         digest = _of_json(stream.read()) if is_json else hashlib.file_digest(stream, "sha256").hexdigest()
         after = State.of(os.fstat(stream.fileno()))
     return Kept(after, digest), before == after and before.is_settled(started)

@@ -10,6 +10,7 @@ import yaml
 from clir_core.model.colbert import with_prefixes
 from clir_core.model.files import CONFIG, SENTENCE_CONFIG, read_json
 
+_LONGEST_CARD = 1_000_000  # bytes that are looked at
 DOCUMENT_NAMES = ("document", "passage", "corpus")  # in the order in which sentence-transformers looks for them
 # families whose checkpoints often come without prompts; from their model cards. The first match in the name wins
 FAMILIES: tuple[tuple[str, str, str], ...] = (
@@ -120,12 +121,14 @@ def _family(name: str) -> tuple[str, str] | None:
 def _base_model(path: Path) -> str:
     """What the model card's head names as base model, else the configuration; empty where neither does."""
     card = path / "README.md"
-    head = (
-        re.match(r"---\r?\n(.*?)\r?\n---", card.read_text("utf-8", errors="replace"), re.S) if card.exists() else None
-    )
+    text = ""
+    if card.exists():
+        with card.open("rb") as stream:
+            text = stream.read(_LONGEST_CARD).decode("utf-8", "replace")
+    head = re.match(r"---\r?\n(.*?)\r?\n---", text, re.S)
     try:
         fields = yaml.safe_load(head[1]) if head else None
-    except (yaml.YAMLError, ValueError):  # an impossible date is the latter
+    except (yaml.YAMLError, ValueError, RecursionError):  # an impossible date is a ValueError
         fields = None
     named = fields.get("base_model") if isinstance(fields, dict) else None
     named = named[0] if isinstance(named, list) and named else named

@@ -14,7 +14,7 @@ from clir_core.errors import ClirError, ModelError, StoreError, first_line
 from clir_core.model import served, vectors_ref
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import AlignedSource, DirectorySource, Family, HubSource, ReferenceSource, WatchList
-from clir_core.spec import Spec
+from clir_core.spec import Spec, Told
 from clir_core.workspace.deadline import within
 
 T = TypeVar("T")
@@ -32,8 +32,8 @@ class Seen(Spec):
 class Problem(Spec):
     """What could not be looked at, and why."""
 
-    place: str
-    reason: str
+    place: Told
+    reason: Told
 
 
 # what is there, what is not complete, and what is but could not be fetched
@@ -83,11 +83,13 @@ def _in_directory(source: DirectorySource, family: Family, workspace: Path) -> L
     from clir_core.registry.places import Checkpoints
 
     files = Checkpoints.at(source.path, workspace)
+    for place, reason in files.closed.items():
+        yield StoreError(f"{place}: {reason}; let this user read it, or move it away")
     for place in files.places:
-        if reason := files.lacks(place, source.settle, source.marker):
-            yield Problem(place=place, reason=reason)
-            continue
         try:
+            if reason := files.lacks(place, source.settle, source.marker):
+                yield Problem(place=place, reason=reason)
+                continue
             path = files.local(place)
         except StoreError as error:
             yield error

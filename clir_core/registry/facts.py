@@ -10,7 +10,7 @@ from clir_core.corpus.pivot import ENGLISH
 from clir_core.measure.gate_spec import Outcome, Status
 from clir_core.model import served, vectors_ref
 from clir_core.model.baseline import BM25, RUN
-from clir_core.spec import Spec
+from clir_core.spec import Spec, Told
 from clir_core.workspace import layout
 
 Place = Annotated[Path, AfterValidator(Path.absolute)]  # who reads it may stand elsewhere
@@ -53,8 +53,8 @@ class Audited(Fact):
     asked: str = Field(description="sha256 over what was asked on which texts: equal for audits that can be compared")
     corpus: str
     outcome: Outcome = Field(description="Against the baseline; measured where there was none")
-    verdict: str = Field("", description="The audit's first sentence")
-    reason: str = Field("", description="Of the outcome, in sentences")
+    verdict: Told = Field("", description="The audit's first sentence")
+    reason: Told = Field("", description="Of the outcome, in sentences")
     baseline: str | None = Field(None, description="Fingerprint of the checkpoint that it was held against")
     pivot: str = Field(ENGLISH, description="What it held the other languages against")
     figures: dict[str, float] | None = Field(
@@ -69,7 +69,7 @@ class Decided(Fact):
 
     kind = "statuses"
     status: Status
-    reason: str
+    reason: Told
     by: str = Field("", description="Who or which flow run")
     audit_before: Place | None = Field(None, description="Output directory of its base's audit")
     audit_after: Place | None = Field(None, description="Output directory of its own")

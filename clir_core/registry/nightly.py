@@ -11,7 +11,7 @@ from clir_core.registry.discovery import Problem
 from clir_core.registry.facts import Entry
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
-from clir_core.spec import WORKSPACE, Spec
+from clir_core.spec import WORKSPACE, Spec, Told
 from clir_core.workspace import layout
 
 WATCH_LIST = Path("deployments/watch.yaml")
@@ -41,7 +41,7 @@ class Judged(Spec):
     name: str
     family: str
     outcome: Outcome
-    reason: str = Field(description="Of the outcome, in sentences; of a failure, its message")
+    reason: Told = Field(description="Of the outcome, in sentences; of a failure, its message")
     out: Path | None = Field(None, description="The audit's directory; null where it failed")
 
 

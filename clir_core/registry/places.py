@@ -3,8 +3,8 @@
 import json
 import re
 import struct
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +13,8 @@ from pyarrow import fs
 
 from clir_core.errors import StoreError, first_line
 from clir_core.model.files import ADAPTER_CONFIG, CONFIG, MODULES, ROUTER_CONFIG, STEP_FOLDER
-from clir_core.spec import sha256_of
+from clir_core.registry.listing import Info, Listing, folder_of, is_at, name_of
+from clir_core.spec import as_text, sha256_of
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import sweep, write_folder
 from clir_core.workspace.deadline import within
@@ -33,6 +34,7 @@ MODULE_FOLDER = re.compile(
 )
 SHARD = re.compile(r"(.+)-\d+-of-\d+\.safetensors")
 LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
+SHOWN = 5  # files that a reason names
 PATIENCE = 120.0  # seconds until a place that does not answer is out of reach
 # what file systems, here and far away, raise
 FAILURES = (OSError, ValueError, RuntimeError, pa.ArrowException)
@@ -42,19 +44,19 @@ class Checkpoints:
     """What lies below one place, as it was when this was made. Paths are those of its file system."""
 
     def __init__(self, files: fs.FileSystem, root: str, fetched: Path) -> None:
-        self._fs, self._root, self._fetched = files, root.rstrip("/"), fetched
-        everything = fs.FileSelector(self._root, recursive=True)
+        self._fs, self._fetched = files, fetched
+        root = root.rstrip("/")
         try:
-            infos = within(PATIENCE, root, lambda: [files.get_file_info(self._root), *files.get_file_info(everything)])
+            self._listing = within(PATIENCE, root, lambda: Listing(files, root))
         except FAILURES as error:
             raise StoreError(
                 f"{root}: cannot be listed ({first_line(error)}); check that it exists and may be read, or take it off "
                 "the watch list"
             ) from error
-        self._all = {info.path: info for info in infos if info.type != fs.FileType.NotFound}
-        shown = (info for info in infos if info.type == fs.FileType.File and not _hidden(info.path, self._root))
-        self._files = {info.path: info for info in shown}
-        self.places = self._find()
+        shown = (info for info in self._listing.infos.values() if info.is_file and not _hidden(info.path, root))
+        self.places = _places(info.path for info in shown)
+        self._held = frozenset(self.places)
+        self.closed = {path: why for path, why in self._listing.closed.items() if not _hidden(path, root)}
 
     @staticmethod
     def at(path: str, workspace: Path) -> "Checkpoints":
@@ -77,12 +79,80 @@ class Checkpoints:
         return Checkpoints(files, root, fetched)
 
     def lacks(self, place: str, settle: float, marker: str | None) -> str:
-        """What keeps a checkpoint from being complete, in words; empty where it is."""
-        files = {path.removeprefix(f"{place}/"): info for path, info in self._own(place, self._files).items()}
-        if marker and f"{place}/{marker}" not in self._all:
+        """What keeps a checkpoint from being complete, in words; empty where it is.
+
+        StoreError where that cannot be said, and waiting for it would not help.
+        """
+        if as_text(place) != place:
+            raise StoreError(f"{place}: its name is not UTF-8, so nothing can refer to it; rename it")
+        everything = self._own(place)
+        files = _shown(everything)
+        if marker and marker not in everything:
             return f"its marker {marker} is not there"
-        if reason := missing_of(files):
+        try:
+            reason = missing_of(files) or self._missing_inside(files)
+        except FileNotFoundError:
+            return "is going while it is looked at"
+        except OSError as error:
+            raise StoreError(
+                f"{place}: cannot be read ({first_line(error)}); let this user read all of it, or move it away"
+            ) from error
+        if reason or marker:
             return reason
+        # folders too: who copies with the times of the original leaves no other trace until all is there
+        times = [info.mtime_ns for info in everything.values() if info.mtime_ns]
+        if not times:
+            return "its files carry no times; give this source a marker"
+        age = (time.time_ns() - max(times)) / 1e9
+        return f"changed {max(0, age):.0f} s ago, settles for {settle:g} s" if age < settle else ""
+
+    def local(self, place: str) -> Path:
+        """Where a checkpoint lies on this machine: as it is, or fetched once for every state of its files."""
+        if isinstance(self._fs, fs.LocalFileSystem):
+            return Path(place)
+        files = _shown(self._own(place)).values()
+        state = sha256_of(sorted((info.path, info.size, info.mtime_ns) for info in files))[:16]
+        target = self._fetched / state / PurePosixPath(place).name
+        with locked(target.parent / layout.LOCK):
+            if not target.exists():
+                sweep(target)
+                write_folder(target, lambda scratch: self._fetch(place, files, scratch))
+        return target.resolve()
+
+    def _fetch(self, place: str, files: Collection[Info], target: Path) -> None:
+        with explained(place):
+            for info in files:
+                copy = target / info.path.removeprefix(f"{place}/")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                fs.copy_files(info.path, str(copy), self._fs, fs.LocalFileSystem())
+            now = self._fs.get_file_info([info.path for info in files])
+        if any((new.size, new.mtime_ns) != (old.size, old.mtime_ns) for old, new in zip(files, now, strict=True)):
+            raise StoreError(f"{place}: changed while it was fetched; the next run looks again")
+
+    def _own(self, place: str) -> dict[str, Info]:
+        """What lies at or below a place, by its name as seen from there, without what other checkpoints hold."""
+        found = dict(self._seen_from(place))
+        for link in self._listing.links_below(place):
+            target = self._listing.links[link]
+            if self._holder(link) == place and target not in self._held and not is_at(place, target):
+                inside = link.removeprefix(f"{place}/")
+                found |= {f"{inside}/{name}": info for name, info in self._seen_from(target)}
+        return found
+
+    def _seen_from(self, folder: str) -> Iterator[tuple[str, Info]]:
+        holder = self._holder(folder)
+        for info in self._listing.below(folder):
+            if self._holder(info.path) == holder:
+                yield info.path.removeprefix(folder).removeprefix("/"), info
+
+    def _holder(self, path: str) -> str:
+        """The checkpoint that a path belongs to, the nearest at or above it; empty where there is none."""
+        while path and path not in self._held:
+            path = folder_of(path)
+        return path
+
+    def _missing_inside(self, files: Mapping[str, Info]) -> str:
+        """What the files themselves say is missing of them. Errors: OSError."""
         if MODULES in files and (reason := self._missing_module(files)):
             return reason
         for name in (name for name in files if name.endswith(WEIGHTS)):
@@ -91,62 +161,9 @@ class Checkpoints:
         for name in (name for name in files if name.endswith(INDEX)):
             if reason := self._missing_shards(files, name):
                 return f"{name}: {reason}"
-        if marker:
-            return ""
-        # folders too: who copies with the times of the original leaves no other trace until all is there
-        times = [info.mtime for info in self._own(place, self._all).values() if info.mtime]
-        if not times:
-            return "its files carry no times; give this source a marker"
-        age = (datetime.now(UTC) - max(times)).total_seconds()
-        return f"changed {max(0, age):.0f} s ago, settles for {settle:g} s" if age < settle else ""
+        return ""
 
-    def local(self, place: str) -> Path:
-        """Where a checkpoint lies on this machine: as it is, or fetched once for every state of its files."""
-        if isinstance(self._fs, fs.LocalFileSystem):
-            return Path(place)
-        files = self._own(place, self._files)
-        state = sha256_of(sorted((path, info.size, info.mtime_ns) for path, info in files.items()))[:16]
-        target = self._fetched / state / PurePosixPath(place).name
-        with locked(target.parent / layout.LOCK):
-            if not target.exists():
-                sweep(target)
-                write_folder(target, lambda scratch: self._fetch(place, files, scratch))
-        return target.resolve()
-
-    def _fetch(self, place: str, files: dict[str, fs.FileInfo], target: Path) -> None:
-        with explained(place):
-            for path in files:
-                copy = target / path.removeprefix(f"{place}/")
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                fs.copy_files(path, str(copy), self._fs, fs.LocalFileSystem())
-            now = {info.path: info for info in self._fs.get_file_info(list(files))}
-        if any((now[path].size, now[path].mtime_ns) != (old.size, old.mtime_ns) for path, old in files.items()):
-            raise StoreError(f"{place}: changed while it was fetched; the next run looks again")
-
-    def _find(self) -> list[str]:
-        """Directories that hold a checkpoint, or a part of one; a checkpoint's own parts are not listed apart."""
-        held: dict[str, set[str]] = {}
-        for path in self._files:
-            folder, name = _folder(path), _name(path)
-            kind = WEIGHTS if name.endswith(WEIGHTS) else CONFIG if name == ADAPTER_CONFIG else name
-            if kind not in (MODULES, CONFIG, WEIGHTS):
-                continue
-            if MODULE_FOLDER.fullmatch(_name(folder)):
-                held.setdefault(_folder(folder), set())
-            else:
-                held.setdefault(folder, set()).add(kind)
-        whole = {place for place, kinds in held.items() if MODULES in kinds or kinds >= {CONFIG, WEIGHTS}}
-        apart = {place for place, kinds in held.items() if MODULES in kinds or STEP_FOLDER.fullmatch(_name(place))}
-        inside = {place for place in held if any(str(up) in whole for up in PurePosixPath(place).parents)}
-        return sorted(apart | (set(held) - inside))
-
-    def _own(self, place: str, infos: dict[str, fs.FileInfo]) -> dict[str, fs.FileInfo]:
-        """Those at or below a place, without those of other checkpoints below it."""
-        others = [other for other in self.places if _at(other, place) and other != place]
-        found = {path: info for path, info in infos.items() if _at(path, place)}
-        return {path: info for path, info in found.items() if not any(_at(path, other) for other in others)}
-
-    def _missing_module(self, files: dict[str, fs.FileInfo]) -> str:
+    def _missing_module(self, files: Mapping[str, Info]) -> str:
         modules = self._json(files[MODULES])
         if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
             return f"{MODULES} is cut off"
@@ -164,11 +181,11 @@ class Checkpoints:
                 return f"{MODULES} lists {folder or kind}, whose weights (*{WEIGHTS}) are not there"
             if kind in CONFIGURED and not {CONFIG, ADAPTER_CONFIG} & held:
                 return f"{MODULES} lists {folder or kind}, whose {CONFIG} is not there"
-            if folder and kind != "Normalize" and not any(_at(name, folder) for name in files):
+            if folder and kind != "Normalize" and not any(is_at(name, folder) for name in files):
                 return f"{MODULES} lists {folder}, which is not there"
         return ""
 
-    def _missing_shards(self, files: dict[str, fs.FileInfo], name: str) -> str:
+    def _missing_shards(self, files: Mapping[str, Info], name: str) -> str:
         index = self._json(files[name])
         shards = index.get("weight_map") if isinstance(index, dict) else None
         if not isinstance(shards, dict):
@@ -176,31 +193,49 @@ class Checkpoints:
         folder = name.rpartition("/")[0]
         there = {file.removeprefix(f"{folder}/") for file in files if file.rpartition("/")[0] == folder}
         missing = sorted(set(map(str, shards.values())) - there)
-        return f"lists {', '.join(missing)}, not there yet" if missing else ""
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        return f"lists {', '.join(missing[:SHOWN])}{more}, not there yet" if missing else ""
 
-    def _cut_off(self, info: fs.FileInfo) -> str:
-        """How a safetensors file's size differs from what its header says; empty where it does not."""
+    def _cut_off(self, info: Info) -> str:
+        """How a safetensors file's size differs from what its header says; empty where it does not. Errors: OSError."""
         try:
-            with self._fs.open_input_file(info.path) as stream:
+            with self._listing.open(info.path) as stream:
                 (length,) = struct.unpack("<Q", stream.read(8))
                 if length > LONGEST_HEADER:
                     return "is no safetensors file"
                 header = json.loads(stream.read(length))
             ends = [int(tensor["data_offsets"][1]) for name, tensor in header.items() if name != "__metadata__"]
-        except OSError as error:
-            return f"cannot be read ({first_line(error)})"
         except (LookupError, ValueError, TypeError, AttributeError, RecursionError, OverflowError, struct.error):
             return "its header is cut off"
         expected = 8 + length + max(ends, default=0)
         return "" if info.size == expected else f"has {info.size:,} of {expected:,} bytes"
 
-    def _json(self, info: fs.FileInfo) -> Any:
-        """What a JSON file holds; None where it cannot be read, or not as JSON."""
+    def _json(self, info: Info) -> Any:
+        """What a JSON file holds; None where it is no JSON. Errors: OSError."""
+        with self._listing.open(info.path) as stream:
+            data = stream.read(LONGEST_HEADER)
         try:
-            with self._fs.open_input_file(info.path) as stream:
-                return json.loads(stream.read())
-        except (OSError, ValueError, RecursionError):
+            return json.loads(data)
+        except (ValueError, RecursionError):
             return None
+
+
+def _places(files: Iterable[str]) -> list[str]:
+    """Directories that hold a checkpoint, or a part of one; a checkpoint's own parts are not listed apart."""
+    held: dict[str, set[str]] = {}
+    for path in files:
+        folder, name = folder_of(path), name_of(path)
+        kind = WEIGHTS if name.endswith(WEIGHTS) else CONFIG if name == ADAPTER_CONFIG else name
+        if kind not in (MODULES, CONFIG, WEIGHTS):
+            continue
+        if MODULE_FOLDER.fullmatch(name_of(folder)):
+            held.setdefault(folder_of(folder), set())
+        else:
+            held.setdefault(folder, set()).add(kind)
+    whole = {place for place, kinds in held.items() if MODULES in kinds or kinds >= {CONFIG, WEIGHTS}}
+    apart = {place for place, kinds in held.items() if MODULES in kinds or STEP_FOLDER.fullmatch(name_of(place))}
+    inside = {place for place in held if any(str(up) in whole for up in PurePosixPath(place).parents)}
+    return sorted(apart | (set(held) - inside))
 
 
 def missing_of(names: Collection[str]) -> str:
@@ -212,8 +247,8 @@ def missing_of(names: Collection[str]) -> str:
         return f"neither {CONFIG} nor {MODULES} is there"
     # without modules.json nothing below is ever loaded
     loaded = [name for name in names if MODULES in names or "/" not in name]
-    is_adapter = any(_name(name) == ADAPTER_CONFIG for name in loaded)  # its base has a tokenizer
-    if not is_adapter and not any(_name(name) in TOKENIZERS for name in loaded):
+    is_adapter = any(name_of(name) == ADAPTER_CONFIG for name in loaded)  # its base has a tokenizer
+    if not is_adapter and not any(name_of(name) in TOKENIZERS for name in loaded):
         return f"no tokenizer is there ({', '.join(TOKENIZERS)})"
     if not any(name.endswith(WEIGHTS) for name in loaded):
         return f"no weights are there (*{WEIGHTS})"
@@ -225,17 +260,10 @@ def _in(module: Mapping[str, Any], name: str) -> str:
     return f"{module['path']}/{name}" if module.get("path") else name
 
 
-def _hidden(path: str, root: str) -> bool:
-    return any(part.startswith(".") for part in PurePosixPath(path[len(root) :]).parts)
+def _shown(everything: Mapping[str, Info]) -> dict[str, Info]:
+    return {name: info for name, info in everything.items() if info.is_file and not _hidden(name)}
 
 
-def _at(path: str, place: str) -> bool:
-    return path == place or path.startswith(f"{place}/")
-
-
-def _folder(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+def _hidden(path: str, root: str = "") -> bool:
+    """Whether it is somebody's own, or the file system's, below the root."""
+    return any(part.startswith(".") or part == "lost+found" for part in PurePosixPath(path[len(root) :]).parts)

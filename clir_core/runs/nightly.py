@@ -1,13 +1,14 @@
 """A night as plain functions: what is there, which audits are due, and what each of them says."""
 
+import logging
 from collections.abc import Collection, Sequence
 
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import Corpus
-from clir_core.errors import ClirError, NightlyError
+from clir_core.errors import ClirError, NightlyError, first_line
 from clir_core.measure import gate
 from clir_core.measure.compare import compare_audits
-from clir_core.model.checkpoint import Checkpoint, resolve
+from clir_core.model.checkpoint import resolve
 from clir_core.registry.discovery import Discovered, Problem, discover
 from clir_core.registry.facts import DTYPE, Audited, Entry, Found
 from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary, due_audits
@@ -17,6 +18,8 @@ from clir_core.runs.record import found, known_as
 from clir_core.sources import read_corpus
 from clir_core.workspace import layout
 from clir_core.workspace.private import close
+
+log = logging.getLogger(__name__)
 
 BASELINE = "baseline"
 UNWATCHED = ("audit", "align")  # sources of checkpoints that no watch list has claimed yet
@@ -43,30 +46,35 @@ def find_due(spec: NightlySpec, watch: WatchList, asked: str) -> tuple[Discovere
     problems: list[Problem] = []
     for family in watch.families:
         if family.baseline:
-            checkpoint = _resolved(family.baseline, f"{family.name}, baseline", spec, watch, problems)
-            if checkpoint:
-                fact = found(checkpoint, family.name, BASELINE)
+            fact = _found(family.baseline, f"{family.name}, baseline", family.name, BASELINE, spec, watch, problems)
+            if fact:
                 baselines[family.name] = fact.checkpoint
                 register(registry, fact)
     discovered = discover(watch, spec.workspace)
     seen = list(baselines.values())
     for one in discovered.seen:
-        checkpoint = _resolved(one.ref, one.label, spec, watch, problems)
-        if checkpoint:
-            fact = found(checkpoint, one.family, one.source).model_copy(update={"name": one.label})
-            register(registry, fact)
+        if fact := _found(one.ref, one.label, one.family, one.source, spec, watch, problems):
+            register(registry, fact.model_copy(update={"name": one.label}))
             seen.append(fact.checkpoint)
     discovered = discovered.model_copy(update={"problems": (*discovered.problems, *problems)})
     due = due_audits(spec, watch, seen, baselines, asked)
     return discovered, due, len(set(seen) - {one.checkpoint for one in due})
 
 
-def _resolved(ref: str, place: str, spec: NightlySpec, watch: WatchList, problems: list[Problem]) -> Checkpoint | None:
+def _found(
+    ref: str, place: str, family: str, source: str, spec: NightlySpec, watch: WatchList, problems: list[Problem]
+) -> Found | None:
+    """What a reference leads to; None, and one problem more, where that cannot be read."""
     try:
-        return resolve(ref, watch.audit.encoding, layout.models(spec.workspace), DTYPE)
+        return found(resolve(ref, watch.audit.encoding, layout.models(spec.workspace), DTYPE), family, source)
     except ClirError as error:
         problems.append(Problem(place=place, reason=str(error)))
-        return None
+    except Exception as error:
+        # what a stranger's file makes a library raise, and nobody thought of, stops no other checkpoint
+        log.exception("%s", ref)
+        reason = f"{ref}: cannot be read ({type(error).__name__}: {first_line(error)}); does it load by itself?"
+        problems.append(Problem(place=place, reason=reason))
+    return None
 
 
 def register(registry: Registry, fact: Found) -> None:

@@ -326,3 +326,33 @@ def test_links_are_what_they_lead_to(tmp_path: Path) -> None:
     made_ago(tmp_path / "in" / "m", 100)
     assert places(tmp_path / "in") == ["linked", "m"]
     assert [lacks(tmp_path / "in" / name) for name in ("linked", "m")] == ["", ""]
+
+
+def test_a_checkpoint_stands_under_its_own_name_however_many_links_lead_to_it(tmp_path: Path) -> None:
+    write(tmp_path / "m" / "v2", LAYERS)
+    for link in ("a", "m/best", "m/v2/again", "z"):
+        (tmp_path / link).symlink_to(tmp_path / "m" / "v2")
+    made_ago(tmp_path / "m" / "v2", 100)
+    assert places(tmp_path) == ["m/v2"]
+    assert lacks(tmp_path / "m" / "v2") == ""
+
+
+def test_checkpoints_may_share_a_folder_through_links(tmp_path: Path) -> None:
+    write(tmp_path / "shared", {"config.json": PARTS["1_Pooling/config.json"]})
+    for name in ("a", "b"):
+        write(tmp_path / "in" / name, {path: data for path, data in LAYERS.items() if not path.startswith("1_")})
+        (tmp_path / "in" / name / "1_Pooling").symlink_to(tmp_path / "shared")
+        made_ago(tmp_path / "in" / name, 100)
+    assert places(tmp_path / "in") == ["a", "b"]
+    found = look(tmp_path / "in")
+    assert [found.lacks(place, 60, None) for place in found.places] == ["", ""]
+    (tmp_path / "shared" / "config.json").unlink()
+    found = look(tmp_path / "in")
+    assert ["1_Pooling" in found.lacks(place, 60, None) for place in found.places] == [True, True]
+
+
+def test_two_routes_may_be_one_folder(tmp_path: Path) -> None:
+    write(tmp_path / "m", {name: data for name, data in ROUTER.items() if not name.startswith("query_0")})
+    (tmp_path / "m" / "query_0").symlink_to("document_0")
+    made_ago(tmp_path / "m", 100)
+    assert lacks(tmp_path / "m") == ""
