@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict, get_subcommand
 
 from clir_core.errors import ClirError
+from clir_core.shown import on_terminal
 from flows.commands import COMMANDS, Command
 
 
@@ -25,7 +26,7 @@ def main(before: Sequence[str] = ()) -> None:
     try:
         asked: Any = get_subcommand(CliApp.run(_parser(arguments), cli_args=arguments, cli_exit_on_error=True))
     except ValidationError as error:
-        sys.exit("\n".join(f"{_option(item['loc'])}: {item['msg']}" for item in error.errors()))
+        sys.exit(on_terminal("\n".join(f"{_option(item['loc'])}: {item['msg']}" for item in error.errors())))
     with one_message():
         asked.cli_cmd()
 
@@ -56,7 +57,7 @@ def one_message() -> Iterator[None]:
     try:
         yield
     except ClirError as error:
-        sys.exit(f"clir: {error}")
+        sys.exit(on_terminal(f"clir: {error}"))
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 

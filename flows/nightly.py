@@ -1,5 +1,7 @@
 """The flow `nightly`: finds checkpoints that nobody has audited, audits each, and says what became better or worse."""
 
+from functools import partial
+
 from prefect import flow
 
 from clir_core.jobs.workers import ray_workers
@@ -17,7 +19,8 @@ def nightly(spec: NightlySpec = NightlySpec()) -> NightlySummary:  # noqa: B008 
     judged = []
     with ray_workers(spec.runtime, say):
         for one in due:
-            state = audit.with_options(flow_run_name=f"audit {one.name}")(one.audit, return_state=True)
+            # a function: in a text, Prefect would fill in what the checkpoint's name has in braces
+            state = audit.with_options(flow_run_name=partial(str, f"audit {one.name}"))(one.audit, return_state=True)
             judged.append(steps.judge(spec, watch, one, asked, steps.failure(state)))
     return steps.publish(spec, watch, asked, discovered, judged, known)
 

@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from unicodedata import combining, east_asian_width
 
+from clir_core.shown import on_terminal
+
 LEAST = 8  # a column is made no narrower: its words would stand letter by letter
 
 
 def drawn(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> str:
     """The table under its title; without a head where that is empty."""
+    title, head, rows = on_terminal(title), [*map(on_terminal, head)], [[*map(on_terminal, row)] for row in rows]
     widths = _widths([head, *rows], width)
     rule = ["─" * (wide + 2) for wide in widths]
     lines = [title, f"┌{'┬'.join(rule)}┐"]

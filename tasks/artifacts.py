@@ -11,6 +11,7 @@ from clir_core.registry.facts import Entry
 from clir_core.report import alignment_table as table
 from clir_core.report.html import short_name
 from clir_core.report.table import as_markdown
+from clir_core.shown import as_code, in_markdown
 from clir_core.spec import Spec, slug
 from clir_core.workspace import layout
 
@@ -21,9 +22,10 @@ WHERE = "its report, a file on the worker's machine"
 def publish(result: AuditResult, out: Path) -> None:
     """Create the artifacts of a finished audit."""
     key = slug(result.name)
-    sentences = "\n".join(f"- {sentence}" for sentence in result.verdict[1:])
+    first, *others = map(in_markdown, result.verdict)
+    sentences = "\n".join(f"- {sentence}" for sentence in others)
     create_markdown_artifact(
-        f"## {result.verdict[0]}\n\n{sentences}\n\n{as_markdown(result)}\n\nReport: `{out / layout.REPORT}`",
+        f"## {first}\n\n{sentences}\n\n{as_markdown(result)}\n\nReport: {as_code(str(out / layout.REPORT))}",
         key=f"verdict-{key}",
         description=result.name,
     )
@@ -38,11 +40,11 @@ def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
     spec, report = result.spec, out / layout.REPORT
     name = " ".join(map(short_name, (spec.base, spec.train, spec.evaluation)))
     key = slug(name)
-    first, *others = result.verdict
+    first, *others = map(in_markdown, result.verdict)
     sentences = "\n".join(f"- {sentence}" for sentence in others)
     create_markdown_artifact(
-        f"## {first}\n\nRegistered as `{entry.name}`: **{entry.status}**\n\n{sentences}\n\n"
-        f"{table.as_markdown(result)}\nCheckpoint: `{entry.found.ref}`\n\nReport: `{report}`",
+        f"## {first}\n\nRegistered as {as_code(entry.name)}: **{entry.status}**\n\n{sentences}\n\n"
+        f"{table.as_markdown(result)}\nCheckpoint: {as_code(entry.found.ref)}\n\nReport: {as_code(str(report))}",
         key=f"alignment-{key}",
         description=result.name,
     )

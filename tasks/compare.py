@@ -5,6 +5,7 @@ from prefect.logging import get_run_logger
 
 from clir_core.registry.compare_spec import CompareSpec
 from clir_core.registry.comparison import Compared, compare_checkpoints
+from clir_core.shown import as_code, in_markdown
 from clir_core.spec import slug
 from clir_core.workspace import layout
 from tasks.artifacts import rounded
@@ -20,8 +21,8 @@ def compare(spec: CompareSpec) -> Compared:
     before, after = compared.audits
     key = f"compare-{slug(compared.before)}-{slug(compared.after)}"
     create_markdown_artifact(
-        f"## {title}: {compared.outcome}\n\n{compared.decision.reason}\n\n"
-        f"Reports: `{before / layout.REPORT}`, `{after / layout.REPORT}`",
+        f"## {in_markdown(title)}: {compared.outcome}\n\n{in_markdown(compared.decision.reason)}\n\n"
+        f"Reports: {as_code(str(before / layout.REPORT))}, {as_code(str(after / layout.REPORT))}",
         key=key,
         description=title,
     )

@@ -36,6 +36,7 @@ FLOORS = (
     "clir_core.telemetry",
     "clir_core.errors",
     "clir_core.spec",
+    "clir_core.shown",
 )
 # the only floors that may import a framework
 HOMES = {
@@ -50,6 +51,7 @@ ARRAYS = ("polars", "pyarrow", "numpy")
 LIGHT = {
     "clir_core": (*HEAVY, *ARRAYS),
     "clir_core.spec": (*HEAVY, *ARRAYS),
+    "clir_core.shown": (*HEAVY, *ARRAYS),
     "clir_core.errors": (*HEAVY, *ARRAYS),
     "clir_core.telemetry": (*HEAVY, *ARRAYS),
     "clir_core.audit.spec": (*HEAVY, *ARRAYS),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clir_core.corpus.pivot import ENGLISH, pivot_first
 from clir_core.registry.facts import Audited, Entry
 from clir_core.scenarios import ScenarioName
+from clir_core.shown import in_markdown
 from clir_core.spec import Spec
 from clir_core.workspace import layout
 
@@ -47,12 +48,15 @@ class FamilyHistory(Spec):
     def as_markdown(self) -> str:
         """The rows as a table narrow enough for a page, what its figures are, and the newest reason."""
         head = [name for name in self.head if name != "fingerprint"]
-        lines = ["| " + " | ".join(shown(row[name]) for name in head) + " |" for row in self.rows()]
+        lines = ["| " + " | ".join(in_markdown(shown(row[name])) for name in head) + " |" for row in self.rows()]
         table = "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *lines])
         reasons = [(audit.at, entry.name, audit) for entry in self.entries for audit in entry.audits if audit.reason]
         newest = max(reasons, default=None, key=lambda one: one[0])
-        why = f"\n**{newest[1]}**: {newest[2].outcome}. {newest[2].reason}\n" if newest else ""
-        return f"## {self.family}\n\n{table}\n\n{_legend(self.pivots)}\n{why}"
+        why = ""
+        if newest:
+            _, name, audit = newest
+            why = f"\n**{in_markdown(name)}**: {audit.outcome}. {in_markdown(audit.reason)}\n"
+        return f"## {in_markdown(self.family)}\n\n{table}\n\n{_legend(self.pivots)}\n{why}"
 
 
 def of_family(entries: Sequence[Entry], family: str) -> FamilyHistory:

@@ -11,6 +11,7 @@ from clir_core.registry.discovery import Problem
 from clir_core.registry.facts import Entry
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
+from clir_core.shown import as_code, in_markdown
 from clir_core.spec import WORKSPACE, Spec, Told
 from clir_core.workspace import layout
 
@@ -116,10 +117,10 @@ def as_markdown(summary: NightlySummary) -> str:
     before += [f"{len(summary.waiting)} not complete yet"] if summary.waiting else []
     before += [f"{len(summary.problems)} out of reach"] if summary.problems else []
     judged = sorted(summary.judged, key=lambda one: (ORDER.index(one.outcome), one.family, one.name))
-    rows = [f"| {one.family} | {one.name} | **{one.outcome}** |" for one in judged]
+    rows = [f"| {in_markdown(one.family)} | {in_markdown(one.name)} | **{one.outcome}** |" for one in judged]
     table = ["| family | checkpoint | outcome |", "|---|---|---|", *rows] if rows else []
     lists = [
-        [f"### {title}", *(f"- `{one.place}`: {one.reason}" for one in found)]
+        [f"### {title}", *(f"- {as_code(one.place)}: {in_markdown(one.reason)}" for one in found)]
         for title, found in (("Not complete yet", summary.waiting), ("Out of reach", summary.problems))
         if found
     ]
@@ -131,5 +132,5 @@ ORDER: tuple[Outcome, ...] = ("failed", "regressed", "improved", "unchanged", "m
 
 
 def _section(judged: Judged) -> list[str]:
-    report = [f"\nReport: `{judged.out / layout.REPORT}`"] if judged.out else []
-    return [f"### {judged.name}: {judged.outcome}", " ".join(judged.reason.split()), *report]
+    report = [f"\nReport: {as_code(str(judged.out / layout.REPORT))}"] if judged.out else []
+    return [f"### {in_markdown(judged.name)}: {judged.outcome}", in_markdown(judged.reason), *report]

@@ -12,6 +12,7 @@ from clir_core.measure.metrics import metric_better
 from clir_core.scenarios import mono, scenario_named
 from clir_core.scenarios.column import Column, of_own
 from clir_core.scenarios.metric import ACC_AT_1
+from clir_core.shown import in_markdown
 
 NOTE = (
     "Before → after. * Beyond chance (paired, by groups of questions, p < 0.05 after Holm's correction over languages)"
@@ -60,8 +61,9 @@ def as_markdown(result: AlignResult) -> str:
     """The table for a Prefect artifact and the model card."""
     head, found = rows(result)
     rule = ("---", *["---:"] * (len(head) - 1))
-    table = "".join("| " + " | ".join(cell.strip() for cell in row) + " |\n" for row in (head, rule, *found))
-    return f"{table}\n{NOTE}\n".replace("*", "\\*")
+    cells = [[*map(in_markdown, head)], rule, *([*map(in_markdown, row)] for row in found)]
+    table = "".join("| " + " | ".join(row) + " |\n" for row in cells)
+    return f"{table}\n{in_markdown(NOTE)}\n"
 
 
 def as_text(result: AlignResult) -> str:

@@ -6,6 +6,7 @@ licence stands there only where the base states one.
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from langcodes import Language
 
@@ -17,6 +18,7 @@ from clir_core.model.checkpoint import BUNDLED, Checkpoint
 from clir_core.report.alignment import command
 from clir_core.report.alignment_table import as_markdown, columns, languages
 from clir_core.report.html import short_name
+from clir_core.shown import as_code, in_markdown
 
 # what the bundled weights are, by the package that carries them
 _BUNDLED_FACTS = {"license": "mit", "base_model": "intfloat/multilingual-e5-small"}
@@ -35,7 +37,8 @@ def model_card(result: AlignResult, base: Checkpoint, before: AuditResult, after
         "Licence": _licence(result, facts),
     }
     text = "\n\n".join(f"## {head}\n\n{body.strip()}" for head, body in sections.items())
-    return f"---\n{_front_matter(result, facts)}\n---\n\n# {result.name}\n\n{result.verdict[0]}\n\n{text}\n"
+    title, headline = in_markdown(result.name), in_markdown(result.verdict[0])
+    return f"---\n{_front_matter(result, facts)}\n---\n\n# {title}\n\n{headline}\n\n{text}\n"
 
 
 def _facts(base: Checkpoint) -> dict[str, Any]:
@@ -90,8 +93,9 @@ def _front_matter(result: AlignResult, facts: dict[str, Any]) -> str:
 
 
 def _use(result: AlignResult, base: Checkpoint) -> str:
-    where = f"its base has to lie where `adapter_config.json` says, `{base.path}`"
+    where = f"its base has to lie where `adapter_config.json` says, {as_code(str(base.path))}"
     adapter = f"\n\nIt is an adapter: install `peft`, and {where}." if result.spec.adapter else ""
+    before_query, before_document = (as_code(repr(prompt)) for prompt in (base.query_prompt, base.document_prompt))
     return f"""\
 ```python
 from sentence_transformers import SentenceTransformer
@@ -102,17 +106,17 @@ documents = model.encode_document(["Mercury is the only metal that is liquid at 
 print(model.similarity(queries, documents))
 ```
 
-`encode_query` puts {base.query_prompt!r} before a text and `encode_document` {base.document_prompt!r}. It reads texts
+`encode_query` puts {before_query} before a text and `encode_document` {before_document}. It reads texts
 as long as its base does; the audits below cut them at {base.max_tokens} tokens, or before. Audit it with
 `clir audit --model path/of/this/directory`.{adapter}"""
 
 
 def _figures(result: AlignResult) -> str:
     queries = max(row.n for row in result.decision.primary)
-    told = "\n".join(f"- {sentence}" for sentence in result.verdict[1:])
+    told = "\n".join(f"- {in_markdown(sentence)}" for sentence in result.verdict[1:])
     return (
-        f"On `{short_name(result.spec.evaluation)}`, up to {queries:,} queries a language and side. X is the row's "
-        "language; a `multi` pool holds every passage in English and in X.\n\n"
+        f"On {as_code(short_name(result.spec.evaluation))}, up to {queries:,} queries a language and side. X is the "
+        "row's language; a `multi` pool holds every passage in English and in X.\n\n"
         f"{as_markdown(result)}\n{told}"
     )
 
@@ -120,15 +124,18 @@ def _figures(result: AlignResult) -> str:
 def _inclination(before: AuditResult, after: AuditResult) -> str:
     """The headlines of both audits; an audit of English alone has none."""
     said = [(when, audit.verdict[0]) for when, audit in (("Before", before), ("After", after)) if audit.verdict]
-    return "\n".join(f"- {when}: {headline}" for when, headline in said) or "Not measured: English has no company here."
+    return (
+        "\n".join(f"- {when}: {in_markdown(headline)}" for when, headline in said)
+        or "Not measured: English has no company here."
+    )
 
 
 def _training(result: AlignResult, base: Checkpoint) -> Iterator[str]:
     spec, trained = result.spec, result.trained
-    of_each = ", ".join(f"{lang} {count:,}" for lang, count in sorted(trained.languages.items()))
-    yield f"Base: `{spec.base}`, fingerprint `{result.base_digest}`"
+    of_each = ", ".join(f"{in_markdown(lang)} {count:,}" for lang, count in sorted(trained.languages.items()))
+    yield f"Base: {as_code(spec.base)}, fingerprint `{result.base_digest}`"
     sides = "an English query, its English passage and that passage in another language"
-    yield f"Data: `{short_name(spec.train)}`, {trained.triples:,} triples of {sides} ({of_each})"
+    yield f"Data: {as_code(short_name(spec.train))}, {trained.triples:,} triples of {sides} ({of_each})"
     yield _contamination(result)
     if spec.loss.weights():
         yield _trained(result)
@@ -137,7 +144,7 @@ def _training(result: AlignResult, base: Checkpoint) -> Iterator[str]:
         yield "No weight of the base was moved"
     if spec.head:
         yield "Head: a linear layer behind the pooling that takes the language out, fitted to the means of translations"
-    yield f"Made by run `{trained.name}`: `{command(spec)}`"
+    yield f"Made by run {as_code(trained.name)}: {as_code(command(spec))}"
     yield f"This checkpoint's fingerprint: `{result.digest}`"
 
 
@@ -146,7 +153,7 @@ def _trained(result: AlignResult) -> str:
     adapter, factor = result.spec.adapter, result.spec.optimiser.embedding_rate_factor
     if not adapter:
         return "Trained: every weight" + ("" if factor else " but the embedding matrix")
-    layers = f"layers {', '.join(adapter.layers)}" if adapter.layers else "every linear layer"
+    layers = f"layers {in_markdown(', '.join(adapter.layers))}" if adapter.layers else "every linear layer"
     size = f"rank {adapter.rank}, alpha {adapter.alpha}, dropout {adapter.dropout:g}"
     rate = f"learning rate x {adapter.rate_factor:g}"
     return f"Trained: a LoRA adapter on {layers} ({size}, {rate}); the base stays as it is"
@@ -167,7 +174,7 @@ def _contamination(result: AlignResult) -> str:
     found = result.contamination.found
     if not found:
         return "No query or answer of the evaluation data is in the training data"
-    names = [f"{finding.kind} {finding.group_id}" for finding in found[:_SHOWN]]
+    names = [f"{finding.kind} {in_markdown(finding.group_id)}" for finding in found[:_SHOWN]]
     more = [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
     what = f"{len(found)} queries or answers of the evaluation data are in the training data, by permission"
     return f"**{what}**: {', '.join([*names, *more])}"
@@ -175,11 +182,11 @@ def _contamination(result: AlignResult) -> str:
 
 def _licence(result: AlignResult, facts: dict[str, Any]) -> str:
     base = (
-        f"[{facts['base_model']}](https://huggingface.co/{facts['base_model']})"
+        f"[{in_markdown(facts['base_model'])}](https://huggingface.co/{quote(facts['base_model'])})"
         if "base_model" in facts
         else "the base"
     )
-    of_base = f"The weights derive from {base}" + (f" ({facts['license']})" if "license" in facts else "")
+    of_base = f"The weights derive from {base}" + (f" ({in_markdown(facts['license'])})" if "license" in facts else "")
     source = result.spec.train.partition(":")[0].partition("#")[0]
     data = _DATA_LICENCES.get(source)
     unknown = "" if "license" in facts else ", whose licence is not stated beside it and applies here too"

@@ -10,6 +10,7 @@ from clir_core.corpus.lang import language_name
 from clir_core.measure.figures import NONE, cutoff, interval, number
 from clir_core.scenarios import every_scenario
 from clir_core.scenarios.column import Column
+from clir_core.shown import in_markdown
 
 GAP = 2
 
@@ -65,7 +66,8 @@ def as_markdown(result: AuditResult) -> str:
     """The main table for a Prefect artifact or a pull request."""
     head, rows = summary_rows(result)
     rule = ["---", *["---:"] * (len(head) - 1)]
-    return "".join("| " + " | ".join(row) + " |\n" for row in (head, rule, *rows))
+    cells = [[*map(in_markdown, head)], rule, *([*map(in_markdown, row)] for row in rows)]
+    return "".join("| " + " | ".join(row) + " |\n" for row in cells)
 
 
 def as_text(result: AuditResult, width: int = 120) -> str:

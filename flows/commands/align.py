@@ -7,7 +7,7 @@ from pydantic_settings import CliImplicitFlag
 
 from clir_core.align.spec import AlignSpec
 from clir_core.workspace import layout
-from flows.commands.console import ME, WITHOUT_SERVER, say_errors_once, say_steps, spec_of
+from flows.commands.console import ME, WITHOUT_SERVER, say, say_errors_once, say_steps, spec_of
 from flows.ending import at_once
 
 
@@ -51,10 +51,10 @@ def _print(spec: AlignSpec, out: Path) -> None:
     from clir_core.report.alignment_table import as_text
 
     result = read_alignment(out)
-    print(f"\n{as_text(result)}\n")
-    print("\n".join(result.verdict))
-    print(f"\nReport: {out / layout.REPORT}")
-    print(f"Checkpoint: {result.trained.checkpoint}")
+    say(f"\n{as_text(result)}\n")
+    say("\n".join(result.verdict))
+    say(f"\nReport: {out / layout.REPORT}")
+    say(f"Checkpoint: {result.trained.checkpoint}")
     registry = Registry(spec.workspace)
     entry = registry.get(result.digest)
-    print(f"Registered in {registry.directory.resolve()} as {result.name}: {entry.status if entry else 'gone'}")
+    say(f"Registered in {registry.directory.resolve()} as {result.name}: {entry.status if entry else 'gone'}")

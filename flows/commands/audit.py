@@ -7,7 +7,7 @@ from pydantic_settings import CliImplicitFlag
 
 from clir_core.audit.spec import AuditSpec
 from clir_core.workspace import layout
-from flows.commands.console import ME, WITHOUT_SERVER, say_errors_once, say_steps, spec_of
+from flows.commands.console import ME, WITHOUT_SERVER, say, say_errors_once, say_steps, spec_of
 from flows.ending import at_once
 
 
@@ -60,6 +60,6 @@ def _print(out: Path) -> None:
     from clir_core.report.table import as_text
 
     result = AuditResult.model_validate_json((out / layout.AUDIT).read_text("utf-8"))
-    print(f"\n{as_text(result)}\n")
-    print("\n".join(result.verdict))
-    print(f"\nReport: {out / layout.REPORT}")
+    say(f"\n{as_text(result)}\n")
+    say("\n".join(result.verdict))
+    say(f"\nReport: {out / layout.REPORT}")

@@ -1,7 +1,8 @@
 """`clir compare`."""
 
 from clir_core.registry.compare_spec import CompareSpec
-from flows.commands.console import say_errors_once, spec_of
+from clir_core.shown import one_line
+from flows.commands.console import say, say_errors_once, spec_of
 from flows.ending import at_once
 
 
@@ -23,5 +24,5 @@ class Compare(CompareSpec):
 
             say_errors_once()
             compared = compare(spec_of(self, CompareSpec))
-        print(f"{compared.after} against {compared.before} on {compared.corpus}: {compared.outcome}")
-        print(compared.decision.reason)
+        say(one_line(f"{compared.after} against {compared.before} on {compared.corpus}: {compared.outcome}"))
+        say(compared.decision.reason)

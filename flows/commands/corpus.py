@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from clir_core.corpus.reading import ReadingSpec
+from flows.commands.console import say
 from flows.table import drawn
 
 WIDTH = 140  # of a table that goes into a file
@@ -35,7 +36,7 @@ class Corpus(ReadingSpec):
         ]
         if self.model:
             head.append("tokens")
-        print(drawn(found.name, head, rows, get_terminal_size().columns if sys.stdout.isatty() else WIDTH))
-        print(f"{found.groups:,} groups of documents, {found.parallel_groups:,} of them in several languages")
+        say(drawn(found.name, head, rows, get_terminal_size().columns if sys.stdout.isatty() else WIDTH))
+        say(f"{found.groups:,} groups of documents, {found.parallel_groups:,} of them in several languages")
         for title, lines in (("read", found.notes), ("left out", found.skipped), ("suspicious", found.suspicious)):
-            print("\n".join([f"\n{title}:", *(f"  - {line}" for line in lines)]) if lines else f"\n{title}: nothing")
+            say("\n".join([f"\n{title}:", *(f"  - {line}" for line in lines)]) if lines else f"\n{title}: nothing")

@@ -1,7 +1,7 @@
 """`clir embed`."""
 
 from clir_core.audit.spec import EmbedSpec
-from flows.commands.console import say_errors_once, spec_of
+from flows.commands.console import say, say_errors_once, spec_of
 from flows.ending import at_once
 
 
@@ -24,4 +24,4 @@ class Embed(EmbedSpec):
             say_errors_once()
             embedded = embed(spec)
         assert embedded.documents
-        print(f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there: {embedded.documents.uri}")
+        say(f"{embedded.encoded:,} texts encoded, {embedded.reused:,} were there: {embedded.documents.uri}")

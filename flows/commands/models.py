@@ -8,7 +8,9 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from clir_core.model.checkpoint import EncodingSpec
+from clir_core.shown import one_line
 from clir_core.spec import WORKSPACE, Spec
+from flows.commands.console import say
 
 Format = Annotated[Literal["text", "json"], Field(description="text for people, json for programs, a line each")]
 
@@ -32,16 +34,16 @@ class Models(Spec):
         for one in look(self.model, self.encoding, self.workspace):
             usable += one.reading is not None
             if self.format == "json":
-                print(one.model_dump_json())
+                say(one.model_dump_json())
                 continue
-            print(f"\n{one.ref}" + (f", fingerprint {one.digest[:16]}" if one.digest else ""))
+            say(f"\n{one_line(one.ref)}" + (f", fingerprint {one.digest[:16]}" if one.digest else ""))
             if one.reading is None:
-                print(f"  cannot be audited: {one.refused}")
+                say(f"  cannot be audited: {one.refused}")
                 continue
             for label, value in reading_rows(one.reading):
-                print(f"  {label}: {value}")
+                say(f"  {label}: {one_line(value)}")
             for note in one.reading.notes:
-                print(f"  note: {note}")
+                say(f"  note: {note}")
         if not usable:
             sys.exit(1)
 
@@ -58,6 +60,6 @@ class Verify(Spec):
         from clir_core.runs.verify import verify
 
         verified = verify(self.audit, self.workspace)
-        print(verified.model_dump_json() if self.format == "json" else verified.sentence())
+        say(verified.model_dump_json() if self.format == "json" else verified.sentence())
         if not verified.same_vectors:
             sys.exit(1)

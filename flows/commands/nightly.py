@@ -1,7 +1,8 @@
 """`clir nightly`."""
 
 from clir_core.registry.nightly import NightlySpec
-from flows.commands.console import say_errors_once, spec_of
+from clir_core.shown import one_line
+from flows.commands.console import say, say_errors_once, spec_of
 from flows.ending import at_once
 
 
@@ -21,5 +22,5 @@ class Nightly(NightlySpec):
             say_errors_once()
             summary = nightly(spec)
         for one in summary.judged:
-            print(f"{one.family}, {one.name}: {one.outcome}. {one.reason}")
-        print(f"{len(summary.judged)} audited, {summary.known} known before, {len(summary.waiting)} not complete yet")
+            say(f"{one.family}, {one_line(one.name)}: {one.outcome}. {one.reason}")
+        say(f"{len(summary.judged)} audited, {summary.known} known before, {len(summary.waiting)} not complete yet")

@@ -17,7 +17,9 @@ from clir_core.registry.history import of_family, shown
 from clir_core.registry.nightly import WATCH_LIST
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import read_watch_list
+from clir_core.shown import one_line
 from clir_core.spec import WORKSPACE, Spec
+from flows.commands.console import say
 from flows.table import drawn
 
 Format = Annotated[Literal["table", "json"], Field(description="table for people, json for programs")]
@@ -44,7 +46,7 @@ class History(Spec):
             rows = [[shown(row[column]) for column in history.head] for row in history.rows()]
             _print_table(name, list(history.head), rows)
         if not any(history.entries for history in histories.values()):
-            print(f"{Registry(self.workspace).directory}: nothing yet; `clir audit` registers the first checkpoint")
+            say(f"{Registry(self.workspace).directory}: nothing yet; `clir audit` registers the first checkpoint")
 
 
 class Show(Spec):
@@ -91,7 +93,7 @@ class Promote(Spec):
         if self.format == "json":
             _print_json(entry.model_dump(mode="json"))
         else:
-            print(f"{entry.name} ({entry.checkpoint[:12]}): {entry.status}, {entry.history[-1].reason}")
+            say(f"{one_line(entry.name)} ({entry.checkpoint[:12]}): {entry.status}, {entry.history[-1].reason}")
 
 
 class Watch(Spec):
@@ -124,9 +126,9 @@ def _tell(entry: Entry, fact: Decided) -> None:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    say(json.dumps(value, indent=1, ensure_ascii=False))
 
 
 def _print_table(title: str, head: list[str], rows: list[list[str]]) -> None:
     if rows:
-        print(drawn(title, head, rows, get_terminal_size().columns if sys.stdout.isatty() else WIDTH))
+        say(drawn(title, head, rows, get_terminal_size().columns if sys.stdout.isatty() else WIDTH))

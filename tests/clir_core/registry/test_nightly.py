@@ -115,7 +115,7 @@ def test_the_summary_begins_with_what_went_wrong() -> None:
     )
     rows = [line.split(" | ")[1] for line in page.splitlines() if line.startswith("| e5")]
     assert rows == ["c", "b", "a"]
-    assert "### b: regressed\na | b c\n" in page
+    assert "### b: regressed\na \\| b c\n" in page
     assert "- `/m/new`: no weights" in page and "- `e5, hf:o/n`: no network" in page
     assert summary.failed == ("c: no space", "e5, hf:o/n: no network")
 
