@@ -5,7 +5,7 @@ Only safetensors are ever loaded, and a checkpoint's own Python code only where 
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -20,7 +20,19 @@ COLBERT = "artifact.metadata"  # JSON, of Stanford's code
 STEP_FOLDER = re.compile(r"checkpoint-\d+")  # what a trainer saves on its way: none of the checkpoint above it
 _TRANSFORMER = "sentence_transformers.models.Transformer"
 _INDEX = ".safetensors.index.json"
+_NAMED = "transformers_weights"  # in a configuration: the file to load in place of the usual one
 _LIBRARY = "sentence_transformers."
+# its classes that read a module's folder, older names too: a path into the library may end at anything else, too
+_KINDS = frozenset(
+    (
+        "Asym", "BoW", "CLIPModel", "CNN", "CSRSparsity", "Dense", "Dropout", "HierarchicalTokenPooling", "IDF", "LSTM",
+        "LayerNorm", "LogitScore", "MLMTransformer", "MultiVectorMask", "Normalize", "Pooling", "Router",
+        "SparseAutoEncoder", "SparseStaticEmbedding", "SpladePooling", "StaticEmbedding", "Transformer",
+        "WeightedLayerPooling", "WordEmbeddings", "WordWeights",
+    )
+)  # fmt: skip
+_TRANSFORMERS = ("CLIPModel", "MLMTransformer", "Transformer")  # of these, read by transformers itself
+_WORD_TOKENIZERS = ("PhraseTokenizer", "TransformersTokenizerWrapper", "WhitespaceTokenizer")
 # sentence-transformers reads PyLate's layers by classes of its own
 _KNOWN_ELSEWHERE = ("pylate.models.Dense.Dense",)
 # what a library reads beside weights, by the words in its name: tokenizers, templates, configurations
@@ -80,9 +92,10 @@ def check_safe(ref: str, path: Path, modules: Sequence[Module], remote_code: boo
         for file in (path / folder).glob("*"):
             if file.exists() and not file.is_dir():
                 check_ordinary(file)
-        unsafe = [file.name for file in files_in(path / folder) if _would_load(file)]
+    for module in modules:
+        unsafe = [file.name for file in files_in(path / module.folder) if _would_load(file, module.kind)]
         if unsafe:
-            names = ", ".join(str(PurePosixPath(folder) / name) for name in unsafe[:3])
+            names = ", ".join(str(PurePosixPath(module.folder) / name) for name in unsafe[:3])
             raise ModelError(
                 f"{ref}: weights are pickled ({names}) and pickles can run code; load it once where you trust it and "
                 "save it with SentenceTransformer(...).save_pretrained(DIR), which writes safetensors"
@@ -93,7 +106,7 @@ def check_safe(ref: str, path: Path, modules: Sequence[Module], remote_code: boo
             f"{ref}: needs Python code of its own ({own[0]}), which does not run unless you read it and list the "
             "reference, with its pinned commit, in allow_remote_code"
         )
-    if not any(_weights(path / module.folder) for module in modules):
+    if not any([_weights(path / module.folder) for module in modules]):  # all of them are looked at
         raise ModelError(f"{ref}: {path} has no weights (*.safetensors){_instead(path)}")
     for module in modules:
         if module.kind == "Transformer" and not remote_code and not _has_tokenizer(path / module.folder):
@@ -185,19 +198,45 @@ def _has_tokenizer(folder: Path) -> bool:
 
 
 def _weights(folder: Path) -> set[str]:
-    """Names of the safetensors that are loaded from a folder: the indexed shards, else the usual name, else all."""
+    """Names of the safetensors that are loaded from a folder.
+
+    The one that the configuration names, else the usual name, else the indexed shards, else all. ModelError where
+    something else than a safetensors file there would be loaded.
+    """
     there = {file.name for file in files_in(folder) if file.suffix == ".safetensors"}
     if ADAPTER_WEIGHTS in there and (folder / ADAPTER_CONFIG).exists():
         return {ADAPTER_WEIGHTS}
+    if named := read_json(folder / CONFIG).get(_NAMED):
+        if str(named).endswith(_INDEX):
+            _checked(folder / CONFIG, [named], _INDEX)
+            return _shards(folder / str(named))
+        return _checked(folder / CONFIG, [named])
     if "model.safetensors" in there:
         return {"model.safetensors"}
     indices = [file for file in files_in(folder) if file.name.endswith(_INDEX)]
-    shards = {str(name) for index in indices for name in dict(read_json(index).get("weight_map") or {}).values()}
+    shards = {name for index in indices for name in _shards(index)}
     return shards & there or there
 
 
-def _would_load(file: Path) -> bool:
-    """Whether a pickle would be read: sentence-transformers takes *model*.bin where no safetensors lie beside it."""
+def _shards(index: Path) -> set[str]:
+    found = read_json(index).get("weight_map")
+    return _checked(index, found.values() if isinstance(found, dict) else [found] if found else [])
+
+
+def _checked(file: Path, names: Iterable[object], ending: str = ".safetensors") -> set[str]:
+    """The names of weights in a file, where they are names of safetensors beside it: others, too, would be loaded."""
+    for name in names:
+        if not isinstance(name, str) or not name.endswith(ending) or "/" in name or "\\" in name:
+            raise ModelError(
+                f"{file}: names weights {name!r}, which are no safetensors beside it; save the whole checkpoint again"
+            )
+    return {str(name) for name in names}
+
+
+def _would_load(file: Path, kind: str) -> bool:
+    """Whether a module of this kind would read a pickle, as no safetensors that it reads lie beside it."""
+    if kind not in _TRANSFORMERS:
+        return file.name == "pytorch_model.bin" and not (file.parent / "model.safetensors").is_file()
     if not re.fullmatch(r".*model.*\.bin", file.name) or file.name.startswith("openvino"):
         return False
     if file.name == PICKLED_ADAPTER:
@@ -224,5 +263,12 @@ def _own_code(path: Path, modules: Sequence[Module]) -> list[str]:
         for name in (CONFIG, "tokenizer_config.json"):
             if read_json(path / module.folder / name).get("auto_map"):
                 found.append(f"auto_map in {PurePosixPath(module.folder) / name}")
-    others = [module.type for module in modules if not module.type.startswith(_LIBRARY)]
+        words = read_json(path / module.folder / "wordembedding_config.json").get("tokenizer_class")
+        if words and not _is_known(str(words), _WORD_TOKENIZERS):
+            found.append(f"{words} in {PurePosixPath(module.folder) / 'wordembedding_config.json'}")
+    others = [module.type for module in modules if not _is_known(module.type, _KINDS)]
     return found + [f"{name} in {MODULES}" for name in others if name not in _KNOWN_ELSEWHERE]
+
+
+def _is_known(type_: str, names: Container[str]) -> bool:
+    return type_.startswith(_LIBRARY) and type_.rpartition(".")[2] in names

@@ -71,7 +71,7 @@ ROUTER: Files = {
         {
             "types": {
                 "query_0": "sentence_transformers.models.StaticEmbedding",
-                "document_0": "sentence_transformers.x",
+                "document_0": "sentence_transformers.models.StaticEmbedding",
             },
             "structure": {"query": ["query_0"], "document": ["document_0"]},
             "parameters": {"default_route": "document"},
