@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel, ValidationError, create_model
-from pydantic_settings import BaseSettings, CliApp, CliSubCommand, SettingsConfigDict, get_subcommand
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSubCommand,
+    SettingsConfigDict,
+    SettingsError,
+    get_subcommand,
+)
 
 from clir_core.errors import ClirError
 from clir_core.shown import on_terminal
@@ -25,6 +32,9 @@ def main(before: Sequence[str] = ()) -> None:
     arguments = [*before, *sys.argv[1:]]
     try:
         asked: Any = get_subcommand(CliApp.run(_parser(arguments), cli_args=arguments, cli_exit_on_error=True))
+    except SettingsError as error:  # a value in brackets that is no JSON
+        said = f"clir {arguments[0]}: a value cannot be read ({error.__cause__}); see clir {arguments[0]} --help"
+        sys.exit(on_terminal(said))
     except ValidationError as error:
         sys.exit(on_terminal("\n".join(f"{_option(item['loc'])}: {item['msg']}" for item in error.errors())))
     with one_message():
