@@ -12,14 +12,16 @@ from clir_core import telemetry
 os.environ |= {**telemetry.OFF, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from embeddings_server import Server
 
 # a machine that is shared is slow at times: how long an example takes says nothing of what it shows
 settings.register_profile("shared machine", deadline=None)
-settings.load_profile("shared machine")
+# a night's work: CLIR_HYPOTHESIS=long
+settings.register_profile("long", deadline=None, max_examples=100_000, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("CLIR_HYPOTHESIS", "shared machine"))
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SHARED = _ROOT.parent / "shared" / "data"

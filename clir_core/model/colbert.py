@@ -16,13 +16,14 @@ def with_prefixes(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """
     named = config.get("prompts")
     prompts: dict[str, Any] = dict(named) if isinstance(named, dict) else {}
-    if not (path / MODULES).exists() and _STANFORD in (read_json(path / CONFIG).get("architectures") or []):
+    architectures = read_json(path / CONFIG).get("architectures")
+    if not (path / MODULES).exists() and isinstance(architectures, list) and _STANFORD in architectures:
         metadata = read_json(path / COLBERT)
         query, document = (metadata.get(f"{kind}_token_id") for kind in ("query", "doc"))
         return {"query": f"{query or '[unused0]'} ", "document": f"{document or '[unused1]'} ", **prompts}
     for kind in ("query", "document"):
         if f"{kind}_prefix" in config:
             # PyLate's prefix stands before the text of a prompt
-            prefix = config[f"{kind}_prefix"] or ""
-            prompts[kind] = prefix + (prompts.get(kind) or "").removeprefix(prefix)
+            prefix = str(config[f"{kind}_prefix"] or "")
+            prompts[kind] = prefix + str(prompts.get(kind) or "").removeprefix(prefix)
     return prompts

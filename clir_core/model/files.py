@@ -106,7 +106,8 @@ def check_safe(ref: str, path: Path, modules: Sequence[Module], remote_code: boo
             f"{ref}: needs Python code of its own ({own[0]}), which does not run unless you read it and list the "
             "reference, with its pinned commit, in allow_remote_code"
         )
-    if not any([_weights(path / module.folder) for module in modules]):  # all of them are looked at
+    weights = [_weights(path / module.folder) for module in modules]
+    if not any(weights):
         raise ModelError(f"{ref}: {path} has no weights (*.safetensors){_instead(path)}")
     for module in modules:
         if module.kind == "Transformer" and not remote_code and not _has_tokenizer(path / module.folder):

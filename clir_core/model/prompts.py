@@ -92,7 +92,8 @@ def _own(path: Path) -> Prompts | None:
     prompts = with_prefixes(path, config)
     if not prompts:
         return None
-    found = own_prompts(prompts, config.get("default_prompt_name"))
+    default = config.get("default_prompt_name")
+    found = own_prompts(prompts, default if isinstance(default, str) else None)
     base = _base_model(path)
     if not any((found.query, found.document, found.notes)) and (family := _family(base)):
         told = f"it says that it takes no prompts; its base model {base} is used with {family[0]!r} and {family[1]!r}"

@@ -127,7 +127,7 @@ def read_watch_list(path: Path) -> WatchList:
         text = path.read_text("utf-8")
     try:
         found = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date or a number that is none; too deep
         raise SpecError(f"{path}: is no YAML ({' '.join(str(error).split())}); mend it there") from error
     try:
         return WatchList.model_validate(found)
