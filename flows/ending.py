@@ -33,6 +33,7 @@ def at_once(workspace: Path) -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(-1)
+        tell.close()
 
 
 def _interrupt(number: int, _: object) -> None:
@@ -40,8 +41,12 @@ def _interrupt(number: int, _: object) -> None:
 
 
 def _wait_for_a_signal(told: socket.socket, workspace: Path) -> None:
-    while (number := told.recv(1)[0]) not in (signal.SIGINT, signal.SIGTERM):
-        pass
+    with told:
+        while (byte := told.recv(1)) and byte[0] not in (signal.SIGINT, signal.SIGTERM):
+            pass
+    if not byte:  # the command is done
+        return
+    number = byte[0]
     print(
         f"\nclir: ended by {signal.Signals(number).name}. What was finished is kept in {workspace.resolve()}; the same "
         "command goes on from there.",
