@@ -21,9 +21,9 @@ SECONDS = 3.0  # from a signal to the end of this process; its children get as l
 @contextmanager
 def at_once(workspace: Path) -> Iterator[None]:
     """Within, SIGINT and SIGTERM end the process soon, and nothing that it starts outlives it. Main thread only."""
-    mark, _ = reaper.start()
-    os.environ[reaper.MARK] = mark
-    signal.signal(signal.SIGTERM, _interrupt)
+    # until this process is gone: at its end Prefect says its last words to its server
+    os.environ[reaper.MARK] = reaper.start()
+    before = signal.signal(signal.SIGTERM, _interrupt)
     # whoever else handles a signal, and Prefect and Ray do: its number comes here
     told, tell = socket.socketpair()
     tell.setblocking(False)
@@ -34,6 +34,8 @@ def at_once(workspace: Path) -> Iterator[None]:
     finally:
         signal.set_wakeup_fd(-1)
         tell.close()
+        signal.signal(signal.SIGTERM, before)
+        del os.environ[reaper.MARK]
 
 
 def _interrupt(number: int, _: object) -> None:

@@ -14,12 +14,16 @@ MARK = "CLIR_RUN_MARK"
 GRACE = 2.0  # seconds to end when asked
 
 
-def start() -> tuple[str, "subprocess.Popen[bytes]"]:
-    """A reaper for this process: the value of MARK that its children have to carry, and the reaper."""
+_reapers: list["subprocess.Popen[bytes]"] = []  # their input closes with this process, not before
+
+
+def start() -> str:
+    """Start a reaper for this process: the value of MARK that its children have to carry."""
     mark = uuid.uuid4().hex
     command = [sys.executable, "-m", "clir_core.workspace.reaper", f"{MARK}={mark}"]
     # in a session of its own: no Ctrl-C ends it
-    return mark, subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    _reapers.append(subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True))
+    return mark
 
 
 def main() -> None:
