@@ -14,6 +14,8 @@ import pytest
 from ray.job_submission import JobStatus
 from service_case import Service, drop, steps, until, watch_list
 
+from deployments import process, supervisor
+
 pytestmark = pytest.mark.slow
 PATIENCE = 600  # seconds until a run is at its step
 OPTIMISER = {"batch": 8, "learning_rate": 1e-7, "epochs": 60}
@@ -108,3 +110,32 @@ def test_every_step_is_computed_once(service: Service, killed: dict[str, Killed]
     entry = service.known("killed" if step == "embed" else step)[step]
     assert [audit.outcome for audit in entry.audits] == ["measured"]
     assert until(lambda: service.events(entry.checkpoint)) == {"audited": 1}
+
+
+def test_a_training_is_cancelled_though_the_server_was_killed_meanwhile(
+    service: Service, tiny_model: Path, demo_part: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = drop(tiny_model, tmp_path / "cancelled", seed=200)
+    corpus = f"parquet:{demo_part(tmp_path / 'corpus', ('de',), 6)}"
+    spec = {"base": str(model), "evaluation": corpus, "languages": ["de"], "triples": 24, "loss": "infonce"}
+    run = service.start("align/finetune", **spec, head=False, optimiser=OPTIMISER)
+    until(lambda: is_at(service, Killed(run, model), "train"), PATIENCE)
+    os.kill(service.pid("server"), signal.SIGKILL)
+    until(service.is_up, 120)
+    asked = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    assert service.ask("POST", f"/flow_runs/{run}/set_state", asked)["status"] == "ACCEPT"
+    until(lambda: service.states(run)[-1] == "Cancelled", 120)
+    mine = Killed(run, model).jobs(service).values()
+    assert {job.status for job in mine if job.metadata["step"] == "train"} == {JobStatus.STOPPED}
+
+
+def test_a_supervisor_that_was_killed_is_told_and_started_again_with_all_parts(service: Service) -> None:
+    running = supervisor.record(service.settings)
+    assert running is not None
+    os.kill(running.pid, signal.SIGKILL)
+    until(lambda: not process.alive(running))
+    told = service.call("status")
+    assert told.returncode == 1 and told.stdout.count("not watched") == 3
+    done = service.call("up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert service.is_up() and not process.kin(running.mark)
