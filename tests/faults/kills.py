@@ -66,9 +66,9 @@ def plan(seed: int, kills: int) -> list[tuple[str, str]]:
     return [pair for one in rounds for pair in one][:kills]
 
 
-def run(scratch: Scratch, seed: int, kills: int) -> Iterator[Kill]:
-    """Do it, one after another."""
-    for at, (victim, phase) in enumerate(plan(seed, kills)):
+def run(scratch: Scratch, seed: int, done: int, kills: int) -> Iterator[Kill]:
+    """Do what is left of the plan, one after another."""
+    for at, (victim, phase) in list(enumerate(plan(seed, kills)))[done:]:
         yield _one(scratch, victim, phase, 10_000 * (seed + 1) + at)
 
 

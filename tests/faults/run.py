@@ -1,9 +1,11 @@
 """Faults that happen to a real service, and what came of each: `make faults`.
 
 python tests/faults/run.py [--kills 60] [--audits 20] [--heap 50] [--nights 30] [--seed 0] [--docs docs/faults.md]
+                           [--kept FILE]: a line a kill; a run that is given it again goes on after the last
 """
 
 import argparse
+import json
 import statistics
 import sys
 import tempfile
@@ -20,11 +22,13 @@ from scratch import Scratch, scratch  # noqa: E402
 from tables import put, table  # noqa: E402
 
 
-def killed(there: Scratch, seed: int, count: int) -> list[kills.Kill]:
+def killed(there: Scratch, seed: int, count: int, kept: Path) -> list[kills.Kill]:
     """Kill one after another, and say what came of each."""
-    found: list[kills.Kill] = []
-    for one in kills.run(there, seed, count):
+    found = [kills.Kill(*json.loads(line)) for line in kept.read_text("utf-8").splitlines()] if kept.exists() else []
+    for one in kills.run(there, seed, len(found), count):
         found.append(one)
+        with kept.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(one) + "\n")
         verdict = "survived" if one.survived else "NOT SURVIVED"
         back = "never" if one.back is None else f"{one.back:.0f} s"
         told = "; ".join(filter(None, (one.ended, one.lost, one.twice)))
@@ -72,10 +76,11 @@ def main() -> None:
     for name, default in (("kills", 60), ("audits", 20), ("heap", 50), ("nights", 30), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--docs", type=Path)
+    parser.add_argument("--kept", type=Path)
     asked = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="clir-faults-") as workspace, scratch(Path(workspace)) as there:
-        by_kill = killed(there, asked.seed, asked.kills)
+        by_kill = killed(there, asked.seed, asked.kills, asked.kept or Path(workspace) / "kills.jsonl")
         by_crowd = list(crowded(there, asked.audits, asked.heap, asked.nights))
     header = ("killed (-9)", "injected", "survived", "lost", "done twice", "seconds until all was back: median (most)")
     of_kills = table(header, rows_of_kills(by_kill))
