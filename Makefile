@@ -103,7 +103,8 @@ lock:  ## renew requirements.lock from pyproject.toml
 	 build/lock/bin/pip freeze --exclude clir-audit | sed 's/+cpu$$//') > requirements.lock
 	rm -rf build
 
-clean:  ## remove the virtual environment and everything that audits left in .clir
+clean:  ## end the service, remove the virtual environment and everything that audits left in .clir
+	@test ! -e $(READY) || $(SERVICE) down
 	rm -rf $(VENV) .clir
 
 help:

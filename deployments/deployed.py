@@ -5,7 +5,7 @@ from pathlib import Path
 
 from clir_core.spec import sha256_of
 from clir_core.workspace.atomic import write_text
-from deployments.parts import basic, call
+from deployments.parts import POOL, basic, call
 from deployments.settings import ROOT, Settings
 
 _LAYERS = ("deployments", "flows", "tasks", "clir_core")  # whose specs are the deployments' parameters
@@ -25,15 +25,19 @@ def is_there(settings: Settings, secret: str, state: str) -> bool:
     file = _file(settings)
     if not file.exists():
         return False
-    kept = json.loads(file.read_text("utf-8"))
-    found = call(f"{settings.ui}/api/deployments/filter", basic(secret), {}, "POST") or []
-    return bool(kept["state"] == state and {each["name"] for each in found} >= {*kept["names"]})
+    return bool(json.loads(file.read_text("utf-8")) == [state, _on_server(settings, secret)])
 
 
-def remember(settings: Settings, state: str, names: tuple[str, ...]) -> None:
-    """This state is on the server, with deployments of these names (flow/deployment)."""
-    bare = [name.rpartition("/")[2] for name in names]
-    write_text(_file(settings), json.dumps({"state": state, "names": bare}))
+def remember(settings: Settings, secret: str, state: str) -> None:
+    """This state is on the server, as that is now."""
+    write_text(_file(settings), json.dumps([state, _on_server(settings, secret)]))
+
+
+def _on_server(settings: Settings, secret: str) -> dict[str, list[str]]:
+    """What there is of each kind, by its names; a person may have taken something away."""
+    kinds = ("work_pools", f"work_pools/{POOL}/queues", "deployments", "automations")
+    found = {kind: call(f"{settings.ui}/api/{kind}/filter", basic(secret), {}, "POST") or [] for kind in kinds}
+    return {kind: sorted(each["name"] for each in all_of_it) for kind, all_of_it in found.items()}
 
 
 def _file(settings: Settings) -> Path:

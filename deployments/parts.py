@@ -118,6 +118,7 @@ def _ray_command(settings: Settings) -> tuple[str, ...]:
     options = {
         "node-ip-address": "127.0.0.1",
         "port": settings.ray_port,
+        "include-dashboard": "true",  # asked for, Ray does not go on without it where its port is taken
         "dashboard-host": "127.0.0.1",
         "dashboard-port": settings.dashboard_port,
         # free ones: the defaults are taken where another Ray runs on this machine

@@ -16,6 +16,11 @@ def scratch(settings: Settings) -> Path:
     return link.readlink()
 
 
+def has_scratch(settings: Settings) -> bool:
+    """Whether it is there: temporary folders are cleared."""
+    return is_own(settings.state / "scratch")
+
+
 def remove_scratch(settings: Settings) -> None:
     """The folder, with all that is in it."""
     link = settings.state / "scratch"

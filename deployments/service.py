@@ -7,19 +7,21 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from clir_core.errors import ClirError, SpecError, StoreError
 from clir_core.workspace import processes
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.deaths import deaths
 from clir_core.workspace.locks import locked
 from clir_core.workspace.private import OTHERS, close
 from deployments import deployed, parts, process, supervisor
 from deployments.environment import drop_the_rest, exports
 from deployments.parts import Part
+from deployments.scratch import has_scratch
 from deployments.settings import Settings, chosen, complaint, forget, remember
 from flows.server import login
 
@@ -39,6 +41,7 @@ def up(settings: Settings) -> None:
             _make_way(settings, everything)
             supervisor.start(settings, everything)
         _await_answer(settings, server)
+        _let_work(settings, secret)
         _deploy(settings, secret)
         for part in (ray, worker):
             _await_answer(settings, part)
@@ -85,6 +88,9 @@ def _say_health(settings: Settings, part: Part) -> bool:
         gone = supervisor.record(settings) is not None
         _say(part.name, "not watched: the supervisor died; `make up` starts it again" if gone else "not started")
         return False
+    if not has_scratch(settings):
+        _say(part.name, "out of reach: its folder of sockets was cleared away; `make down`, then `make up`")
+        return False
     found = supervisor.watched(settings).get(part.name)
     log = settings.state / f"{part.name}.log"
     if found is None or not found.is_up:
@@ -124,14 +130,15 @@ def _make_way(settings: Settings, everything: Sequence[Part]) -> None:
 
 def _await_answer(settings: Settings, part: Part) -> None:
     """Until the part answers. StoreError with the end of its log where it dies, or where it takes too long."""
-    begun = time.monotonic()
+    begun, pids = time.monotonic(), set[int]()
     while True:
         found = supervisor.watched(settings).get(part.name)
+        pids |= {found.pid} if found and found.pid else set()
         if found and found.state == "RUNNING" and part.answers(found.since):
             _say(part.name, f"answers at {part.address}, pid {found.pid}")
             return
         waited = time.monotonic() - begun
-        dead = found.state in ("BACKOFF", "FATAL") if found else not _stands(settings)
+        dead = len(pids) > 1 or (found.state in ("BACKOFF", "FATAL") if found else not _stands(settings))
         if dead or waited > part.patience:
             happened = "died at its start" if dead else f"does not answer after {waited:.0f} s"
             log = settings.state / (f"{part.name}.log" if found else f"{supervisor.NAME}.out")
@@ -166,15 +173,32 @@ def _end_runs(settings: Settings, worker: Part, secret: str) -> None:
 @contextmanager
 def _resting(settings: Settings, secret: str) -> Iterator[None]:
     """Keep the work pool paused meanwhile, so that nothing starts; one that is paused already stays so."""
-    pool, login = f"{settings.ui}/api/work_pools/{parts.POOL}", parts.basic(secret)
-    works = not (parts.call(pool, login) or {}).get("is_paused", True)
-    if works:
-        parts.call(pool, login, {"is_paused": True}, "PATCH")
+    pool = parts.call(_pool(settings), parts.basic(secret)) or {}
+    if not pool.get("is_paused", True):
+        # first the note: whatever ends this command, the next `up` finds it
+        write_text(_paused(settings), "by `make down`\n")
+        parts.call(_pool(settings), parts.basic(secret), {"is_paused": True}, "PATCH")
     try:
         yield
     finally:
-        if works:
-            parts.call(pool, login, {"is_paused": False}, "PATCH")
+        _let_work(settings, secret)
+
+
+def _let_work(settings: Settings, secret: str) -> None:
+    """End the pause of a `down`, also of one that was interrupted."""
+    if not _paused(settings).exists():
+        return
+    parts.call(_pool(settings), parts.basic(secret), {"is_paused": False}, "PATCH")
+    if not (parts.call(_pool(settings), parts.basic(secret)) or {}).get("is_paused", True):
+        _paused(settings).unlink()
+
+
+def _pool(settings: Settings) -> str:
+    return f"{settings.ui}/api/work_pools/{parts.POOL}"
+
+
+def _paused(settings: Settings) -> Path:
+    return settings.state / "paused"
 
 
 def _deploy(settings: Settings, secret: str) -> None:
@@ -189,11 +213,10 @@ def _deploy(settings: Settings, secret: str) -> None:
 
     make_pool()
     _say("deploy", "deploying from deployments/prefect.yaml ...")
-    names = deploy(settings.state / "deploy.log")
-    _say("deploy", ", ".join(names))
+    _say("deploy", ", ".join(deploy(settings.state / "deploy.log")))
     for name, on in make_automations(settings).items():
         _say("deploy", f"automation {name!r}{'' if on else ' is off: see docs/operations.md'}")
-    deployed.remember(settings, state, names)
+    deployed.remember(settings, secret, state)
 
 
 def _say_how_to_go_on(settings: Settings, secret: str) -> None:
@@ -225,7 +248,8 @@ def main() -> None:
         settings = chosen(strict=command == "up")
         os.umask(OTHERS)  # what the service's processes write is this user's alone
         close(settings.home)
-        with locked(settings.state / "lock"):
+        # who only asks does not wait
+        with locked(settings.state / "lock") if command in ("up", "down") else nullcontext():
             healthy = commands[command](settings)
     except ValidationError as error:
         sys.exit("\n".join(f"service: {line}" for line in complaint(error).splitlines()))

@@ -1,7 +1,11 @@
-"""What starts the parts of the service, and again when they end: supervisord (supervisord.org), one a workspace."""
+"""What starts the parts of the service, and again when they end: supervisord (supervisord.org), one a workspace.
+
+A shell starts supervisord again where that is killed itself; the parts that it had are then started anew as well.
+"""
 
 import contextlib
 import os
+import socket
 import sys
 import xmlrpc.client
 from collections.abc import Sequence
@@ -18,7 +22,7 @@ from clir_core.workspace.atomic import write_text
 from deployments import process
 from deployments.parts import Part
 from deployments.process import Running
-from deployments.scratch import remove_scratch, scratch
+from deployments.scratch import has_scratch, remove_scratch, scratch
 from deployments.settings import ROOT, Settings
 
 NAME = "supervisor"
@@ -27,6 +31,18 @@ LOG_BYTES, OLD_LOGS = "20MB", "3"  # of each part
 SECONDS_TO_STAND = 5  # a part that ends sooner has not started; it is tried again after 1, 2, 3 ... seconds
 TRIES = 1_000_000  # for as long as it takes: a database may be away for an hour
 GRACE = 75  # for all parts, one after another, to end by themselves
+PATIENCE = 90  # seconds for an answer of supervisord's
+_BAD_CONFIGURATION = 2  # supervisord's exit code
+_GUARD = f"""
+trap 'kill -TERM $child; wait $child; exit' TERM
+while :; do
+    "${PYTHON}" -m supervisor.supervisord --nodaemon --configuration "$1" & child=$!
+    wait $child; code=$?
+    [ $code -eq {_BAD_CONFIGURATION} ] && exit $code
+    echo "$(date '+%Y-%m-%d %H:%M:%S'),000 WARN exited: {NAME} (exit status $code; not expected)" >> "$2"
+    sleep 1
+done
+"""
 
 
 class Watched(NamedTuple):
@@ -60,9 +76,15 @@ def start(settings: Settings, parts: Sequence[Part]) -> Running:
     _state(settings).unlink(missing_ok=True)
     _state(settings).symlink_to(settings.state)
     write_text(configuration, _configuration(settings, parts))
-    command = (sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration))
-    running = process.start(command, {**os.environ, PYTHON: sys.executable}, ROOT, settings.state / f"{NAME}.out")
-    write_text(_record(settings), running.model_dump_json())
+    command = ("sh", "-c", _GUARD, NAME, str(configuration), str(layout.supervisor_log(settings.home)))
+    # nobody but the command that deploys needs the notification's address
+    environment = {name: value for name, value in os.environ.items() if name != "CLIR_NOTIFY_URL"}
+    running = process.start(command, {**environment, PYTHON: sys.executable}, ROOT, settings.state / f"{NAME}.out")
+    try:
+        write_text(_record(settings), running.model_dump_json())
+    except BaseException:
+        process.stop(running, GRACE)  # nobody would find it again
+        raise
     return running
 
 
@@ -92,7 +114,7 @@ def stop(settings: Settings) -> int | None:
 
 def watched(settings: Settings) -> dict[str, Watched]:
     """Every part by its name; none where supervisord does not answer, or was not started."""
-    if record(settings) is None:
+    if record(settings) is None or not has_scratch(settings):
         return {}
     try:
         found = _call(settings).getAllProcessInfo()
@@ -113,6 +135,7 @@ def _configuration(settings: Settings, parts: Sequence[Part]) -> str:
             "logfile_backups": OLD_LOGS,
             "pidfile": f"{state}/{NAME}.pid",
             "childlogdir": state,
+            "silent": "true",  # its output would grow for ever, and end it on a full disk
         },
         "unix_http_server": {"file": _socket(settings), "chmod": "0600"},
         "rpcinterface:supervisor": {
@@ -141,6 +164,7 @@ def _program(state: Path, part: Part, at: int) -> dict[str, object]:
 
 def _call(settings: Settings) -> Any:
     transport = SupervisorTransport(None, None, f"unix://{_socket(settings)}")
+    socket.setdefaulttimeout(PATIENCE)  # the transport has none, and a stopped supervisord never answers
     return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
 
 

@@ -4,7 +4,8 @@ import json
 import os
 import secrets
 import shutil
-import socket
+import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,16 +77,20 @@ def is_standing(workspace: Path) -> bool:
 
 
 def _standing(workspace: Path) -> str | None:
-    """The API of the service that `make up` started in this workspace, if it answers."""
+    """The API of the service that `make up` started in this workspace, if it answers to the workspace's login."""
     settings = layout.service_settings(workspace)
     if not settings.exists():
         return None
-    port = json.loads(settings.read_text("utf-8"))["ui_port"]
+    api = f"http://127.0.0.1:{json.loads(settings.read_text('utf-8'))['ui_port']}/api"
+    asked = urllib.request.Request(f"{api}/admin/version")
+    asked.add_header("Authorization", f"Basic {b64encode(login(layout.login(workspace)).encode()).decode()}")
+    # after a power cut another workspace's service may listen there; and no proxy is asked for this machine
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        opener.open(asked, timeout=5).close()
     except OSError:
         return None
-    return f"http://127.0.0.1:{port}/api"
+    return api
 
 
 def login(path: Path) -> str:

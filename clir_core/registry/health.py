@@ -11,7 +11,6 @@ from clir_core.spec import WORKSPACE, Spec
 class HealthSpec(Spec):
     """What counts as well."""
 
-    hours: float = Field(1.0, gt=0, description="Parts that died within so many hours are told")
     free_gib: float = Field(2.0, ge=0, description="Disk space that the workspace's disk should have, in GiB")
     runtime: RuntimeSpec = RuntimeSpec()
     workspace: Path = Field(WORKSPACE, description="The workspace of the service")

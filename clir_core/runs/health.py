@@ -1,12 +1,15 @@
 """A look at a service: which of its parts died, whether its cluster takes jobs, the disk, the registry."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from clir_core.errors import ClirError, StoreError
 from clir_core.registry.health import Check, Health, HealthSpec
 from clir_core.registry.registry import Registry
+from clir_core.workspace import layout
+from clir_core.workspace.atomic import write_text
 from clir_core.workspace.deaths import deaths
 
 
@@ -22,11 +25,20 @@ def check_health(health: Health) -> None:
 
 
 def _parts(spec: HealthSpec) -> Check:
-    since = datetime.now(UTC) - timedelta(hours=spec.hours)
+    """Who died since the last look, be it hours ago: checks wait for their turn as other runs do."""
+    now, seen = datetime.now(UTC), layout.health_seen(spec.workspace)
+    since = datetime.fromisoformat(seen.read_text("utf-8").strip()) if seen.exists() else now - timedelta(hours=1)
     lately = [death for death in deaths(spec.workspace) if death.at >= since]
-    told = "; ".join(map(str, lately)) if lately else f"No part died in the last {spec.hours:g} hours"
-    hint = ", and was started again; its log says why" if lately else ""
-    return Check(what="parts", is_well=not lately, said=f"{told}{hint}.")
+    seen.parent.mkdir(parents=True, exist_ok=True)
+    write_text(seen, f"{now.isoformat()}\n")
+    if not lately:
+        return Check(what="parts", is_well=True, said=f"No part died since {since:%Y-%m-%d %H:%M} UTC.")
+    counts = Counter(death.part for death in lately)
+    told = "; ".join(
+        f"{last}{f', {counts[part]} times in all' if counts[part] > 1 else ''}"
+        for part, last in {death.part: death for death in lately}.items()
+    )
+    return Check(what="parts", is_well=False, said=f"{told}. It was started again; its log says why.")
 
 
 def _cluster(spec: HealthSpec, knock: Callable[[str], object]) -> tuple[Check, ...]:

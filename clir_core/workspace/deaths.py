@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from clir_core.workspace import layout
 
-_EXITED = re.compile(r"^(\S+ \S+),\d+ \w+ exited: (\w+) \((.*); not expected\)$", re.MULTILINE)
+_EXITED = re.compile(r"^(\S+ \S+),\d+ \w+ exited: (\w+) \((.*); (?:not )?expected\)$", re.MULTILINE)
 
 
 class Death(NamedTuple):

@@ -98,3 +98,8 @@ def service_settings(workspace: Path) -> Path:
 def supervisor_log(workspace: Path) -> Path:
     """What the supervisor of the service's parts did, and older ones beside it (.1, .2)."""
     return service(workspace) / "supervisor.log"
+
+
+def health_seen(workspace: Path) -> Path:
+    """When the service was looked at last."""
+    return service(workspace) / "health.txt"

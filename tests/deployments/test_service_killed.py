@@ -15,6 +15,7 @@ from ray.job_submission import JobStatus
 from service_case import Service, drop, steps, until, watch_list
 
 from deployments import process, supervisor
+from deployments.parts import POOL
 
 pytestmark = pytest.mark.slow
 PATIENCE = 600  # seconds until a run is at its step
@@ -129,7 +130,22 @@ def test_a_training_is_cancelled_though_the_server_was_killed_meanwhile(
     assert {job.status for job in mine if job.metadata["step"] == "train"} == {JobStatus.STOPPED}
 
 
-def test_a_supervisor_that_was_killed_is_told_and_started_again_with_all_parts(service: Service) -> None:
+def test_a_killed_supervisor_is_there_again_with_all_parts(service: Service) -> None:
+    running = supervisor.record(service.settings)
+    assert running is not None
+    before = {part: service.pid(part) for part in ("server", "ray", "worker")}
+    (watching,) = (pid for pid, _ in service.kin().items() if "supervisor.supervisord" in _command(pid))
+    os.kill(watching, signal.SIGKILL)
+    until(lambda: service.is_up() and service.pid("worker") != before["worker"], 120)
+    assert process.alive(running) and not set(before.values()) & set(service.kin())
+    assert "supervisor died at" in service.call("status").stdout
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def test_a_service_whose_guard_was_killed_too_says_so_and_starts_again_by_hand(service: Service) -> None:
     running = supervisor.record(service.settings)
     assert running is not None
     os.kill(running.pid, signal.SIGKILL)
@@ -139,3 +155,37 @@ def test_a_supervisor_that_was_killed_is_told_and_started_again_with_all_parts(s
     done = service.call("up")
     assert done.returncode == 0, done.stdout + done.stderr
     assert service.is_up() and not process.kin(running.mark)
+
+
+def test_a_pause_that_an_interrupted_down_left_ends_with_the_next_up(service: Service) -> None:
+    pool = f"/work_pools/{POOL}"
+    service.ask("PATCH", pool, {"is_paused": True})
+    (service.workspace / "service" / "paused").write_text("by `make down`\n", "utf-8")
+    assert service.call("up").returncode == 0
+    assert service.ask("GET", pool)["is_paused"] is False and not (service.workspace / "service" / "paused").exists()
+    # a person's own pause stays
+    service.ask("PATCH", pool, {"is_paused": True})
+    service.call("up")
+    assert service.ask("GET", pool)["is_paused"] is True
+    service.ask("PATCH", pool, {"is_paused": False})
+
+
+def test_what_a_person_took_from_the_server_is_made_again(service: Service) -> None:
+    there = {one["name"]: one["id"] for one in service.ask("POST", "/automations/filter", {})}
+    service.ask("DELETE", f"/automations/{there['clir: re-run a crashed run']}")
+    done = service.call("up")
+    assert "as it was" not in done.stdout
+    assert {one["name"] for one in service.ask("POST", "/automations/filter", {})} == set(there)
+    assert "as it was" in service.call("up").stdout
+
+
+def test_a_run_that_nobody_can_cancel_any_more_is_cancelled(
+    service: Service, tiny_model: Path, demo_part: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its worker dies, and before the next one stands the user presses Cancel."""
+    model = drop(tiny_model, tmp_path / "nobodys", seed=300)
+    run = service.start("audit/checkpoint", model=str(model), corpus=f"parquet:{demo_part(tmp_path / 'c', ('de',), 6)}")
+    until(lambda: service.states(run)[-1] == "Running", PATIENCE)
+    kill(service)
+    service.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
+    until(lambda: service.states(run)[-1] == "Cancelled", 240)

