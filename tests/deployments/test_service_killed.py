@@ -134,7 +134,7 @@ def test_a_killed_supervisor_is_there_again_with_all_parts(service: Service) -> 
     running = supervisor.record(service.settings)
     assert running is not None
     before = {part: service.pid(part) for part in ("server", "ray", "worker")}
-    (watching,) = (pid for pid, _ in service.kin().items() if "supervisor.supervisord" in _command(pid))
+    (watching,) = (pid for pid in {*service.kin()} - {running.pid} if "supervisor.supervisord" in _command(pid))
     os.kill(watching, signal.SIGKILL)
     until(lambda: service.is_up() and service.pid("worker") != before["worker"], 120)
     assert process.alive(running) and not set(before.values()) & set(service.kin())
