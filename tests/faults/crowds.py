@@ -3,15 +3,20 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from scratch import ENDED, Scratch
 from service_case import watch_list
 
+from deployments.scratch import scratch as sockets
+
 SECONDS_TO_END = 3600
-SETTLED = 5  # nights, after which nothing may grow any more
+SETTLED = 5  # nights, after which nothing may grow any more but what nights leave
 MIB = 2**20
+MOST_GROWTH = {"MiB": 1.25, "open files": 1.25}
+MOST_FILES = 40  # that a night leaves where there is nothing new: its run in Prefect's history, storage of results
 
 
 class Crowd(NamedTuple):
@@ -23,6 +28,11 @@ class Crowd(NamedTuple):
     lost: int
     twice: int
     told: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether all survived, and nothing was lost or done twice."""
+        return self.survived == self.injected and not self.lost and not self.twice
 
 
 def runs_at_once(scratch: Scratch, count: int) -> Crowd:
@@ -63,7 +73,9 @@ def a_month(scratch: Scratch, nights: int) -> Crowd:
     twice = sum(bool(scratch.twice(name)) for name in names)
     first, last = sizes[min(SETTLED, nights - 1)], sizes[-1]
     told = "; ".join(f"{what} {first[what]:,} after night {SETTLED + 1}, {last[what]:,} at the end" for what in first)
-    return Crowd(f"{nights} nights", nights, nights - len(bad), lost, twice, told)
+    grown = any(last[what] > most * first[what] for what, most in MOST_GROWTH.items())
+    grown = grown or last["files"] - first["files"] > MOST_FILES * nights
+    return Crowd(f"{nights} nights", nights, 0 if grown else nights - len(bad), lost, twice, told)
 
 
 def _watch(scratch: Scratch, family: str, place: Path) -> Path:
@@ -92,9 +104,12 @@ def _not_completed(scratch: Scratch, runs: list[str]) -> Iterator[str]:
 
 
 def _held(scratch: Scratch) -> dict[str, int]:
-    """Memory and open files of the service's three parts, and the workspace's files but for what nights add to it."""
-    pids = [scratch.service.pid(part) for part in ("server", "ray", "worker")]
-    resident = [int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1]) for pid in pids]
-    handles = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
-    files = sum(len(names) for _, _, names in os.walk(scratch.service.workspace))
-    return {"MiB": sum(resident) * os.sysconf("SC_PAGE_SIZE") // MIB, "open files": handles, "files": files}
+    """Memory and open files of all processes of the service, and the files of its workspace and scratch folder."""
+    resident = handles = 0
+    for pid in scratch.service.kin():
+        with suppress(OSError):  # it may have ended
+            resident += int(Path(f"/proc/{pid}/statm").read_text("utf-8").split()[1])
+            handles += len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    places = (scratch.service.workspace, sockets(scratch.service.settings))
+    files = sum(len(names) for place in places for _, _, names in os.walk(place))
+    return {"MiB": resident * os.sysconf("SC_PAGE_SIZE") // MIB, "open files": handles, "files": files}

@@ -25,6 +25,7 @@ class Kill(NamedTuple):
 
     what: str
     phase: str
+    hit: int  # processes that were killed, while the run was under way
     back: float | None  # seconds until all parts answered again
     ended: str  # the run's last state
     lost: str
@@ -34,7 +35,7 @@ class Kill(NamedTuple):
     def survived(self) -> bool:
         """Whether nothing was lost or done twice, and all was back in time."""
         in_time = self.back is not None and self.back <= SECONDS_TO_BE_BACK
-        return in_time and self.ended == "Completed" and not self.lost and not self.twice
+        return self.hit > 0 and in_time and self.ended == "Completed" and not self.lost and not self.twice
 
 
 def _named(scratch: Scratch, part: str, text: str) -> list[int]:
@@ -44,6 +45,7 @@ def _named(scratch: Scratch, part: str, text: str) -> list[int]:
 
 # whatever the service consists of, by what finds its processes
 VICTIMS: Mapping[str, Callable[[Scratch], list[int]]] = {
+    "supervisor": lambda scratch: [pid for pid in scratch.service.kin() if _is_supervisor(pid)],
     "worker": lambda scratch: [scratch.service.pid("worker")],
     "flow run": lambda scratch: _named(scratch, "worker", "prefect.engine"),
     "Prefect's server": lambda scratch: [scratch.service.pid("server")],
@@ -76,16 +78,21 @@ def _one(scratch: Scratch, victim: str, phase: str, seed: int) -> Kill:
     model = scratch.copy(seed)
     started = _align(scratch, model) if phase == "train" else scratch.audit(model)
     if not _await(lambda: _is_at(scratch, started, model.name, phase), SECONDS_TO_END):
-        return Kill(victim, phase, None, "never got there", "", "")
-    for pid in VICTIMS[victim](scratch):
+        return Kill(victim, phase, 0, None, "never got there", "", "")
+    hit = 0
+    for pid in VICTIMS[victim](scratch) if _state(scratch, started)["type"] not in ENDED else ():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+            hit += 1
     begun = time.monotonic()
     time.sleep(SECONDS_TO_NOTICE)
     back = time.monotonic() - begun if _await(scratch.service.is_up, SECONDS_TO_BE_BACK) else None
     _await(lambda: _state(scratch, started)["type"] in ENDED and _rests(scratch, started), SECONDS_TO_END)
     ended = str(_state(scratch, started)["name"])
-    return Kill(victim, phase, back, ended, scratch.lost(model.name), scratch.twice(model.name))
+    lost, twice = scratch.lost(model.name), scratch.twice(model.name)
+    if phase == "train":
+        lost = lost or scratch.lost_training(model.name)
+    return Kill(victim, phase, hit, back, ended, lost, twice)
 
 
 def _align(scratch: Scratch, model: object) -> str:
@@ -130,6 +137,11 @@ def _rests(scratch: Scratch, run: str) -> bool:
 
 def _has_job(phase: str) -> bool:
     return phase in ("embed", "rank", "train")
+
+
+def _is_supervisor(pid: int) -> bool:
+    command = _command(pid)
+    return "supervisor.supervisord" in command and not command.startswith("sh ")  # its guard
 
 
 def _command(pid: int) -> str:

@@ -31,7 +31,7 @@ def killed(there: Scratch, seed: int, count: int, kept: Path) -> list[kills.Kill
             file.write(json.dumps(one) + "\n")
         verdict = "survived" if one.survived else "NOT SURVIVED"
         back = "never" if one.back is None else f"{one.back:.0f} s"
-        told = "; ".join(filter(None, (one.ended, one.lost, one.twice)))
+        told = "; ".join(filter(None, (f"{one.hit} hit", one.ended, one.lost, one.twice)))
         print(f"{len(found):3} {one.what}, {one.phase}: {verdict}, back after {back}. {told}", flush=True)
     return found
 
@@ -94,7 +94,7 @@ def main() -> None:
         else:
             print(text)
     print(f"{(time.monotonic() - begun) / 60:.0f} minutes, seed {asked.seed}")
-    well = all(one.survived for one in by_kill) and all(one.survived == one.injected for one in by_crowd)
+    well = all(one.survived for one in by_kill) and all(one.is_well for one in by_crowd)
     sys.exit(0 if well else 1)
 
 

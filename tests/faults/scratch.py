@@ -65,6 +65,16 @@ class Scratch:
             return f"without {', '.join(missing)}"
         return "" if ranks_of(out).equals(self.ranks) else "other ranks"
 
+    def lost_training(self, name: str) -> str:
+        """What is missing of the one checkpoint that was trained from this one; empty where all is there."""
+        base = self.entry(name)
+        every = Registry(self.service.workspace).entries()
+        made = [entry for entry in every if base and entry.found.parent == base.checkpoint]
+        if len(made) != 1:
+            return f"{len(made)} checkpoints were trained"
+        there = (Path(made[0].found.ref) / "model.safetensors").exists() and made[0].audits and made[0].status
+        return "" if there else "the trained checkpoint is not whole"
+
     def twice(self, name: str) -> str:
         """What was done more often than once; empty where nothing was."""
         entry = self.entry(name)
