@@ -20,7 +20,9 @@ from clir_core.errors import AlignError, CorpusError, first_line
 from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages, code_notes
 from clir_core.sources.columns import convert
+from clir_core.sources.parquet import table_of
 from clir_core.workspace.atomic import write_file
+from clir_core.workspace.storage import path_of
 
 # p_en and p_x are of group_id, q_en and q_x of query_group_id; negatives are English passages that do not answer
 TRIPLES = pa.schema(
@@ -46,7 +48,7 @@ def training_triples(
     if kind != "triples":
         corpus = read_corpus(reference, languages, reading, training=True)
         return _noted(build_triples(corpus, languages, most, seed), corpus.notes)
-    read = read_triples(Path(place).expanduser())
+    read = read_triples(path_of(place))
     triples = _frame(read)
     wanted = sorted({*map(canonical, languages or triples["lang"])} - {ENGLISH})
     _check_languages(wanted, triples, reference)
@@ -86,13 +88,11 @@ def build_triples(corpus: Corpus, languages: Sequence[str], most: int, seed: int
 def read_triples(path: Path) -> pa.Table:
     """Triples of a Parquet file, or one CorpusError with every problem. q_x and negatives may be left out."""
     try:
-        table = pq.ParquetFile(path).read()
+        table = table_of(path)
     except FileNotFoundError as error:
         raise CorpusError(f"triples {path.absolute()} do not exist; give a Parquet file") from error
-    except (pa.ArrowException, OSError) as error:
-        raise CorpusError(
-            f"triples {path}: cannot be read as Parquet ({first_line(error)}); write or fetch it again"
-        ) from error
+    except ValueError as error:
+        raise CorpusError(f"triples {path}: {error}") from error
     return validate_triples(table, str(path))
 
 

@@ -1,13 +1,12 @@
 """What an alignment run is asked: AlignSpec and its parts. A loss is weights of terms: any sum is a spec."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, field_validator, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, from_json
 from pydantic_settings import NoDecode
 
 from clir_core.audit.spec import RuntimeSpec
@@ -31,7 +30,7 @@ def _from_text(value: Any, known: Mapping[str, Mapping[str, Any]], problem: str)
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("{"):
-        return json.loads(value)
+        return from_json(value)
     if value not in known:
         raise ValueError(problem)
     return dict(known[value])

@@ -6,7 +6,7 @@ from typing import Any
 from clir_core.errors import ModelError
 from clir_core.model.hashes import hashes_of
 from clir_core.spec import sha256_of
-from clir_core.workspace.storage import explained
+from clir_core.workspace.storage import explained, path_of
 
 # kinds of `Checkpoint` of which no vectors are stored, and what they have instead
 UNSTORED = {
@@ -36,7 +36,7 @@ def baseline_fields(ref: str, cache: Path) -> dict[str, Any]:
     kind, name = "bm25", BM25
     identity: dict[str, Any] = {"method": METHOD, "k1": K1, "b": B, "rule": _BM25_RULE}
     if ref != BM25:
-        path = Path(ref.removeprefix(RUN)).expanduser().resolve()
+        path = path_of(ref.removeprefix(RUN)).resolve()
         kind, name = "run", _short(path.name)
         if not path.is_file():
             raise ModelError(f"{ref}: no such file; give a TREC run: query Q0 document rank score tag, a line each")

@@ -16,7 +16,7 @@ from clir_core.model.hashes import hashes_of
 from clir_core.model.kind import Pooling, guessed_pooling, kind_of
 from clir_core.model.prompts import prompts_of
 from clir_core.spec import Spec, as_text, sha256_of
-from clir_core.workspace.storage import explained
+from clir_core.workspace.storage import explained, path_of
 
 PATIENCE = 60.0  # seconds for a hub to answer
 
@@ -133,7 +133,7 @@ def name_of(ref: str) -> str:
     """A short name for people and files: org/name of a hub's model, also in a hub's cache, else the directory's."""
     if ref.startswith(("hf:", "bundled:")):
         return ref.partition(":")[2].partition("@")[0]
-    path = Path(ref).expanduser().resolve()
+    path = path_of(ref).resolve()
     cached = _SNAPSHOT.search(str(path))
     return f"{cached[1]}/{cached[2]}" if cached else path.name
 
@@ -220,7 +220,7 @@ def _locate(ref: str, cache: Path, remote_code: bool) -> Path:
         return unpack(cache)
     if ref.startswith("hf:"):
         return _download(ref, remote_code)
-    path = Path(ref).expanduser().resolve()
+    path = path_of(ref).resolve()
     if not path.is_dir():
         raise ModelError(f"{ref}: no such directory; a model is hf:org/name@revision, a directory, or {BUNDLED}")
     if as_text(str(path)) != str(path):

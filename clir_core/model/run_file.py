@@ -12,8 +12,11 @@ from scipy.sparse import csr_array, eye_array
 from clir_core.errors import ModelError
 from clir_core.model.baseline import RUN
 from clir_core.sources.lines import decoded, read_lines
+from clir_core.sources.values import number_in
+from clir_core.workspace.storage import path_of
 
 _SHOWN = 5
+_MOST = 2**63  # ranks from here on do not fit
 
 
 class Run(NamedTuple):
@@ -26,7 +29,7 @@ class Run(NamedTuple):
 def check_run(ref: str) -> None:
     """ModelError where a model reference names a run that cannot be read: nothing else has to be done to know."""
     if ref.startswith(RUN):
-        read_run(Path(ref.removeprefix(RUN)).expanduser())
+        read_run(path_of(ref.removeprefix(RUN)))
 
 
 def read_run(path: Path) -> Run:
@@ -40,7 +43,7 @@ def read_run(path: Path) -> Run:
     for number, line in _lines(path):
         parts = line.split(maxsplit=5)
         try:
-            query, _, doc, rank, score = parts[0], parts[1], parts[2], int(parts[3]), float(parts[4])
+            query, doc, rank, score = parts[0], parts[2], _rank(parts[3]), number_in(parts[4])
         except (IndexError, ValueError):
             problems.append(f"line {number}: {line[:60]!r} is not `query Q0 document rank score tag`")
             continue
@@ -92,6 +95,13 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             break
     if problems:
         raise ModelError(f"run {problems[0]}")
+
+
+def _rank(text: str) -> int:
+    rank = int(text)
+    if "_" in text or abs(rank) >= _MOST:
+        raise ValueError
+    return rank
 
 
 def _contradictions(path: Path, rows: pl.DataFrame) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from clir_core.errors import ModelError
+from clir_core.workspace.storage import path_of
 
 SCHEME = "vectors:"
 TABLE, DOCUMENTS, QUERIES = "vectors", "documents", "queries"
@@ -58,7 +59,7 @@ def parse(ref: str) -> VectorsRef:
     if len(pair) == 1 or (pair and asked.get("table")):
         raise ModelError(f"{ref}: name one table, or both of documents and queries; these are {', '.join(asked)}")
     if "://" not in place:
-        place = str(Path(place).expanduser().resolve())
+        place = str(path_of(place).resolve())
     elif urlsplit(place).username or urlsplit(place).password:
         raise ModelError(f"{SCHEME}{place.partition('://')[0]}://...: a login stands in it; put it in the environment")
     return VectorsRef(place, **asked)

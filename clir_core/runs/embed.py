@@ -36,6 +36,7 @@ from clir_core.workspace.locks import locked
 from clir_core.workspace.progress import Bars, Progress
 from clir_core.workspace.provenance import versions
 from clir_core.workspace.steps import read_result
+from clir_core.workspace.storage import path_of
 
 SHARD_ROWS = 8192
 SHARD_SECONDS = 20.0
@@ -168,7 +169,7 @@ def place_of(reference: str) -> str:
     """Where a corpus lies, however its folder is written, and whichever split is asked for: what its tables share."""
     whole, _ = splits.parse(reference)
     kind, _, place = whole.partition(":")
-    return f"{kind}:{Path(place).expanduser().resolve()}" if place and kind != "hub" else whole
+    return f"{kind}:{path_of(place).resolve()}" if place and kind != "hub" else whole
 
 
 def embed_missing(

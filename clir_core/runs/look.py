@@ -12,6 +12,7 @@ from clir_core.model.reading import Reading, reading_of
 from clir_core.spec import Spec
 from clir_core.workspace import layout
 from clir_core.workspace.private import close
+from clir_core.workspace.storage import path_of
 
 
 class Looked(Spec):
@@ -36,7 +37,7 @@ def look(ref: str, encoding: EncodingSpec, workspace: Path) -> Iterator[Looked]:
 
 
 def _references(ref: str, workspace: Path) -> list[str]:
-    place = Path(ref).expanduser()
+    place = path_of(ref)
     if not place.is_dir():
         return [ref]
     from clir_core.registry.places import Checkpoints

@@ -12,6 +12,7 @@ from clir_core.sources import beir, bitext, demo, hub, mlqa, parquet, splits, xq
 from clir_core.sources.asked import Asked
 from clir_core.sources.choice import choose_languages
 from clir_core.sources.rows import RawCorpus
+from clir_core.workspace.storage import path_of
 
 KINDS = ("demo", "xquad:DIR", "mlqa:DIR", "beir:DIR", "parquet:DIR", "hub:NAME", "bitext:DIR")
 _READERS: Mapping[str, Callable[[Path, Asked], RawCorpus]] = {
@@ -62,7 +63,7 @@ def _read(reference: str, asked: Asked) -> RawCorpus:
         return hub.read(place, asked)
     if kind not in _READERS or not place:
         raise CorpusError(f"corpus {reference!r} is of no known kind; write one of {', '.join(KINDS)}")
-    directory = Path(place).expanduser()
+    directory = path_of(place)
     if not directory.is_dir():
         what = "is not a directory" if directory.exists() else "does not exist"
         raise CorpusError(f"corpus {reference!r}: {directory.absolute()} {what}; give the folder that holds the corpus")

@@ -29,6 +29,8 @@ def choose_split(there: Mapping[str, Sequence[str]], asked: Asked, place: str) -
     union = list(dict.fromkeys(name for names in there.values() for name in names))
     name = asked.split or _default(union, asked.training)
     has = "; ".join(f"{part}: {', '.join(names) or 'none'}" for part, names in there.items())
+    if not union and name is None:
+        raise CorpusError(f"{place}: there is none; name one, such as test")
     if name is None:
         why = "it is to be trained on, and there is no train" if asked.training else "none is called test, dev or train"
         raise CorpusError(f"{place}: {why} ({has}); name one at the end of the reference, such as #{union[0]}")

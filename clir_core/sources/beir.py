@@ -6,6 +6,7 @@ may stand in `metadata`. In one folder a language, the folder's name is the lang
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
     if problems:
         raise CorpusError(f"BEIR corpus {directory} cannot be read, problems: {len(problems)}", problems)
     notes += code_notes(folder.path.name for folder in folders if folder.lang)
+    notes += [f"{part.lang} has no document of its own." for part in parts if part.lang and not len(part.documents)]
     return joined(directory.resolve().name, parts, asked.reading, notes)
 
 
@@ -200,7 +202,10 @@ def _further(row: Mapping[str, Any], taken: Iterable[str]) -> dict[str, str]:
     tags = row.get("metadata")
     said = {**(tags if isinstance(tags, dict) else {}), **row}
     known = {*taken, "lang", "language", "group_id", "metadata"}
-    # in JSON true is no number
-    return {
-        name: str(said[name]) for name in further_columns(said) if name not in known and type(said[name]) in (str, int)
-    }
+    found = {}
+    for name in further_columns(said):
+        # in JSON true is no number
+        if name not in known and type(said[name]) in (str, int):
+            with suppress(ValueError):  # one that is too long names nothing
+                found[name] = str(text_of(said[name]))
+    return found

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.types as types
 
 from clir_core.corpus.tables import DOCUMENTS, ORIGIN, QRELS, QUERIES, further_columns
-from clir_core.sources.names import NOT_GRADES, candidates, names_text, plain
+from clir_core.sources.names import NOT_GRADES, candidates, known_names, names_text, plain, twice
 from clir_core.sources.values import grade_of, id_of, text_of
 
 SCHEMAS: Mapping[str, pa.Schema] = {"documents": DOCUMENTS, "queries": QUERIES, "qrels": QRELS}
@@ -35,13 +35,15 @@ def conform(
     `asked` names their columns by ours, `rows` are the rows' numbers. Of a corpus in parts, which know languages and
     groups, both may be missing. Queries keep further columns that are text or whole numbers, as strings.
     """
-    schema, found = SCHEMAS[what], list[str]()
+    schema = SCHEMAS[what]
+    known = known_names(what) | {*map(plain, (asked or {}).values())}
+    found = [f"{file}: {problem}" for problem in twice(table.column_names, known)]
     optional = {*_OPTIONAL[what], "lang"} if in_part else _OPTIONAL[what]
-    theirs = _theirs(table, what, file, optional, asked or {}, found)
+    theirs = {} if found else _theirs(table, what, file, optional, asked or {}, found)
     numbers = rows if rows is not None else range(1, len(table) + 1)
     columns = {
         field.name: _column(table, theirs[field.name], field, (file, numbers), found)
-        if theirs[field.name]
+        if theirs.get(field.name)
         else pa.nulls(len(table), field.type)
         for field in schema
     }
@@ -84,8 +86,8 @@ def _theirs(
         problems.append(f"{file}: neither 'group_id' nor 'doc_id' is there, {names_text(has)}; add one of them")
     if what == "qrels" and not found["grade"] and "grade" not in asked:
         taken = {name for names in found.values() for name in names}
-        for name in has:
-            if name not in taken and (held := _may_be_grades(name, table[name])):
+        for name, values in zip(has, table.columns, strict=True):
+            if name not in taken and (held := _may_be_grades(name, values)):
                 way_out = (
                     f"name it by `columns`: qrels.grade={name}"
                     if held == "numbers"

@@ -2,6 +2,8 @@
 
 from pydantic import ValidationError
 
+from clir_core.sources.values import shown_value
+
 
 def complaints(error: ValidationError) -> list[str]:
     """One line for each thing that pydantic did not like."""
@@ -23,5 +25,4 @@ def _complaint(place: tuple[int | str, ...], kind: str, message: str, value: obj
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
     if kind == "missing":
         return f"{where!r} is missing; add it"
-    shown = repr(value)
-    return f"{where!r}: {message}, not {shown if len(shown) <= 60 else shown[:57] + '...'}"
+    return f"{where!r}: {message}, not {shown_value(value)}"

@@ -16,9 +16,9 @@ from pydantic_core import from_json
 from clir_core.errors import first_line
 from clir_core.sources.endings import PACKED, form_of, listed, misnamed, no_text
 from clir_core.sources.json_input import unreadable
-from clir_core.sources.names import NAMES, plain
+from clir_core.sources.names import NAMES, known_names, plain, twice
 
-_HEADS = frozenset(name for table in ("documents", "queries") for names in NAMES[table].values() for name in names)
+_HEADS = known_names("documents", "queries")
 # no text of a first row is called so
 _KEYS = frozenset((*NAMES["documents"]["doc_id"], *NAMES["queries"]["query_id"]))
 TABLES = (".jsonl", ".json", ".tsv", ".csv")
@@ -167,6 +167,7 @@ def _table_rows(
             is_header = sum(name in _HEADS for name in named) > 1 or named[0] in _KEYS or not asked.isdisjoint(named)
             header = row if is_header else list(headless)
             if is_header:
+                problems += [f"{path}, row {number}: {problem}" for problem in twice(row, _HEADS | asked)]
                 continue
         if len(row) > len(header):
             hint = "put quotes around a text that holds commas" if is_csv else "write no tab into a text"

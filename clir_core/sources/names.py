@@ -1,6 +1,6 @@
 """What columns are called in the field: one table of names, for every kind of file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 # of names with one meaning in that table; lower case and `-` or `_` are all the same
 NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -51,3 +51,14 @@ def candidates(has: Sequence[str], what: str, column: str, asked: Mapping[str, s
 def names_text(has: Sequence[str]) -> str:
     """The columns that are there, in words."""
     return f"it has {', '.join(has) or 'none'}"
+
+
+def known_names(*tables: str) -> frozenset[str]:
+    """Every name that a column of ours may have in these tables."""
+    return frozenset(name for table in tables for names in NAMES[table].values() for name in names)
+
+
+def twice(has: Sequence[str], known: Collection[str]) -> list[str]:
+    """What is wrong with columns of these known names that are there again under the same name."""
+    again = dict.fromkeys(name for at, name in enumerate(has) if name in has[:at] and plain(name) in known)
+    return [f"column {name!r} is there {has.count(name)} times; rename or remove the others" for name in again]

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from clir_core.errors import CorpusError, first_line
 from clir_core.sources.asked import USUAL, Asked, choose_split, split_note
-from clir_core.sources.columns import SCHEMAS, conform
+from clir_core.sources.columns import SCHEMAS, conform, convert
 from clir_core.sources.endings import listed, misnamed
+from clir_core.sources.names import twice
 from clir_core.sources.rows import RawCorpus
 
 _SHARD = re.compile(r"-\d+-of-\d+$")
@@ -42,7 +43,7 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
 
 def rows_of_split(tables: dict[str, pa.Table], asked: Asked, notes: list[str]) -> dict[str, Sequence[int] | None]:
     """Of each file the numbers of its rows of one split, where a column `split` says it: the tables keep only those."""
-    marked = {file: table["split"].cast(pa.string()) for file, table in tables.items() if "split" in table.column_names}
+    marked = {file: _said_splits(table, file) for file, table in tables.items() if "split" in table.column_names}
     if not marked:
         return dict.fromkeys(tables)
     names = {str(name) for column in marked.values() for name in column.to_pylist()}
@@ -54,6 +55,17 @@ def rows_of_split(tables: dict[str, pa.Table], asked: Asked, notes: list[str]) -
         tables[file] = tables[file].take(at)
         rows[file] = [row + 1 for row in at.to_pylist()]
     return rows
+
+
+def _said_splits(table: pa.Table, file: str) -> pa.ChunkedArray:
+    problems = [f"{file}: {problem}" for problem in twice(table.column_names, ("split",))]
+    column = table.column(table.column_names.index("split"))
+    if pa.types.is_integer(column.type):
+        column = column.cast(pa.string())
+    column = convert(column, pa.field("split", pa.string()), file, problems)
+    if problems:
+        raise CorpusError(f"the splits of {file} cannot be read, problems: {len(problems)}", problems)
+    return column
 
 
 def _files(directory: Path, what: str, problems: list[str]) -> list[Path]:
@@ -81,15 +93,25 @@ def _of_split(directory: Path, paths: Sequence[Path], asked: Asked, notes: list[
     return chosen
 
 
+def table_of(path: Path) -> pa.Table:
+    """The table in a file. ValueError with what is wrong and what to do, FileNotFoundError where there is none."""
+    try:
+        # not read_table: it would make columns of folder names such as lang=zh
+        with pq.ParquetFile(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException, ValueError) as error:
+        # names of columns that are not UTF-8 are a ValueError
+        why = None if isinstance(error, OSError) else misnamed(path)
+        raise ValueError(why or f"cannot be read as Parquet ({first_line(error)}); write or fetch it again") from error
+
+
 def _tables(paths: Sequence[Path], problems: list[str]) -> dict[str, pa.Table]:
     tables = {}
     for path in paths:
         try:
-            # not read_table: it would make columns of folder names such as lang=zh
-            tables[str(path)] = pq.ParquetFile(path).read()
-        except OSError as error:
-            problems.append(f"{path}: cannot be read as Parquet ({first_line(error)}); write or fetch it again")
-        except pa.ArrowException as error:
-            why = misnamed(path) or f"cannot be read as Parquet ({first_line(error)}); write or fetch it again"
-            problems.append(f"{path}: {why}")
+            tables[str(path)] = table_of(path)
+        except (OSError, ValueError) as error:
+            problems.append(f"{path}: {error}")
     return tables

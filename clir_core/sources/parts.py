@@ -92,6 +92,7 @@ def _parallel_parts(
 ) -> frozenset[str]:
     """The parts (part, id, text) that are taken as translations of the pivot's, which is among them, if any is."""
     found, rule = {reading.pivot}, reading.parallel
+    texts = texts.select("part", "id", "text")  # further columns may be called as those of a join
     pivot = texts.filter(pl.col("part") == reading.pivot).unique("id", keep="first", maintain_order=True)
     for lang in texts["part"].drop_nulls().unique().sort():
         if lang == reading.pivot:

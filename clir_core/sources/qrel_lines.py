@@ -8,15 +8,15 @@ import pyarrow as pa
 from clir_core.sources.columns import conform
 from clir_core.sources.endings import PACKED, form_of
 from clir_core.sources.lines import cells, csv_rows, decoded, read_lines, read_rows
-from clir_core.sources.names import NAMES, plain
-from clir_core.sources.values import text_of
+from clir_core.sources.names import known_names, plain, twice
+from clir_core.sources.values import number_in, text_of
 
 ENDINGS = tuple(
     f"{ending}{pack}" for ending in (".tsv", ".csv", ".txt", ".trec", ".jsonl", ".json") for pack in ("", *PACKED)
 )
 _COLUMNS = ("query_id", "doc_id", "grade")
 _TREC = {3: (0, 1, 2), 4: (0, 2, 3)}  # where query, document and grade stand
-_KNOWN = frozenset(name for names in NAMES["qrels"].values() for name in names)
+_KNOWN = known_names("qrels")
 
 
 def read_qrels(path: Path, asked: Mapping[str, str], problems: list[str]) -> pa.Table:
@@ -50,6 +50,7 @@ def _text_columns(path: Path, asked: Mapping[str, str], problems: list[str]) -> 
     for number, row in csv_rows(path, problems) if form_of(path) == ".csv" else _split_rows(path, problems):
         if not rows and not header and sum(plain(cell) in known for cell in row) > 1:
             header = row
+            problems += [f"{path}, row {number}: {problem}" for problem in twice(row, known)]
             continue
         problem = _problem(row, header, is_first=not rows)
         if problem:
@@ -85,7 +86,7 @@ def _problem(row: Sequence[str], header: Sequence[str], is_first: bool) -> str |
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        number_in(cell)
     except ValueError:
         return False
     return True

@@ -7,7 +7,6 @@ Of demo and xquad, which have one set of qrels, splits are whole articles or top
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import CorpusError, SpecError
 from clir_core.sources import demo, xquad
+from clir_core.workspace.storage import path_of
 
 # whether a split has the article or topic of this index
 SPLITS: Mapping[str, Callable[[int], bool]] = {
@@ -43,7 +43,7 @@ def parse(reference: str) -> tuple[str, str | None]:
     corpus, mark, split = reference.rpartition("#")
     place = reference.partition(":")[2]
     # a folder's name may hold a #
-    if not mark or "/" in split or (place and Path(place).expanduser().exists()):
+    if not mark or "/" in split or (place and path_of(place).exists()):
         return reference, None
     if corpus.partition(":")[0] in _NAMED and split:
         return corpus, split

@@ -8,6 +8,9 @@ from decimal import Decimal
 
 _MOST_EXACT = 2**53  # from here on a float stands for several whole numbers
 _MAX_GRADE = 2**31 - 1
+_LONGEST = (
+    10**1000
+)  # whole numbers from here on are neither ids nor texts, and Python does not write those of 4,300 digits
 
 
 def id_of(value: object) -> str | None:
@@ -16,7 +19,7 @@ def id_of(value: object) -> str | None:
     if number is None or isinstance(value, str):
         return value.strip() if isinstance(value, str) else None
     if isinstance(value, bool) or not number.is_integer() or (isinstance(value, float) and abs(number) >= _MOST_EXACT):
-        raise ValueError(f"{value!r} is no id; write text or a whole number")
+        raise ValueError(f"{shown_value(value)} is no id; write text or a whole number")
     return str(int(value))  # type: ignore[call-overload]
 
 
@@ -33,7 +36,7 @@ def grade_of(value: object) -> int | None:
     if isinstance(value, str) and not value.strip():
         return None
     try:
-        number = _number(float(value) if isinstance(value, str) else value)
+        number = _number(number_in(value) if isinstance(value, str) else value)
     except ValueError:
         number = 0.5  # as little whole as what is no number
     if number is None:
@@ -44,7 +47,14 @@ def grade_of(value: object) -> int | None:
         problem = "is not a whole number"
     else:
         return int(number)
-    raise ValueError(f"{_shown(value)} {problem}; write 0 for not relevant, 1 and more for relevant")
+    raise ValueError(f"{shown_value(value)} {problem}; write 0 for not relevant, 1 and more for relevant")
+
+
+def number_in(text: str) -> float:
+    """The number that a text writes; Python alone takes 1_0 for 10."""
+    if "_" in text:
+        raise ValueError
+    return float(text)
 
 
 def _number(value: object) -> float | None:
@@ -52,7 +62,9 @@ def _number(value: object) -> float | None:
     if value is None or isinstance(value, str):
         return None if value is None else 0.0
     if not isinstance(value, int | float | Decimal):
-        raise ValueError(f"{_shown(value)} is neither text nor a number; write one of them")
+        raise ValueError(f"{shown_value(value)} is neither text nor a number; write one of them")
+    if isinstance(value, int) and abs(value) >= _LONGEST:
+        raise ValueError("a number of more than 1,000 digits; write it as text")
     try:
         number = float(value)
     except OverflowError:
@@ -60,6 +72,10 @@ def _number(value: object) -> float | None:
     return None if math.isnan(number) else number
 
 
-def _shown(value: object) -> str:
-    shown = repr(value)
+def shown_value(value: object) -> str:
+    """What a value is, short enough to stand in a sentence."""
+    try:
+        shown = repr(value)
+    except ValueError:  # a number within is too long to be written
+        shown = type(value).__name__
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

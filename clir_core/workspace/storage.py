@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clir_core.errors import StoreError, first_line
+from clir_core.errors import SpecError, StoreError, first_line
 
 _FAILURES = (OSError, RuntimeError, ValueError)
+_LONGEST_SHOWN = 200
 # what libraries raise on top; one that was not imported raises nothing
 _OF_LIBRARIES = {"polars.exceptions": "PolarsError", "safetensors": "SafetensorError"}
 
@@ -33,6 +34,19 @@ def explained(place: str | Path) -> Iterator[None]:
         raise StoreError(
             f"{place}: cannot be read or written ({first_line(error)}); check that it exists and is yours"
         ) from error
+
+
+def path_of(said: str) -> Path:
+    """The path that a user wrote, whatever is there. SpecError where it is none that can be looked at."""
+    try:
+        path = Path(said).expanduser()
+        path.resolve().exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        # ~nobody, a loop of links, a name that is too long, a folder that is closed
+        why = getattr(error, "strerror", None) or first_line(error)
+        shown = said if len(said) <= _LONGEST_SHOWN else f"{said[:_LONGEST_SHOWN]}..."
+        raise SpecError(f"{shown}: no place that can be looked at ({why}); write another path") from error
+    return path
 
 
 def _of_libraries() -> tuple[type[Exception], ...]:
