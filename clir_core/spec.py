@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.fields import ComputedFieldInfo, FieldInfo
 
 # where everything is kept that a request does not name another place for
@@ -29,7 +29,17 @@ def as_text(said: str) -> str:
 
 
 # what is said of files
-Told = Annotated[str, AfterValidator(as_text)]
+Told = Annotated[str, BeforeValidator(lambda said: as_text(said) if isinstance(said, str) else said)]
+
+
+def _can_be_named(path: Path) -> Path:
+    if "\0" in str(path) or as_text(str(path)) != str(path):
+        raise ValueError(f"{as_text(str(path))!r} is no name that JSON and the disk both take; write another one")
+    return path
+
+
+# a path that a request names
+Place = Annotated[Path, AfterValidator(_can_be_named)]
 
 
 def _title(name: str, _: FieldInfo | ComputedFieldInfo) -> str:
@@ -40,7 +50,8 @@ def _title(name: str, _: FieldInfo | ComputedFieldInfo) -> str:
 class Spec(BaseModel):
     """A request or a result: frozen, closed to unknown fields, JSON both ways."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title)
+    # without a least length pydantic takes strings that cannot be written as JSON
+    model_config = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title, str_min_length=0)
 
     def fingerprint(self) -> str:
         """Hex sha256 over every field."""

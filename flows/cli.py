@@ -29,16 +29,20 @@ class Clir(BaseSettings):
 
 def main(before: Sequence[str] = ()) -> None:
     """Run a command; exit code 1 and one message where something is wrong that the user can mend."""
-    arguments = [*before, *sys.argv[1:]]
+    asked = command([*before, *sys.argv[1:]])
+    with one_message():
+        asked.cli_cmd()
+
+
+def command(arguments: Sequence[str]) -> Any:
+    """The command that these arguments ask for. SystemExit with one message where they ask for none."""
     try:
-        asked: Any = get_subcommand(CliApp.run(_parser(arguments), cli_args=arguments, cli_exit_on_error=True))
+        return get_subcommand(CliApp.run(_parser(arguments), cli_args=[*arguments], cli_exit_on_error=True))
     except SettingsError as error:  # a value in brackets that is no JSON
         said = f"clir {arguments[0]}: a value cannot be read ({error.__cause__}); see clir {arguments[0]} --help"
         sys.exit(on_terminal(said))
     except ValidationError as error:
         sys.exit(on_terminal("\n".join(f"{_option(item['loc'])}: {item['msg']}" for item in error.errors())))
-    with one_message():
-        asked.cli_cmd()
 
 
 def _parser(arguments: Sequence[str]) -> type[Clir]:

@@ -1,7 +1,6 @@
 """What an alignment run is asked: AlignSpec and its parts. A loss is weights of terms: any sum is a spec."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, GetJsonSchemaHandler, field_validator, model_validator
@@ -17,7 +16,7 @@ from clir_core.measure.gate_spec import GateSpec, Share
 from clir_core.model import served, vectors_ref
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.model.served import ModelRef
-from clir_core.spec import WORKSPACE, Spec, sha256_of
+from clir_core.spec import WORKSPACE, Place, Spec, sha256_of
 
 LORA = "lora"
 PresetName = Literal["none", "paper", "infonce", "passage", "jsd", "clear", "distil", "best"]
@@ -198,8 +197,8 @@ class AlignSpec(ReadingSpec):
     workers: int = Field(1, ge=1, description="Training processes; each takes an equal part of every batch")
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
-    out: Path | None = Field(None, description="Where the result goes; None means alignments/ in the workspace")
+    workspace: Place = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
+    out: Place | None = Field(None, description="Where the result goes; None means alignments/ in the workspace")
 
     @property
     def epochs(self) -> int:

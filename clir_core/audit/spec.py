@@ -1,7 +1,6 @@
 """What an audit is asked and what it answers: AuditSpec in, AuditResult out. Both are JSON."""
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -12,7 +11,7 @@ from clir_core.corpus.reading import ReadingSpec
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.model.served import ModelRef
 from clir_core.scenarios import SCENARIOS, ScenarioName
-from clir_core.spec import WORKSPACE, Spec, sha256_of
+from clir_core.spec import WORKSPACE, Place, Spec, sha256_of
 
 CorrectionName = Literal["centring", "shift", "lir"]
 # as a result's name and its report call them
@@ -93,7 +92,9 @@ class _Measures(_Texts):
     correction_fit: str | None = Field(
         None, min_length=1, description="The corpus to fit it on; None means #train for #test, #fit for #dev"
     )
-    correction_alpha: float = Field(FULL_SHIFT, ge=0, description="Share of its vector that shift moves documents by")
+    correction_alpha: float = Field(
+        FULL_SHIFT, ge=0, allow_inf_nan=False, description="Share of its vector that shift moves documents by"
+    )
     seed: int = Field(0, ge=0, description="Of the hash buckets of share(p)")
     cluster: str = Field(
         DEFAULT_CLUSTER,
@@ -131,7 +132,7 @@ class _Measures(_Texts):
 class _Places(Spec):
     encoding: EncodingSpec = EncodingSpec()
     runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
+    workspace: Place = Field(WORKSPACE, description="Where vectors, finished steps and checkpoints are kept")
 
 
 class EmbedSpec(_Places, ReadingSpec, _Texts):
@@ -152,7 +153,7 @@ class EmbedSpec(_Places, ReadingSpec, _Texts):
 class AuditSpec(EmbedSpec, _Measures):
     """What to audit, on what, and how deep. Its fingerprint names the result."""
 
-    out: Path | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
+    out: Place | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
 
     def corrected(self, model: str) -> str:
         """What a model is called in this audit's result: its name, and the correction."""

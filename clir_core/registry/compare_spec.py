@@ -1,11 +1,9 @@
 """Which two checkpoints of the registry are held against each other."""
 
-from pathlib import Path
-
 from pydantic import Field
 
 from clir_core.measure.gate_spec import GateSpec
-from clir_core.spec import WORKSPACE, Spec
+from clir_core.spec import WORKSPACE, Place, Spec
 
 
 class CompareSpec(Spec):
@@ -18,4 +16,4 @@ class CompareSpec(Spec):
         None, description="The one to hold it against; None means its parent, or the one before it in its family"
     )
     gate: GateSpec = GateSpec()
-    workspace: Path = Field(WORKSPACE, description="Where the registry is kept")
+    workspace: Place = Field(WORKSPACE, description="Where the registry is kept")

@@ -1,19 +1,19 @@
 """Whether a service is well: what a check is asked, and what it answers."""
 
-from pathlib import Path
-
 from pydantic import Field
 
 from clir_core.audit.spec import RuntimeSpec
-from clir_core.spec import WORKSPACE, Spec
+from clir_core.spec import WORKSPACE, Place, Spec
 
 
 class HealthSpec(Spec):
     """What counts as well."""
 
-    free_gib: float = Field(2.0, ge=0, description="Disk space that the workspace's disk should have, in GiB")
+    free_gib: float = Field(
+        2.0, ge=0, allow_inf_nan=False, description="Disk space that the workspace's disk should have, in GiB"
+    )
     runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(WORKSPACE, description="The workspace of the service")
+    workspace: Place = Field(WORKSPACE, description="The workspace of the service")
 
 
 class Check(Spec):

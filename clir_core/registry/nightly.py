@@ -12,7 +12,7 @@ from clir_core.registry.facts import Entry
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
 from clir_core.shown import as_code, in_markdown
-from clir_core.spec import WORKSPACE, Spec, Told
+from clir_core.spec import WORKSPACE, Place, Spec, Told
 from clir_core.workspace import layout
 
 WATCH_LIST = Path("deployments/watch.yaml")
@@ -21,9 +21,9 @@ WATCH_LIST = Path("deployments/watch.yaml")
 class NightlySpec(Spec):
     """Which watch list to go through, and where."""
 
-    watch: Path = Field(WATCH_LIST, description="The watch list, a YAML file")
+    watch: Place = Field(WATCH_LIST, description="The watch list, a YAML file")
     runtime: RuntimeSpec = RuntimeSpec()
-    workspace: Path = Field(WORKSPACE, description="Where vectors, results and the registry are kept")
+    workspace: Place = Field(WORKSPACE, description="Where vectors, results and the registry are kept")
 
 
 class Due(Spec):

@@ -9,7 +9,7 @@ from pydantic_settings import CliPositionalArg
 
 from clir_core.model.checkpoint import EncodingSpec
 from clir_core.shown import one_line
-from clir_core.spec import WORKSPACE, Spec
+from clir_core.spec import WORKSPACE, Place, Spec
 from flows.commands.console import say
 
 Format = Annotated[Literal["text", "json"], Field(description="text for people, json for programs, a line each")]
@@ -22,7 +22,7 @@ class Models(Spec):
         description="A reference as in `clir audit --model`, or a directory of several"
     )
     encoding: EncodingSpec = EncodingSpec()
-    workspace: Path = Field(WORKSPACE, description="Where checkpoints that were fetched are kept")
+    workspace: Place = Field(WORKSPACE, description="Where checkpoints that were fetched are kept")
     format: Format = "text"
 
     def cli_cmd(self) -> None:
@@ -52,7 +52,7 @@ class Verify(Spec):
     """Whether this environment still gives the vectors that an audit was made of."""
 
     audit: CliPositionalArg[Path] = Field(description="The directory of an audit's result, or its audit.json")
-    workspace: Path = Field(WORKSPACE, description="Where checkpoints that were fetched are kept")
+    workspace: Place = Field(WORKSPACE, description="Where checkpoints that were fetched are kept")
     format: Format = "text"
 
     def cli_cmd(self) -> None:

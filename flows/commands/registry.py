@@ -3,7 +3,6 @@
 import getpass
 import json
 import sys
-from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, Any, Literal
 
@@ -18,12 +17,12 @@ from clir_core.registry.nightly import WATCH_LIST
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import read_watch_list
 from clir_core.shown import one_line
-from clir_core.spec import WORKSPACE, Spec
+from clir_core.spec import WORKSPACE, Place, Spec
 from flows.commands.console import say
 from flows.table import drawn
 
 Format = Annotated[Literal["table", "json"], Field(description="table for people, json for programs")]
-Workspace = Annotated[Path, Field(description="Where the registry is kept")]
+Workspace = Annotated[Place, Field(description="Where the registry is kept")]
 WIDTH = 140  # of a table that goes into a file
 
 
@@ -99,7 +98,7 @@ class Promote(Spec):
 class Watch(Spec):
     """Check a watch list, and say what its sources hold now. Nothing is audited."""
 
-    watch: Path = Field(WATCH_LIST, description="The watch list, a YAML file")
+    watch: Place = Field(WATCH_LIST, description="The watch list, a YAML file")
     workspace: Workspace = WORKSPACE
     format: Format = "table"
 
