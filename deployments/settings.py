@@ -3,9 +3,10 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clir_core import telemetry
@@ -149,7 +150,7 @@ def chosen(strict: bool) -> Settings:
     asked = Settings()
     if not _file(asked).exists():
         return asked
-    kept = json.loads(_file(asked).read_text("utf-8"))
+    kept = _kept(_file(asked))
     given = asked.model_fields_set | {"database"}
     for name in KEPT if strict else ():
         if name in given and getattr(asked, name) != kept[name]:
@@ -158,6 +159,24 @@ def chosen(strict: bool) -> Settings:
                 "`make down` first, or set it as it was"
             )
     return asked.model_copy(update={name: kept[name] for name in KEPT if name != "database"})
+
+
+class _Kept(BaseModel):
+    """What `up` chose."""
+
+    ui_port: int = Field(ge=1, le=65535)
+    ray_port: int = Field(ge=1, le=65535)
+    dashboard_port: int = Field(ge=1, le=65535)
+    database: str
+
+
+def _kept(file: Path) -> dict[str, Any]:
+    try:
+        return _Kept.model_validate_json(file.read_bytes()).model_dump()
+    except ValidationError as error:
+        raise SpecError(
+            f"{file}: is damaged, so nobody knows where the service listens; remove it, then `make down` and `make up`"
+        ) from error
 
 
 def remember(settings: Settings) -> None:

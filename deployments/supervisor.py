@@ -62,7 +62,7 @@ def record(settings: Settings) -> Running | None:
     """What `start` started; None where nothing was, or all was stopped."""
     path = _record(settings)
     try:
-        return Running.model_validate_json(path.read_text("utf-8")) if path.exists() else None
+        return Running.model_validate_json(path.read_bytes()) if path.exists() else None
     except ValidationError as error:
         raise StoreError(
             f"{path}: not a record of a process ({error.error_count()} fields are wrong); look whether {NAME} still "

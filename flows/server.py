@@ -1,6 +1,5 @@
 """Which Prefect server a command reports to, and how it logs in."""
 
-import json
 import os
 import secrets
 import shutil
@@ -10,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import BaseModel, Field, ValidationError
+
 from clir_core.errors import StoreError
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_text
@@ -18,6 +19,12 @@ from clir_core.workspace.storage import explained
 
 # what Prefect's history of a run may take: without it the temporary server does not start, and does not say why
 HISTORY_BYTES = 64 * 2**20
+
+
+class _Service(BaseModel):
+    """Of what `make up` keeps, that which a client needs."""
+
+    ui_port: int = Field(ge=1, le=65535)
 
 
 @contextmanager
@@ -81,7 +88,14 @@ def _standing(workspace: Path) -> str | None:
     settings = layout.service_settings(workspace)
     if not settings.exists():
         return None
-    api = f"http://127.0.0.1:{json.loads(settings.read_text('utf-8'))['ui_port']}/api"
+    with explained(settings):
+        data = settings.read_bytes()
+    try:
+        api = f"http://127.0.0.1:{_Service.model_validate_json(data).ui_port}/api"
+    except ValidationError as error:
+        raise StoreError(
+            f"{settings}: is damaged; remove it, and `make up` again where a service runs in this workspace"
+        ) from error
     asked = urllib.request.Request(f"{api}/admin/version")
     asked.add_header("Authorization", f"Basic {b64encode(login(layout.login(workspace)).encode()).decode()}")
     # after a power cut another workspace's service may listen there; and no proxy is asked for this machine

@@ -20,6 +20,7 @@ from clir_core.errors import AlignError, CorpusError, first_line
 from clir_core.sources import read_corpus
 from clir_core.sources.choice import choose_languages, code_notes
 from clir_core.sources.columns import convert
+from clir_core.sources.names import twice
 from clir_core.sources.parquet import table_of
 from clir_core.workspace.atomic import write_file
 from clir_core.workspace.storage import path_of
@@ -98,8 +99,8 @@ def read_triples(path: Path) -> pa.Table:
 
 def validate_triples(table: pa.Table, file: str) -> pa.Table:
     """The table in the columns of TRIPLES, or one CorpusError with every problem: file, row, value and fix."""
-    problems: list[str] = []
-    columns = {field.name: _column(table, field, file, problems) for field in TRIPLES}
+    problems = [f"{file}: {problem}" for problem in twice(table.column_names, TRIPLES.names)]
+    columns = {} if problems else {field.name: _column(table, field, file, problems) for field in TRIPLES}
     codes = [] if problems else columns["lang"].to_pylist()
     if not problems:
         written = [code and canonical(code) for code in codes]
@@ -182,7 +183,7 @@ def _column(table: pa.Table, field: pa.Field, file: str, problems: list[str]) ->
     try:
         column = column.cast(field.type)
         column.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except pa.ArrowException as error:
         problems.append(f"{file}: column {field.name!r} is no {field.type} ({first_line(error)}); convert it")
     return column
 

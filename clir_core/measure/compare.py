@@ -25,6 +25,7 @@ from clir_core.measure.metrics import ENGLISH_SHARE, POOL, QUERY, SAMPLED, units
 from clir_core.measure.stats import ranges
 from clir_core.scenarios.label import with_share
 from clir_core.workspace import layout
+from clir_core.workspace.steps import read_kept
 from clir_core.workspace.storage import explained
 
 _SHOWN = 5
@@ -133,8 +134,8 @@ def compare(before: pl.DataFrame, after: pl.DataFrame, metrics: Mapping[str, str
 
 
 def _read(directory: Path) -> Side:
-    with explained(directory):
-        result = AuditResult.model_validate_json((directory / layout.AUDIT).read_text("utf-8"))
+    result = read_kept(directory / layout.AUDIT, AuditResult)
+    with explained(directory / layout.QUERIES):
         return result, pl.read_parquet(directory / layout.QUERIES)
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
-from clir_core.errors import ModelError
+from clir_core.errors import ModelError, StoreError
 from clir_core.model.canary import apart
 from clir_core.spec import sha256_of
 from clir_core.workspace.atomic import write_text
@@ -69,6 +69,9 @@ class Answer(NamedTuple):
         import numpy as np
 
         return apart(np.asarray(self.vectors, np.float32), now_CH)
+
+
+_ANSWER = TypeAdapter(Answer)
 
 
 def parse(ref: str) -> ServedRef:
@@ -184,4 +187,14 @@ def _folder(ref: ServedRef, dimensions: int | None, texts: Sequence[str], cache:
 
 def _kept(folder: Path) -> list[Answer]:
     with explained(folder):
-        return [Answer(**json.loads(file.read_text("utf-8"))) for file in sorted(folder.glob("*.json"))]
+        return [_answer(file) for file in sorted(folder.glob("*.json"))]
+
+
+def _answer(file: Path) -> Answer:
+    data = file.read_bytes()
+    try:
+        return _ANSWER.validate_json(data)
+    except ValidationError as error:
+        raise StoreError(
+            f"{file}: is damaged; put a copy of it in its place, or remove it: the server is then known anew"
+        ) from error

@@ -1,5 +1,6 @@
 """Stored vectors as a model: what identifies them, and the fields of their checkpoint. Light for Parquet."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from clir_core.model.vectors_ref import Table, VectorsRef, name_of, parse, table
 from clir_core.spec import sha256_of
 from clir_core.workspace.atomic import write_text
 from clir_core.workspace.storage import explained
+
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 def settings(ref: str, truncate_dim: int | None, prompted: bool, cache: Path) -> dict[str, Any]:
@@ -54,8 +57,8 @@ def _content(table: Table, ref: VectorsRef, cache: Path) -> Any:
     # a version is never changed, but a table may be dropped and made again: its time tells
     kept = cache / "vectors" / sha256_of([*state_of(table), ref.id, ref.vector, ref.kind])
     with explained(kept):
-        if kept.exists():
-            return kept.read_text("utf-8")
+        if kept.exists() and _DIGEST.fullmatch(said := kept.read_bytes()):
+            return said.decode()
         found = content_of(table, ref)
         write_text(kept, found)
     return found

@@ -105,6 +105,7 @@ class _Opened(NamedTuple):
         lance = _open(table) if table.uri else None
         with explained(str(table)):
             schema = lance.schema if lance is not None else pq.read_schema(table.files[0])
+            again = {name for name in schema.names if schema.names.count(name) > 1}
         columns = [
             asked.id or next((name for name in IDS if name in schema.names), ""),
             asked.vector or next((name for name in VECTORS if name in schema.names), ""),
@@ -116,6 +117,8 @@ class _Opened(NamedTuple):
                 f"{ref}: {table} has the columns {', '.join(schema.names)}; name those of ids and vectors with "
                 "?id=COLUMN&vector=COLUMN"
             )
+        if twice := again.intersection(columns):
+            raise ModelError(f"{ref}: {table} has column {min(twice)} several times; rename the others")
         return _Opened(table, lance, schema, *columns)
 
     def dim(self) -> int:
@@ -149,9 +152,14 @@ class _Opened(NamedTuple):
         """All rows of these columns; ids as text."""
         with explained(str(self.table)):
             for batch in self._read(columns):
-                if self.id in batch.schema.names:
-                    at = batch.schema.get_field_index(self.id)
-                    batch = batch.set_column(at, self.id, pc.cast(batch[self.id], pa.string()))
+                if other := [name for name in columns if batch.schema.names.count(name) != 1]:
+                    raise VectorsError(
+                        f"{self.table}: a file of it has column {other[0]} not at all, or several times; mend that file"
+                    )
+                for name in {self.id, self.kind} & set(columns):
+                    text = pc.cast(batch[name], pa.string())
+                    text.validate(full=True)  # Arrow believes that text is UTF-8
+                    batch = batch.set_column(batch.schema.get_field_index(name), name, text)
                 yield batch
 
     def _read(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -164,7 +172,7 @@ class _Opened(NamedTuple):
     def _of(self, batch: pa.RecordBatch, kind: TextKind) -> pa.RecordBatch:
         if not self.kind:
             return batch
-        kinds = pc.utf8_lower(pc.cast(batch[self.kind], pa.string()))
+        kinds = pc.utf8_lower(batch[self.kind])
         return batch.filter(pc.is_in(kinds, value_set=pa.array(_KINDS[kind])))
 
 

@@ -32,6 +32,7 @@ from clir_core.workspace.layout import (
     REPORT,
     TRIPLES,
 )
+from clir_core.workspace.steps import read_kept
 from clir_core.workspace.storage import explained
 
 
@@ -48,7 +49,7 @@ def check_free(out: Path, spec: AlignSpec, run: str) -> None:
         return
     way_out = "set `out` to another directory, or move that one away"
     try:
-        earlier = AlignResult.model_validate_json((out / ALIGNMENT).read_text("utf-8"))
+        earlier = AlignResult.model_validate_json((out / ALIGNMENT).read_bytes())
     except (OSError, ValidationError) as error:
         raise AlignError(f"{out}: holds {there[0]} and no {ALIGNMENT} of an alignment run; {way_out}") from error
     if (earlier.trained.name, earlier.spec.identity()) != (run, spec.identity()):
@@ -112,14 +113,12 @@ def _link(source: str, target: str) -> None:
 
 def read_alignment(directory: Path) -> AlignResult:
     """The result in a run's directory."""
-    with explained(directory):
-        return AlignResult.model_validate_json((directory / ALIGNMENT).read_text("utf-8"))
+    return read_kept(directory / ALIGNMENT, AlignResult)
 
 
 def read_audit(directory: Path) -> AuditResult:
     """The result in an audit's directory."""
-    with explained(directory):
-        return AuditResult.model_validate_json((directory / AUDIT).read_text("utf-8"))
+    return read_kept(directory / AUDIT, AuditResult)
 
 
 def _reason(error: Exception) -> object:

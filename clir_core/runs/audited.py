@@ -13,6 +13,7 @@ from clir_core.corpus.tables import Corpus
 from clir_core.errors import SpecError
 from clir_core.measure.compare import Difference, compare_results
 from clir_core.workspace import layout
+from clir_core.workspace.steps import read_kept
 from clir_core.workspace.storage import explained
 
 if TYPE_CHECKING:
@@ -108,8 +109,7 @@ class Audit:
 def load_audit(directory: Path | str) -> Audit:
     """The audit whose files are in a directory. StoreError where they are not, or cannot be read."""
     place = Path(directory)
-    with explained(place / layout.AUDIT):
-        return Audit(AuditResult.model_validate_json((place / layout.AUDIT).read_text("utf-8")), place)
+    return Audit(read_kept(place / layout.AUDIT, AuditResult), place)
 
 
 def compare_audits(before: Audit | Path | str, after: Audit | Path | str) -> pl.DataFrame:

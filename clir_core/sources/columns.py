@@ -101,7 +101,7 @@ def _theirs(
 
 
 def _may_be_grades(name: str, column: pa.ChunkedArray) -> str:
-    """What a column holds that may be grades: numbers, or words; empty where it holds neither."""
+    """What a column holds that may be grades: numbers, words, or what nobody can read; empty where it holds none."""
     if plain(name) in NOT_GRADES or name.startswith("__index_level_") or name.startswith("Unnamed"):
         return ""
     column = _decoded(column)
@@ -109,6 +109,8 @@ def _may_be_grades(name: str, column: pa.ChunkedArray) -> str:
         return "numbers"
     if not _is_text(column.type):
         return ""
+    if _not_utf8(column):
+        return "texts that are not UTF-8"
     said = [value for value in pc.unique(column).to_pylist() if value]
     try:
         return "numbers" if any(grade_of(value) is not None for value in said) else ""
@@ -150,6 +152,9 @@ def _typed(
         return column.cast(pa.string())
     if fits or not (_is_text(column.type) or _is_number(column.type)):
         return convert(column, field.with_name(name), file, problems)
+    if bad := _bad_texts(column, name, file):
+        problems += bad
+        return column
     read: Callable[[Any], object] = (id_of if field.name in _IDS else text_of) if is_text else grade_of
     values: list[object] = []
     for row, value in zip(rows, column.to_pylist(), strict=True):
@@ -185,16 +190,18 @@ def convert(column: pa.ChunkedArray, field: pa.Field, file: str, problems: list[
     if not fits and not types.is_null(column.type):
         problems.append(f"{file}: column {field.name!r} is {column.type}, not {field.type}; convert it")
         return column
-    if is_text:
-        bad = [f"{file}, row {row}: {field.name!r} is not UTF-8; mend the text" for row in _not_utf8(column)]
-        if bad:
-            problems += bad
-            return column
+    if is_text and (bad := _bad_texts(column, field.name, file)):
+        problems += bad
+        return column
     try:
         return column.cast(field.type)
     except pa.ArrowInvalid as error:
         problems.append(f"{file}: column {field.name!r} does not fit {field.type} ({error}); convert it")
         return column
+
+
+def _bad_texts(column: pa.ChunkedArray, name: str, file: str) -> list[str]:
+    return [f"{file}, row {row}: {name!r} is not UTF-8; mend the text" for row in _not_utf8(column)]
 
 
 def _is_number(kind: pa.DataType) -> bool:

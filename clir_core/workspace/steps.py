@@ -6,11 +6,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from clir_core.errors import StoreError
 from clir_core.spec import Spec, sha256_of
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import LOCK, RESULT
 from clir_core.workspace.locks import locked
+from clir_core.workspace.storage import explained
 
 R = TypeVar("R", bound=Spec)
 
@@ -37,10 +39,27 @@ def once(directory: Path, result: type[R], compute: Callable[[Path], R]) -> tupl
 
 
 def read_result(path: Path, result: type[R]) -> R | None:
-    """The result in a file; None where there is none, or one of another version of the library."""
-    if not path.exists():
-        return None
+    """The result in a file; None where there is none, or one that is damaged or of another version of the library."""
+    with explained(path):
+        if not path.exists():
+            return None
+        data = path.read_bytes()
     try:
-        return result.model_validate_json(path.read_text("utf-8"))
+        return result.model_validate_json(data)
     except ValidationError:
         return None
+
+
+def read_kept(path: Path, kind: type[R]) -> R:
+    """What a file that has to be there holds. StoreError where it cannot be read, or is damaged."""
+    with explained(path):
+        data = path.read_bytes()
+    try:
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise StoreError(
+            f"{path}: is damaged, or of another version of clir-audit ({f'{place}: ' if place else ''}{wrong['msg']}); "
+            "put a copy of it in its place, or make it again"
+        ) from error

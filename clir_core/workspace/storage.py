@@ -11,7 +11,7 @@ from clir_core.errors import SpecError, StoreError, first_line
 _FAILURES = (OSError, RuntimeError, ValueError)
 _LONGEST_SHOWN = 200
 # what libraries raise on top; one that was not imported raises nothing
-_OF_LIBRARIES = {"polars.exceptions": "PolarsError", "safetensors": "SafetensorError"}
+_OF_LIBRARIES = {"polars.exceptions": "PolarsError", "pyarrow": "ArrowException", "safetensors": "SafetensorError"}
 
 
 @contextmanager

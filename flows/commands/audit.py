@@ -58,8 +58,9 @@ def _kept(spec: AuditSpec) -> Path | None:
 def _print(out: Path) -> None:
     from clir_core.audit.result import AuditResult
     from clir_core.report.table import as_text
+    from clir_core.workspace.steps import read_kept
 
-    result = AuditResult.model_validate_json((out / layout.AUDIT).read_text("utf-8"))
+    result = read_kept(out / layout.AUDIT, AuditResult)
     say(f"\n{as_text(result)}\n")
     say("\n".join(result.verdict))
     say(f"\nReport: {out / layout.REPORT}")

@@ -16,7 +16,7 @@ from clir_core.model.encoder import load_encoder
 from clir_core.spec import Spec
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_text
-from clir_core.workspace.storage import explained
+from clir_core.workspace.steps import read_kept
 
 # of a vector's length: sums in another order change 1e-6 of it, 16 bits or another text 1e-3 and more
 TOLERANCE = 5e-4
@@ -81,9 +81,7 @@ def write_judged(directory: Path, name: str, judged: Judged) -> None:
 
 def read_judged(directory: Path, name: str) -> Judged:
     """What was kept for it."""
-    file = _file(directory, name)
-    with explained(file):
-        return Judged.model_validate_json(file.read_text("utf-8"))
+    return read_kept(_file(directory, name), Judged)
 
 
 def check_loaded(checkpoint: Checkpoint, judged: Judged) -> None:

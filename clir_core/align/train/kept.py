@@ -6,6 +6,7 @@ from pathlib import Path
 from clir_core.align.result import Evaluated
 from clir_core.align.train.log import best, read
 from clir_core.workspace import layout
+from clir_core.workspace.steps import read_kept
 
 HEADED, MEASURED = Path(layout.WEIGHTS, "head"), "head.json"
 
@@ -28,7 +29,7 @@ def finished(directory: Path) -> tuple[Path, Evaluated | None] | None:
     if not (directory / HEADED).exists():
         return None
     file = directory / MEASURED
-    return directory / HEADED, Evaluated.model_validate_json(file.read_text("utf-8")) if file.exists() else None
+    return directory / HEADED, read_kept(file, Evaluated) if file.exists() else None
 
 
 def clear(directory: Path) -> None:

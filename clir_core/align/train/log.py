@@ -25,7 +25,7 @@ def read(directory: Path, kind: type[E]) -> list[E]:
     """All in order of their steps; of a step done twice the later one."""
     file = directory / _FILES[kind]
     found: dict[int, E] = {}
-    for line in file.read_text("utf-8").splitlines() if file.exists() else ():
+    for line in file.read_text("utf-8", errors="replace").splitlines() if file.exists() else ():
         try:
             entry = kind.model_validate_json(line)
         except ValidationError:
