@@ -18,6 +18,7 @@ EVAL ?= demo\#test
 OUT ?=
 ARGS ?=
 PICTURES ?=
+FUZZ ?= $(shell find tests -name 'test_any_*.py')
 
 # as in clir_core/telemetry.py
 export DO_NOT_TRACK := 1
@@ -26,7 +27,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export RAY_USAGE_STATS_ENABLED := 0
 export RAY_USAGE_STATS_REPORT_URL := off
 
-.PHONY: audit align up down status finetune env test test-slow faults test-ui inclined test-postgres check bench studies ui lock clean help
+.PHONY: audit align up down status finetune env test test-slow fuzz faults test-ui inclined test-postgres check bench studies ui lock clean help
 
 audit: $(READY)  ## audit MODEL on CORPUS in LANGS, result in OUT; more options in ARGS
 	@$(BIN)/python -m flows.cli audit --model '$(MODEL)' --corpus '$(CORPUS)' $(if $(LANGS),--languages '$(LANGS)') $(if $(OUT),--out '$(OUT)') $(ARGS)
@@ -58,6 +59,9 @@ test: check  ## lint, types and the whole suite but the slow tests
 
 test-slow: $(READY)  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(READY)  ## every parser on 100,000 files or requests a test, changed in every way; a night's work
+	CLIR_HYPOTHESIS=long $(BIN)/python -m pytest $(FUZZ)
 
 test-ui: $(READY)  ## the UI in a headless Chromium, which has to be on the PATH; PICTURES names a folder for what was seen
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[ui]'

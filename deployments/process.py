@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import Field
+
 from clir_core.spec import Spec
 from clir_core.workspace import processes
 
@@ -22,7 +24,7 @@ ORPHANS_GRACE = 2  # seconds: Ray's actors wait for a cluster that is gone, and 
 class Running(Spec):
     """What was started. Pids are used again; a pid with its start time and boot is not."""
 
-    pid: int
+    pid: int = Field(gt=1)  # a signal to others goes to groups, or to everybody
     ticks: int  # since boot, as in /proc/PID/stat
     boot: str
     mark: str

@@ -1,0 +1,46 @@
+"""Whatever became of what the service keeps about itself: it is read, made again, or an error of our own names it."""
+
+import tempfile
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from corpus_files import damaged
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clir_core.errors import ClirError
+from clir_core.workspace import layout
+from deployments import deployed, supervisor
+from deployments.process import Running
+from deployments.settings import Settings, chosen, remember
+from flows.server import is_standing, login
+
+
+@given(data=st.data())
+def test_a_damaged_file_is_named_or_read(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CLIR_WORKSPACE", place)
+        environment.setenv("CLIR_UI_PORT", "1")  # nobody listens there
+        environment.delenv("PREFECT_API_URL", raising=False)
+        settings = Settings()
+        settings.state.mkdir(parents=True)
+        layout.prefect(settings.home).mkdir()
+        remember(settings)
+        deployed.remember(settings, "state", ("audit/audit",))
+        running = Running(pid=9, ticks=1, boot="x", mark="m", command=("a",), since=datetime.now(UTC), log=Path("l"))
+        (settings.state / "supervisor.json").write_text(running.model_dump_json())
+        login(settings.login)
+        files = [*settings.state.glob("*.json"), layout.service_settings(settings.home), settings.login]
+        file = data.draw(st.sampled_from(sorted(files)))
+        file.write_bytes(damaged(file.read_bytes(), data.draw))
+        for read in (
+            lambda: chosen(strict=True),
+            lambda: is_standing(settings.home),
+            lambda: deployed.is_there(settings, "secret", "state"),
+            lambda: supervisor.record(settings),
+            lambda: login(settings.login),
+        ):
+            with suppress(ClirError):
+                read()
