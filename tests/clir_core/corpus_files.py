@@ -212,7 +212,7 @@ def _changed(value: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> Any:
         key = draw(st.sampled_from(sorted(value) if isinstance(value, dict) else range(len(value))))
         how = draw(st.sampled_from(("inside", "inside", "gone", "named")))
         inside = _changed(value[key], draw) if how == "inside" else value[key]
-        copy = value.copy()
+        copy: Any = value.copy()
         del copy[key]
         if how == "gone":
             return copy

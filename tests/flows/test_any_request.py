@@ -74,7 +74,13 @@ def check(spec: Spec) -> None:
     assert type(spec).model_validate(spec.model_dump(mode="json")).fingerprint() == spec.fingerprint()
 
 
-COMMANDS = {"audit": AuditSpec, "embed": EmbedSpec, "align": AlignSpec, "nightly": NightlySpec, "compare": CompareSpec}
+COMMANDS: dict[str, type[Spec]] = {
+    "audit": AuditSpec,
+    "embed": EmbedSpec,
+    "align": AlignSpec,
+    "nightly": NightlySpec,
+    "compare": CompareSpec,
+}
 OPTIONS = {name: [".".join(path).replace("_", "-") for path in names_of(spec)] for name, spec in COMMANDS.items()}
 
 
