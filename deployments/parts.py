@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def call(url: str, authorization: str, body: Any = None, method: str = "GET") ->
     try:
         with opener.open(request, timeout=5) as answer:
             return json.load(answer)
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         return None
 
 

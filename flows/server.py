@@ -7,6 +7,7 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
@@ -102,7 +103,7 @@ def _standing(workspace: Path) -> str | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(asked, timeout=5).close()
-    except OSError:
+    except (OSError, HTTPException):  # nobody, or somebody who speaks no HTTP
         return None
     return api
 
