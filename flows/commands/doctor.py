@@ -1,0 +1,37 @@
+"""`clir doctor`."""
+
+import sys
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import CliImplicitFlag
+
+from clir_core.errors import SpecError
+from clir_core.runs.doctor import examine
+from clir_core.spec import WORKSPACE, Spec
+
+
+class Doctor(Spec):
+    """Look through a workspace for damage and leftovers, say what would mend it, and do so when asked.
+
+    Damaged files are moved aside, never deleted. Exit code 1 where something is damaged, and left so.
+    """
+
+    repair: CliImplicitFlag[bool] = Field(False, description="Do what is proposed")
+    workspace: Path = Field(WORKSPACE, description="What to look through")
+
+    def cli_cmd(self) -> None:
+        """Say what was found, a line each, and below it what would be done, or was."""
+        if not self.workspace.is_dir():
+            raise SpecError(f"{self.workspace}: no workspace is there; say which one with --workspace")
+        ill = False
+        for finding in examine(self.workspace):
+            print(finding.said)
+            if self.repair and finding.mend:
+                print(f"  done: {finding.mend()}", flush=True)
+                continue
+            ill |= finding.is_damage
+            if finding.would:
+                print(f"  {'--repair would ' if finding.mend else ''}{finding.would}", flush=True)
+        if ill:
+            sys.exit(1)
