@@ -11,6 +11,7 @@ from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import LOCK, RESULT
 from clir_core.workspace.locks import locked
+from clir_core.workspace.storage import explained
 
 R = TypeVar("R", bound=Spec)
 
@@ -37,10 +38,15 @@ def once(directory: Path, result: type[R], compute: Callable[[Path], R]) -> tupl
 
 
 def read_result(path: Path, result: type[R]) -> R | None:
-    """The result in a file; None where there is none, or one of another version of the library."""
-    if not path.exists():
-        return None
+    """The result in a file; None where there is none, a damaged one, or one of another version of the library.
+
+    StoreError where it cannot be read.
+    """
+    with explained(path):
+        if not path.exists():
+            return None
+        written = path.read_bytes()
     try:
-        return result.model_validate_json(path.read_text("utf-8"))
+        return result.model_validate_json(written)
     except ValidationError:
         return None
