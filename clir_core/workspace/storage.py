@@ -2,7 +2,6 @@
 
 import errno
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +12,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # of a library that does not understand what it reads, or a disk that cannot give it
 _BROKEN = (None, errno.EIO, errno.EBADMSG, errno.EUCLEAN)
 _FAILURES = (OSError, RuntimeError, ValueError)
-# what libraries raise on top; one that was not imported raises nothing
-_OF_LIBRARIES = {"polars.exceptions": "PolarsError", "safetensors": "SafetensorError"}
+# what libraries raise on top, by name: nobody imports them for this
+_OF_LIBRARIES = {"PolarsError", "SafetensorError", "RustPanic"}
 
 
 @contextmanager
@@ -25,7 +24,8 @@ def explained(place: str | Path) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:
-        if not isinstance(error, (*_FAILURES, *_of_libraries())):
+        of_library = any(kind.__name__ in _OF_LIBRARIES for kind in type(error).__mro__)
+        if not (of_library or isinstance(error, _FAILURES)):
             raise
         raise _told(place, error) from error
 
@@ -42,7 +42,8 @@ def _told(place: str | Path, error: Exception) -> StoreError:
         return StoreError(f"{said}; have the disk mounted for writing, or set `workspace` to another place")
     if number in _BROKEN:
         return DamageError(f"{said}; it is damaged, or not what it should be: `clir doctor` looks through a workspace")
-    return StoreError(f"{said}; check that it exists and is yours")
+    lost = ", or what `clir doctor` says of the workspace" if number == errno.ENOENT else ""
+    return StoreError(f"{said}; check that it exists and is yours{lost}")
 
 
 def _number(error: Exception) -> int | None:
@@ -51,7 +52,3 @@ def _number(error: Exception) -> int | None:
         return int(number)
     told = re.search(r"os error (\d+)", str(error))
     return int(told[1]) if told else None
-
-
-def _of_libraries() -> tuple[type[Exception], ...]:
-    return tuple(getattr(sys.modules[name], kind) for name, kind in _OF_LIBRARIES.items() if name in sys.modules)

@@ -7,7 +7,6 @@ from pydantic import Field
 from pydantic_settings import CliImplicitFlag
 
 from clir_core.errors import SpecError
-from clir_core.runs.doctor import examine
 from clir_core.spec import WORKSPACE, Spec
 
 
@@ -24,8 +23,10 @@ class Doctor(Spec):
         """Say what was found, a line each, and below it what would be done, or was."""
         if not self.workspace.is_dir():
             raise SpecError(f"{self.workspace}: no workspace is there; say which one with --workspace")
+        from clir_core.runs.doctor import examine  # Arrow and Polars: a second to import
+
         ill = False
-        for finding in examine(self.workspace):
+        for finding in examine(self.workspace.resolve()):
             print(finding.said)
             if self.repair and finding.mend:
                 print(f"  done: {finding.mend()}", flush=True)

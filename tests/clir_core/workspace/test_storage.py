@@ -41,7 +41,7 @@ def test_what_libraries_raise_is_said_in_one_line(tmp_path: Path) -> None:
     ("number", "advice"),
     [
         (errno.EACCES, "check that it exists and is yours"),
-        (errno.ENOENT, "check that it exists and is yours"),
+        (errno.ENOENT, "check that it exists and is yours, or what `clir doctor` says of the workspace"),
         (errno.EROFS, "have the disk mounted for writing, or set `workspace` to another place"),
         (errno.EIO, "`clir doctor` looks through a workspace"),
     ],
