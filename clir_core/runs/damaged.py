@@ -28,6 +28,8 @@ def tables(workspace: Path) -> Iterator[Finding]:
             step: [one for one in found if (one.uri, one.table) == (str(place), name)] for step, found in reads.items()
         }
         using = {step: found for step, found in using.items() if found}
+        if not any(folder.glob("_versions/*.manifest")) and not any(folder.glob("data/*")):
+            continue  # of a run that was killed before there was a table
         try:
             VectorTable(str(place), name).read_all()
         except StoreError as error:

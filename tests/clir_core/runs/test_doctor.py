@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from clir_core.audit.result import AuditResult
 from clir_core.audit.spec import AuditSpec
@@ -173,6 +175,35 @@ def test_a_damaged_step_sends_whoever_reads_it_here(
     with pytest.raises(StoreError, match="`clir doctor`"):
         audit(spec, Here(), Runner())
     assert not list(spec.workspace.glob("audits/*/*"))
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "moved"),
+    [("result.json", "steps/train-1/result.json"), ("checkpoints/step-1/model.safetensors", "steps/train-1"),
+     ("checkpoints", "steps/train-1")],
+)  # fmt: skip
+def test_a_training_is_not_thrown_away_for_its_result_file_alone(tmp_path: Path, spoilt: str, moved: str) -> None:
+    step = tmp_path / "steps" / "train-1"
+    (step / "checkpoints" / "step-1").mkdir(parents=True)
+    (step / "result.json").write_text("{}", "utf-8")
+    save_file({"w": np.ones(9)}, step / "checkpoints" / "step-1" / "model.safetensors")
+    assert [finding for finding in examine(tmp_path) if finding.is_damage] == []
+    if (step / spoilt).is_dir():
+        shutil.rmtree(step / spoilt)
+    else:
+        cut(step / spoilt)
+    (finding,) = (finding for finding in examine(tmp_path) if finding.is_damage)
+    assert finding.mend and f"moved to {tmp_path / moved}.damaged-" in finding.mend()
+
+
+def test_a_damaged_checkpoint_is_moved_aside_whole(tmp_path: Path) -> None:
+    place = tmp_path / "checkpoints" / "e5-aligned-1" / "model.safetensors"
+    place.parent.mkdir(parents=True)
+    save_file({"w": np.ones(9)}, place)
+    cut(place)
+    (finding,) = (finding for finding in examine(tmp_path) if finding.is_damage)
+    assert "model.safetensors: " in finding.said and finding.mend and finding.mend()
+    assert not place.parent.exists()
 
 
 # leftovers
