@@ -17,6 +17,7 @@ from clir_core.workspace.storage import explained
 # of a folder that files are written in together, and what is moved out of their way meanwhile
 UNFINISHED, OLD, BEFORE = ".unfinished-", "old-", "before"
 
+
 def write_text(path: Path, text: str, mode: int | None = None) -> None:
     """Write a text file, UTF-8, of this mode, else as the umask says. StoreError where it cannot be written."""
     write_bytes(path, text.encode(), mode)
