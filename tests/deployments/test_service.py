@@ -19,6 +19,7 @@ from clir_core.errors import StoreError
 from clir_core.workspace import processes
 from deployments import process, supervisor
 from deployments.process import Running
+from deployments.scratch import scratch
 from deployments.settings import Settings, complaint
 
 
@@ -140,7 +141,7 @@ def test_a_supervisor_that_cannot_be_recorded_does_not_stay(tmp_path: Path) -> N
     (asked.state / f"{supervisor.NAME}.json").mkdir(parents=True)
     with pytest.raises(StoreError, match=f"{supervisor.NAME}.json: cannot be"):
         supervisor.start(asked, [])
-    configuration = str(asked.state / f"{supervisor.NAME}.conf").encode()
+    configuration = str(scratch(asked) / f"{supervisor.NAME}.conf").encode()
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not [line for line in lines if configuration in line]
 
