@@ -49,5 +49,9 @@ class StoreError(ClirError):
     """Vectors that cannot be written or read: no space, a dimension that does not fit, a damaged table."""
 
 
+class DamageError(StoreError):
+    """Files in a workspace whose content is broken: `clir doctor` says what of it can be saved."""
+
+
 class NightlyError(ClirError):
     """Audits of a night that failed, or sources that were out of reach; the others are done."""

@@ -13,6 +13,7 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 
 from clir_core.errors import SpecError
+from clir_core.workspace.storage import explained
 from deployments.parts import POOL, tail
 from deployments.settings import ROOT
 
@@ -48,7 +49,7 @@ def deploy(log: Path) -> tuple[str, ...]:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_FILE)]
     # without CLIR_ROOT the pull step keeps its placeholder, which each worker fills in for itself
     environment = {name: value for name, value in os.environ.items() if name != "CLIR_ROOT"}
-    with log.open("wb") as output:
+    with explained(log), log.open("wb") as output:
         done = subprocess.run(command, env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     if done.returncode:
         raise SpecError(f"{PREFECT_FILE}: not deployed\n{tail(log)}\nThe whole output is in {log}")

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from clir_core.spec import Spec
 from clir_core.workspace import processes
+from clir_core.workspace.storage import explained
 
 # in the environment of the process, hence in that of everything it starts, whatever session or parent that ends up in
 MARK = "CLIR_SERVICE_MARK"
@@ -36,7 +37,7 @@ class Running(Spec):
 def start(command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path) -> Running:
     """Start a process in a session of its own, its output at the end of `log`."""
     mark = uuid.uuid4().hex
-    with log.open("ab") as output:
+    with explained(log), log.open("ab") as output:
         process = subprocess.Popen(
             command,
             env={**environment, MARK: mark},

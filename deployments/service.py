@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from clir_core.errors import ClirError, SpecError, StoreError
-from clir_core.workspace import processes
+from clir_core.workspace import layout, processes
 from clir_core.workspace.atomic import write_text
 from clir_core.workspace.deaths import deaths
 from clir_core.workspace.locks import locked
@@ -23,17 +23,19 @@ from deployments.environment import drop_the_rest, exports
 from deployments.parts import Part
 from deployments.scratch import has_scratch
 from deployments.settings import Settings, chosen, complaint, forget, remember
-from flows.server import login
+from flows.server import check_disk, login
 
 DEATHS_SHOWN = 5
 
 
 def up(settings: Settings) -> None:
     """Start what is missing, deploy what changed, and say how to go on. What this call started ends if it fails."""
+    stands = _stands(settings)
+    if not stands:
+        check_disk(layout.prefect(settings.home))
     secret = login(settings.login)
     server, ray, worker = everything = parts.make_all(settings, secret)
     remember(settings)
-    stands = _stands(settings)
     try:
         if stands:
             supervisor.start_missing(settings)

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import tempfile
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
@@ -52,14 +53,7 @@ def prefect_server(workspace: Path) -> Iterator[None]:
             yield
         return
     home = layout.prefect(workspace).resolve()
-    with explained(home):
-        home.mkdir(OWN_FOLDER, exist_ok=True)
-    free = shutil.disk_usage(home).free
-    if free < HISTORY_BYTES:
-        raise StoreError(
-            f"{home}: no space left for the history of the run ({free / 2**20:.1f} MiB are free, it needs "
-            f"{HISTORY_BYTES >> 20}); free some or set `workspace` to another disk, then run again"
-        )
+    check_disk(home)
     asked = login(layout.login(workspace))
     with temporary_settings(
         {
@@ -70,6 +64,19 @@ def prefect_server(workspace: Path) -> Iterator[None]:
         }
     ):
         yield
+
+
+def check_disk(home: Path) -> None:
+    """StoreError where a server could not even write down that a run began; it would not say so itself."""
+    with explained(home):
+        home.mkdir(OWN_FOLDER, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
+        free = shutil.disk_usage(home).free
+    if free < HISTORY_BYTES:
+        raise StoreError(
+            f"{home}: no space left for the history of the runs ({free / 2**20:.1f} MiB are free, it needs "
+            f"{HISTORY_BYTES >> 20}); free some or set `workspace` to another disk, then run again"
+        )
 
 
 def is_standing(workspace: Path) -> bool:

@@ -12,6 +12,7 @@ from clir_core.measure.metrics import ENGLISH_SHARE, POOL, metric_parts, units
 from clir_core.measure.stats import aggregate
 from clir_core.workspace import layout
 from clir_core.workspace.frames import frames_into
+from clir_core.workspace.storage import explained
 
 ROWS = 250_000
 # how metrics and intervals are made: figures that were kept of another way are made again
@@ -42,20 +43,23 @@ def measure_ranks(
 
 def _pieces(ranks: Path, top: Path) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Ranks and top lists of consecutive pools; pools that are compared with one another are never apart."""
-    found = _pools(ranks)
-    if found.is_empty():  # no pool could be asked for any query
-        yield pl.read_parquet(ranks), pl.read_parquet(top)
-    pools = found.join(_pools(top), on=POOL, how="left", nulls_equal=True, suffix="_top", maintain_order="left")
-    together = pl.struct("scenario", pl.coalesce("lang", "query_lang")).rle_id()
-    pools = pools.group_by(together.alias("unit"), maintain_order=True).agg(pl.sum("rows", "rows_top"))
-    piece = (pl.col("rows").cum_sum() - 1) // ROWS
-    at = at_top = 0
-    for _, rows, rows_top in pools.group_by(piece.alias("piece"), maintain_order=True).sum().drop("unit").iter_rows():
-        yield (
-            pl.scan_parquet(ranks).slice(at, rows).collect(),
-            pl.scan_parquet(top).slice(at_top, rows_top).collect(),
-        )
-        at, at_top = at + rows, at_top + rows_top
+    with explained(ranks.parent):
+        found = _pools(ranks)
+        if found.is_empty():  # no pool could be asked for any query
+            yield pl.read_parquet(ranks), pl.read_parquet(top)
+        pools = found.join(_pools(top), on=POOL, how="left", nulls_equal=True, suffix="_top", maintain_order="left")
+        together = pl.struct("scenario", pl.coalesce("lang", "query_lang")).rle_id()
+        pools = pools.group_by(together.alias("unit"), maintain_order=True).agg(pl.sum("rows", "rows_top"))
+        piece = (pl.col("rows").cum_sum() - 1) // ROWS
+        at = at_top = 0
+        for _, rows, rows_top in (
+            pools.group_by(piece.alias("piece"), maintain_order=True).sum().drop("unit").iter_rows()
+        ):
+            yield (
+                pl.scan_parquet(ranks).slice(at, rows).collect(),
+                pl.scan_parquet(top).slice(at_top, rows_top).collect(),
+            )
+            at, at_top = at + rows, at_top + rows_top
 
 
 def _pools(path: Path) -> pl.DataFrame:

@@ -87,6 +87,12 @@ class VectorTable:
         with explained(self.uri):
             self._table.add(shard)
 
+    def read_all(self) -> None:
+        """Read every row of this version. StoreError where one cannot be read."""
+        with explained(self.uri):
+            for _ in self._table.search().to_batches():
+                pass
+
     def tag(self, tag: str, move: bool) -> int:
         """Keep this version under a tag: tagged ones are never cleaned up. Returns the version that has the tag.
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from pydantic import ValidationError
 
-from clir_core.errors import StoreError
+from clir_core.errors import DamageError, StoreError
 from clir_core.registry.facts import Audited, Decided, Fact, Found
 from clir_core.workspace.atomic import sweep, write_file
 from clir_core.workspace.storage import explained
@@ -71,6 +71,23 @@ class FactsFile:
         except (KeyError, ValidationError) as error:
             raise self._damaged(f"its row {number} holds no fact") from error
 
+    def check(self) -> None:
+        """DamageError where any of it is damaged, or a row is missing."""
+        with self._open() as connection:
+            said = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if said != "ok":
+            raise self._damaged(" ".join(said.split()))
+        self.facts(self.rows(1), after=0)
+
+    def facts(self, rows: Iterable[Row], after: int) -> list[Fact]:
+        """The facts in rows that follow the row of this number. DamageError where one is missing, or holds none."""
+        found = []
+        for number, row in enumerate(rows, after + 1):
+            if row[0] != number:
+                raise self._damaged(f"its row {number} is missing")
+            found.append(self.fact(row))
+        return found
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._open() as connection:
@@ -106,10 +123,10 @@ class FactsFile:
             return StoreError(f"{self.path}: in use by another process for {PATIENCE:g} s; end it, then run again")
         return OSError(errno.ENOSPC, str(error)) if code == sqlite3.SQLITE_FULL else OSError(str(error))
 
-    def _damaged(self, reason: str) -> StoreError:
-        return StoreError(
-            f"{self.path}: is damaged ({reason}); put a copy from your backup in its place, or move it away to begin a "
-            "new registry: audits and alignments that are asked for again enter themselves"
+    def _damaged(self, reason: str) -> DamageError:
+        return DamageError(
+            f"{self.path}: is damaged ({reason}); `clir doctor` says what can be read of it, and with --repair carries "
+            "that over into a new file; a copy from your backup in its place is better still"
         )
 
 

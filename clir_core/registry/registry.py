@@ -118,10 +118,10 @@ class _Facts:
             # another file has come into this one's place
             self._ledger, self._last = Ledger(), NOTHING
             rows = self.file.rows(0)
-        for row in rows:
-            if row != self._last:
-                self._ledger.take(self.file.fact(row))
-                self._last = row
+        new = [row for row in rows if row != self._last]
+        for row, fact in zip(new, self.file.facts(new, after=self._last[0]), strict=True):
+            self._ledger.take(fact)
+            self._last = row
 
 
 @cache

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from clir_core.audit.result import AuditResult
 from clir_core.corpus.tables import Corpus
@@ -12,15 +13,21 @@ from clir_core.report.html import render_report
 from clir_core.report.mteb import write_mteb
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_together
+from clir_core.workspace.storage import explained
 
 
 def write_outputs(result: AuditResult, ranked: Path, measured: Path, corpus: Corpus, out: Path) -> None:
     """Write layout.AUDIT_FILES; the two paths are the steps'. StoreError where `out` cannot be, and stays as it was."""
     ranks, top = (pl.scan_parquet(ranked / name) for name in (layout.RANKS, layout.TOP))
-    report = render_report(result, ranks, top, corpus)
+    sources = (ranked / layout.RANKS, ranked / layout.TOP, measured / layout.QUERIES)
+    for source in sources:
+        with explained(source), pq.ParquetFile(source):
+            pass  # a damaged one would be copied as it is
+    with explained(ranked):
+        report = render_report(result, ranks, top, corpus)
 
     def write(new: Path) -> None:
-        for source in (ranked / layout.RANKS, ranked / layout.TOP, measured / layout.QUERIES):
+        for source in sources:
             shutil.copyfile(source, new / source.name)
         write_mteb(result, ranks, new / layout.MTEB)
         (new / layout.REPORT).write_text(report, "utf-8")

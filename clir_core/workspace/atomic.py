@@ -14,6 +14,9 @@ from pathlib import Path
 from clir_core.workspace.locks import locked_folder
 from clir_core.workspace.storage import explained
 
+# of a folder that files are written in together, and what is moved out of their way meanwhile
+UNFINISHED, OLD, BEFORE = ".unfinished-", "old-", "before"
+
 
 def write_text(path: Path, text: str, mode: int | None = None) -> None:
     """Write a text file, UTF-8, of this mode, else as the umask says. StoreError where it cannot be written."""
@@ -63,7 +66,7 @@ def write_folder(path: Path, write: Callable[[Path], object], replace: bool = Fa
         write(scratch)
         _sync_all(scratch)
         if replace and path.exists():
-            path.rename(scratch.with_name("before"))
+            path.rename(scratch.with_name(BEFORE))
         try:
             scratch.rename(path)
         except OSError:
@@ -80,13 +83,13 @@ def write_together(folder: Path, names: Sequence[str], write: Callable[[Path], o
     to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked_folder(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".unfinished-") as scratch:
+    with locked_folder(folder), tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as scratch:
         new = Path(scratch)
         write(new)
         _sync_all(new)
         for name in names:
             if (folder / name).is_dir():
-                (folder / name).rename(new / f"old-{name}")
+                (folder / name).rename(new / f"{OLD}{name}")
             (new / name).replace(folder / name)
         _sync(folder)
 

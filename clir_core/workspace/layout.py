@@ -40,9 +40,14 @@ def vectors(workspace: Path) -> Path:
     return workspace / "lancedb"
 
 
+def canaries(workspace: Path) -> Path:
+    """How texts became the vectors that are kept."""
+    return workspace / "canaries"
+
+
 def proof(workspace: Path, vectors: str) -> Path:
     """How texts became vectors of this identity, and their canary."""
-    return workspace / "canaries" / f"{vectors[:32]}.json"
+    return canaries(workspace) / f"{vectors[:32]}.json"
 
 
 def steps(workspace: Path) -> Path:

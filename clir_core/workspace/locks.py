@@ -25,6 +25,20 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock in this file; where it cannot be asked, nobody can hold it."""
+    try:
+        handle = os.open(path, os.O_WRONLY)
+    except OSError:
+        return False
+    with _closing(handle):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder that is there, which leaves no file in it; where its file system has none, nothing."""

@@ -55,6 +55,18 @@ def started(pid: int) -> int | None:
     return int(fields[19]) if fields and fields[0] not in "ZX" else None
 
 
+def holders(file: Path) -> list[int]:
+    """Processes that have a file open, as far as this user may see."""
+    found = set()
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if handle.samefile(file):
+                found.add(int(handle.parts[2]))
+        except OSError:
+            continue
+    return sorted(found)
+
+
 def _await_end(processes: Mapping[int, int], seconds: float) -> dict[int, int]:
     """Those that still run after that time at the latest."""
     deadline = time.monotonic() + seconds

@@ -39,13 +39,16 @@ def once(directory: Path, result: type[R], compute: Callable[[Path], R]) -> tupl
 
 
 def read_result(path: Path, result: type[R]) -> R | None:
-    """The result in a file; None where there is none, or one that is damaged or of another version of the library."""
+    """The result in a file; None where there is none, a damaged one, or one of another version of the library.
+
+    StoreError where it cannot be read.
+    """
     with explained(path):
         if not path.exists():
             return None
-        data = path.read_bytes()
+        written = path.read_bytes()
     try:
-        return result.model_validate_json(data)
+        return result.model_validate_json(written)
     except ValidationError:
         return None
 

@@ -34,5 +34,6 @@ COMMANDS = {
     "show": Command("registry", "Show", "Everything that is known of one checkpoint."),
     "promote": Command("registry", "Promote", "Give a checkpoint a status by hand."),
     "watch": Command("registry", "Watch", "Check a watch list, and say what its sources hold now."),
+    "doctor": Command("doctor", "Doctor", "Look through a workspace for damage, and mend it when asked."),
     "corpus": Command("corpus", "Corpus", "Look at a corpus as an audit would read it. Nothing is audited."),
 }

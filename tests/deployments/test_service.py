@@ -15,9 +15,11 @@ import pytest
 from pydantic import ValidationError
 from service_case import ROOT, Service, call, until
 
+from clir_core.errors import StoreError
 from clir_core.workspace import processes
-from deployments import process
+from deployments import process, supervisor
 from deployments.process import Running
+from deployments.scratch import scratch
 from deployments.settings import Settings, complaint
 
 
@@ -111,6 +113,37 @@ def test_a_taken_port_is_named_and_nothing_stays(settings: Callable[[], dict[str
     assert f"port {environment['CLIR_DASHBOARD_PORT']} is taken" in done.stderr
     assert "CLIR_DASHBOARD_PORT=" in done.stderr and "answers" not in done.stdout
     assert not list((Path(environment["CLIR_WORKSPACE"]) / "service").glob("*.json"))
+
+
+@pytest.mark.parametrize("kib", [4, 16, 1024])
+def test_a_full_disk_is_named_before_anything_starts(
+    settings: Callable[[], dict[str, str]], small_disk: Callable[[int], Path], kib: int
+) -> None:
+    disk = small_disk(kib)
+    done = call("up", settings() | {"CLIR_WORKSPACE": str(disk / "workspace")})
+    assert done.returncode == 1 and "no space left" in done.stderr and str(disk) in done.stderr
+    assert "Traceback" not in done.stderr and "answers" not in done.stdout
+    assert not list(disk.rglob("*.json"))
+
+
+def test_a_read_only_disk_is_named_before_anything_starts(
+    settings: Callable[[], dict[str, str]], small_disk: Callable[[int], Path]
+) -> None:
+    disk = small_disk(128 * 1024)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for command in ("up", "status", "down"):
+        done = call(command, settings() | {"CLIR_WORKSPACE": str(disk / "workspace")})
+        assert done.returncode == 1 and "Read-only file system" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_supervisor_that_cannot_be_recorded_does_not_stay(tmp_path: Path) -> None:
+    asked = Settings(workspace=tmp_path)
+    (asked.state / f"{supervisor.NAME}.json").mkdir(parents=True)
+    with pytest.raises(StoreError, match=f"{supervisor.NAME}.json: cannot be"):
+        supervisor.start(asked, [])
+    configuration = str(scratch(asked) / f"{supervisor.NAME}.conf").encode()
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [line for line in lines if configuration in line]
 
 
 def test_what_is_deployed_explains_and_checks_its_parameters(service: Service) -> None:

@@ -72,24 +72,3 @@ def task_log() -> Callable[[], Any]:
                 logger.removeHandler(handler)
 
     return collect
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mount a disk of so many KiB and return where it is; a test that may not mount is skipped."""
-    mounted: list[Path] = []
-
-    def mount(kib: int) -> Path:
-        directory = tmp_path / f"disk{len(mounted)}"
-        directory.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(directory)]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"a small disk cannot be mounted here: {getattr(error, 'stderr', error)}".strip())
-        mounted.append(directory)
-        return directory
-
-    yield mount
-    for directory in mounted:
-        subprocess.run(["umount", "-l", str(directory)], check=True)

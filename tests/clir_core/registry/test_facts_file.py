@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from clir_core.errors import StoreError
+from clir_core.errors import DamageError, StoreError
 from clir_core.registry.facts import Audited, Decided, Fact, Found
 from clir_core.registry.facts_file import NAME, FactsFile
+from clir_core.registry.registry import Registry
 
 AT = datetime(2026, 3, 4, 15, 9, 26, 535897, tzinfo=UTC)
 FACTS: tuple[Fact, ...] = (
@@ -52,7 +53,7 @@ def test_a_damaged_file_is_named_and_says_what_to_do(file: FactsFile, what: str)
         "overwritten inside": content[:4096] + b"\xff" * half,
     }  # fmt: skip
     file.path.write_bytes(damaged[what])
-    with pytest.raises(StoreError, match=rf"{NAME}: is damaged \(.*\); put a copy from your backup in its place, or"):
+    with pytest.raises(StoreError, match=rf"{NAME}: is damaged \(.*\); `clir doctor` says what can be read of it"):
         file.rows(1)
 
 
@@ -63,6 +64,21 @@ def test_a_row_that_holds_no_fact_is_named(file: FactsFile) -> None:
     for row in file.rows(2):
         with pytest.raises(StoreError, match=rf"{NAME}: is damaged \(its row {row[0]} holds no fact\)"):
             file.fact(row)
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_row_that_is_missing_is_named(tmp_path: Path, lost: int) -> None:
+    registry = Registry(tmp_path)
+    file = FactsFile(registry.directory / NAME)
+    file.path.parent.mkdir()
+    file.create(FACTS)
+    file.check()
+    with sqlite3.connect(file.path) as connection:
+        connection.execute("DELETE FROM facts WHERE seq = ?", (lost,))
+    connection.close()
+    for look in (file.check, registry.entries):
+        with pytest.raises(DamageError, match=rf"is damaged \(its row {lost} is missing\)"):
+            look()
 
 
 def test_a_file_of_a_later_version_is_not_touched(file: FactsFile) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clir_core.errors import StoreError
-from clir_core.workspace.locks import locked
+from clir_core.workspace.locks import is_held, locked
 
 
 def test_work_under_a_lock_never_overlaps(tmp_path: Path) -> None:
@@ -25,6 +25,14 @@ def test_work_under_a_lock_never_overlaps(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(work, range(200)))
     assert most == [1]
+
+
+def test_whether_a_lock_is_held_can_be_asked_without_taking_it(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    assert not is_held(path) and not path.exists()
+    with locked(path):
+        assert is_held(path) and is_held(path)
+    assert not is_held(path)
 
 
 def test_who_waits_says_for_what(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

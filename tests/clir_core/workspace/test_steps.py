@@ -69,6 +69,12 @@ def test_a_result_that_does_not_fit_is_computed_again(text: str, tmp_path: Path)
     assert once(tmp_path, Found, computed(4, [])) == (found, True)
 
 
+def test_a_result_of_junk_is_computed_again(tmp_path: Path) -> None:
+    for junk in (b"\xff" * 99, b"\0" * 99):
+        (tmp_path / RESULT).write_bytes(junk)
+        assert once(tmp_path, Found, computed(3, [])) == (FOUND.model_copy(update={"value": 3}), False)
+
+
 def test_a_result_is_written_after_the_steps_files(tmp_path: Path) -> None:
     def compute(directory: Path) -> Found:
         assert not (directory / RESULT).exists()

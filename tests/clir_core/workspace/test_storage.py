@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from safetensors import safe_open
 
-from clir_core.errors import AlignError, StoreError
+from clir_core.errors import AlignError, DamageError, StoreError
 from clir_core.workspace.storage import explained
 
 
@@ -29,12 +29,27 @@ def test_what_libraries_raise_is_said_in_one_line(tmp_path: Path) -> None:
     for read in (pl.read_parquet, lambda path: safe_open(path, "np")):
         with (
             pytest.raises(
-                StoreError, match=r"^here: cannot be read or written \(\S.*\); check that it exists"
+                DamageError, match=r"^here: cannot be read or written \(\S.*\); it is damaged, or .*`clir doctor`"
             ) as caught,
             explained("here"),
         ):
             read(tmp_path / "broken")
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "check that it exists and is yours"),
+        (errno.ENOENT, "check that it exists and is yours, or what `clir doctor` says of the workspace"),
+        (errno.EROFS, "have the disk mounted for writing, or set `workspace` to another place"),
+        (errno.EIO, "`clir doctor` looks through a workspace"),
+    ],
+)
+def test_only_what_may_be_damaged_is_called_damaged(number: int, advice: str) -> None:
+    for error in (OSError(number, "no"), RuntimeError(f"lance: no (os error {number})")):
+        with pytest.raises(StoreError, match=f"{advice}$"), explained("/data"):
+            raise error
 
 
 def test_a_message_that_is_there_already_and_a_bug_are_left_alone() -> None:
