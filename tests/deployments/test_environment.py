@@ -79,4 +79,4 @@ def test_make_works_wherever_the_project_lies(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     status = subprocess.run(["make", "-s", "status"], cwd=clone, env=environment, capture_output=True, text=True)
     assert status.stdout.count("not started") == 3, status.stderr
-    assert (clone / ".clir" / "service").is_dir()
+    assert (clone / ".clir" / "prefect" / "auth").is_file()
