@@ -5,24 +5,64 @@ A run whose process was killed is due again within seconds, before Prefect's own
 - It asks for the run's slot, is told that it holds it already, and dies with every run that it has (of a kind with
   PrefectHQ/prefect#10632). Here such a run waits for the next look.
 - It reports the crash a second time, of a run that may have started again meanwhile. Here it reports no process's end.
+
+And an automation misses what happens in the first seconds of a server that starts anew, which is when runs report that
+they crashed with the one before. So this worker looks for crashed runs that nobody has started again.
 """
 
 import runpy
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import WorkerFlowRunResponse
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import AwaitingRetry
 from prefect.workers.process import ProcessWorker
+
+ATTEMPTS = 3  # as in automations.yaml
+SECONDS_BETWEEN_LOOKS = 20.0
+MISSED, FORGOTTEN = timedelta(seconds=20), timedelta(hours=6)  # since a crash that nobody answered
 
 _submit = ProcessWorker._submit_scheduled_flow_runs
 _report = ProcessWorker._propose_crashed_state
 
 
 async def submit_what_has_ended(worker: Any, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
-    """Submit the runs that are due, without those that still hold a slot."""
+    """Submit the runs that are due, without those that still hold a slot; and look for those that crashed unseen."""
+    await _look_now_and_then(worker)
     held = worker.limiter.statistics().borrowers
     return await _submit(worker, [each for each in flow_run_response if each.flow_run.id not in held])
+
+
+async def _look_now_and_then(worker: Any) -> None:
+    if time.monotonic() - getattr(worker, "looked", -SECONDS_BETWEEN_LOOKS) >= SECONDS_BETWEEN_LOOKS:
+        worker.looked = time.monotonic()
+        await start_again(worker.client, worker.work_pool.name)
+
+
+async def start_again(client: Any, pool: str) -> None:
+    """Make those runs of the pool due that crashed, have attempts left, and that nothing has started again."""
+    crashed = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED]))
+    found = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=crashed),
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
+        sort=FlowRunSort.END_TIME_DESC,
+        limit=50,
+    )
+    for run in found:
+        since = datetime.now(UTC) - run.state.timestamp
+        if MISSED <= since <= FORGOTTEN and 0 < run.run_count < ATTEMPTS:
+            await client.set_flow_run_state(run.id, AwaitingRetry(message="Crashed; started again by the worker"))
 
 
 async def report_once(worker: Any, flow_run: FlowRun, message: str, client: Any = None) -> None:

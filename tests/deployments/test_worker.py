@@ -1,5 +1,6 @@
 """What Prefect's own worker dies of, and the project's does not."""
 
+import time
 import uuid
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,9 @@ def holding(run: uuid.UUID) -> ProcessWorker:
 def test_a_run_that_is_due_before_its_slot_is_free_waits() -> None:
     async def look() -> list[Any]:
         run = uuid.uuid4()
-        return await ours.submit_what_has_ended(holding(run), [due(run)])
+        worker = holding(run)
+        worker.looked = time.monotonic()
+        return await ours.submit_what_has_ended(worker, [due(run)])
 
     assert anyio.run(look) == []
 
