@@ -17,6 +17,7 @@ PHASES = ("start", "embed", "rank", "report", "train")
 SECONDS_TO_BE_BACK = 120
 SECONDS_TO_NOTICE = 3  # until then a part may answer that is about to end
 SECONDS_TO_END = 600
+SECONDS_TO_REST = 60  # within them the worker finds a crash that no automation saw
 OPTIMISER = {"batch": 8, "learning_rate": 1e-7, "epochs": 12}
 
 
@@ -131,7 +132,7 @@ def _rests(scratch: Scratch, run: str) -> bool:
     """A crash is an end only where nothing starts the run again."""
     if _state(scratch, run)["type"] != "CRASHED":
         return True
-    time.sleep(10)
+    time.sleep(SECONDS_TO_REST)
     return _state(scratch, run)["type"] == "CRASHED"
 
 
