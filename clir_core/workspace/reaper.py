@@ -12,8 +12,6 @@ from clir_core.workspace.processes import end_kin
 
 MARK = "CLIR_RUN_MARK"
 GRACE = 2.0  # seconds to end when asked
-
-
 _reapers: list["subprocess.Popen[bytes]"] = []  # their input closes with this process, not before
 
 

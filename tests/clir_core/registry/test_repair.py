@@ -75,22 +75,23 @@ def test_what_can_be_read_is_carried_over(harm: Callable[[bytes], bytes], most_l
     assert Registry(tmp_path).add(Found(checkpoint="new", name="new", ref="/n", family="f", source="audit"))
 
 
+def execute(workspace: Path, statement: str) -> None:
+    """What somebody does to the file behind the registry's back."""
+    with sqlite3.connect(Registry(workspace).directory / NAME) as connection:
+        connection.execute(statement)
+    connection.close()
+
+
 def test_a_row_that_is_gone_is_told_once(tmp_path: Path) -> None:
     written(tmp_path, 3)
-    file = Registry(tmp_path).directory / NAME
-    with sqlite3.connect(file) as connection:
-        connection.execute("DELETE FROM facts WHERE seq = 2")
-    connection.close()
+    execute(tmp_path, "DELETE FROM facts WHERE seq = 2")
     assert "carried over 5 of at least 6 facts" in mend(tmp_path)
     assert list(examine(tmp_path)) == []
 
 
 def test_a_file_of_a_later_version_is_told_and_left_alone(tmp_path: Path) -> None:
     written(tmp_path, 3)
-    file = Registry(tmp_path).directory / NAME
-    with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA user_version = 9")
-    connection.close()
+    execute(tmp_path, "PRAGMA user_version = 9")
     (finding,) = examine(tmp_path)
     assert finding.mend is None and "later version" in finding.said
 
