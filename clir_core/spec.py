@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, field_validator
 from pydantic.fields import ComputedFieldInfo, FieldInfo
+
+MOST = 2**63 - 1
 
 # where everything is kept that a request does not name another place for
 WORKSPACE = Path(os.environ.get("CLIR_WORKSPACE") or ".clir")
@@ -52,6 +54,14 @@ class Spec(BaseModel):
 
     # without a least length pydantic takes strings that cannot be written as JSON
     model_config = ConfigDict(frozen=True, extra="forbid", field_title_generator=_title, str_min_length=0)
+
+    @field_validator("*")
+    @classmethod
+    def _can_be_counted(cls, value: Any) -> Any:
+        """JSON's whole numbers have no end; those of arrays and clocks have."""
+        if isinstance(value, int) and abs(value) > MOST:
+            raise ValueError(f"is beyond {MOST:,}, the most that can be counted")
+        return value
 
     def fingerprint(self) -> str:
         """Hex sha256 over every field."""

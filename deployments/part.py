@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clir_core.workspace import processes
 from clir_core.workspace.deaths import deaths
-from deployments import parts, process
+from deployments import parts, process, supervisor
 from deployments.settings import ROOT, chosen
 from flows.server import login
 
@@ -21,6 +21,7 @@ SECONDS_OF_REST = 20.0
 
 def main() -> None:
     """Wait until the part can start, and become it."""
+    supervisor.own_time_zone()
     settings = chosen(strict=False)
     part = parts.make(sys.argv[1], settings, login(settings.login))
     mark = os.environ.get(process.MARK, "")

@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 import xmlrpc.client
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from deployments.settings import ROOT, Settings
 
 NAME = "supervisor"
 PYTHON = "CLIR_SERVICE_PYTHON"
+TIME_ZONE = "CLIR_SERVICE_TZ"  # the parts'; supervisord writes its log in UTC, where no hour comes twice
 LOG_BYTES, OLD_LOGS = "20MB", "3"  # of each part
 SECONDS_TO_STAND = 5  # a part that ends sooner has not started; it is tried again after 1, 2, 3 ... seconds
 TRIES = 1_000_000  # for as long as it takes: a database may be away for an hour
@@ -79,13 +81,24 @@ def start(settings: Settings, parts: Sequence[Part]) -> Running:
     command = ("sh", "-c", _GUARD, NAME, str(configuration), str(layout.supervisor_log(settings.home)))
     # nobody but the command that deploys needs the notification's address
     environment = {name: value for name, value in os.environ.items() if name != "CLIR_NOTIFY_URL"}
-    running = process.start(command, {**environment, PYTHON: sys.executable}, ROOT, settings.state / f"{NAME}.out")
+    environment |= {PYTHON: sys.executable, "TZ": "UTC", TIME_ZONE: os.environ.get("TZ", "")}
+    running = process.start(command, environment, ROOT, settings.state / f"{NAME}.out")
     try:
         write_text(_record(settings), running.model_dump_json())
     except BaseException:
         process.stop(running, GRACE)  # nobody would find it again
         raise
     return running
+
+
+def own_time_zone() -> None:
+    """For a part: the time zone of who started the service, in place of supervisord's."""
+    zone = os.environ.pop(TIME_ZONE, None)
+    if zone:
+        os.environ["TZ"] = zone
+    elif zone is not None:
+        os.environ.pop("TZ", None)
+    time.tzset()
 
 
 def start_missing(settings: Settings) -> None:

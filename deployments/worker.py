@@ -6,8 +6,8 @@ A run whose process was killed is due again within seconds, before Prefect's own
   PrefectHQ/prefect#10632). Here such a run waits for the next look.
 - It reports the crash a second time, of a run that may have started again meanwhile. Here it reports no process's end.
 
-And an automation misses what happens in the first seconds of a server that starts anew, which is when runs report that
-they crashed with the one before. So this worker looks for crashed runs that nobody has started again.
+And it looks for runs that crashed, to start them again: an automation misses what happens in the first seconds of a
+server that starts anew, which is when runs report that they crashed with the one before.
 """
 
 import runpy
@@ -29,16 +29,16 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import AwaitingRetry
 from prefect.workers.process import ProcessWorker
 
-ATTEMPTS = 3  # as in automations.yaml
-SECONDS_BETWEEN_LOOKS = 20.0
-MISSED, FORGOTTEN = timedelta(seconds=20), timedelta(hours=6)  # since a crash that nobody answered
+ATTEMPTS = 3
+SECONDS_BETWEEN_LOOKS = 5.0
+FORGOTTEN = timedelta(hours=6)  # after a crash: what lay so long is nobody's wish any more
 
 _submit = ProcessWorker._submit_scheduled_flow_runs
 _report = ProcessWorker._propose_crashed_state
 
 
 async def submit_what_has_ended(worker: Any, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
-    """Submit the runs that are due, without those that still hold a slot; and look for those that crashed unseen."""
+    """Submit the runs that are due, without those that still hold a slot; and look for those that crashed."""
     await _look_now_and_then(worker)
     held = worker.limiter.statistics().borrowers
     return await _submit(worker, [each for each in flow_run_response if each.flow_run.id not in held])
@@ -51,7 +51,7 @@ async def _look_now_and_then(worker: Any) -> None:
 
 
 async def start_again(client: Any, pool: str) -> None:
-    """Make those runs of the pool due that crashed, have attempts left, and that nothing has started again."""
+    """Make those runs of the pool due again that crashed and have attempts left. Finished steps are kept."""
     crashed = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED]))
     found = await client.read_flow_runs(
         flow_run_filter=FlowRunFilter(state=crashed),
@@ -61,7 +61,7 @@ async def start_again(client: Any, pool: str) -> None:
     )
     for run in found:
         since = datetime.now(UTC) - run.state.timestamp
-        if MISSED <= since <= FORGOTTEN and 0 < run.run_count < ATTEMPTS:
+        if since <= FORGOTTEN and 0 < run.run_count < ATTEMPTS:
             await client.set_flow_run_state(run.id, AwaitingRetry(message="Crashed; started again by the worker"))
 
 

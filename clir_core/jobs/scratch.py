@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from clir_core.workspace.private import OTHERS
+from clir_core.workspace.reaper import temporary_prefix
 
-PREFIX = "clir-"
 SESSION = len("/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
 LONGEST = 107  # a socket's path
 
@@ -18,11 +18,11 @@ def new_scratch() -> Path:
 
     Below TMPDIR, or below /tmp where that is too long for sockets.
     """
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=temporary_prefix()))
     if len(str(inside(folder))) + SESSION <= LONGEST:
         return folder
     folder.rmdir()
-    return Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
+    return Path(tempfile.mkdtemp(prefix=temporary_prefix(), dir="/tmp"))
 
 
 def is_own(folder: Path) -> bool:

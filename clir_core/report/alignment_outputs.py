@@ -34,6 +34,7 @@ from clir_core.workspace.layout import (
 )
 from clir_core.workspace.steps import read_kept
 from clir_core.workspace.storage import explained
+from clir_core.workspace.sums import write_sums
 
 
 def check_free(out: Path, spec: AlignSpec, run: str) -> None:
@@ -77,6 +78,7 @@ def write_outputs(result: AlignResult, base: Checkpoint, triples: pa.Table, copi
         write_triples(triples, new / TRIPLES)
         (new / REPORT).write_text(report, "utf-8")
         (new / ALIGNMENT).write_text(result.model_dump_json(indent=1), "utf-8")
+        write_sums(new)
 
     try:
         write_together(out, ALIGNMENT_FILES, write)

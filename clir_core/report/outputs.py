@@ -14,6 +14,7 @@ from clir_core.report.mteb import write_mteb
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_together
 from clir_core.workspace.storage import explained
+from clir_core.workspace.sums import write_sums
 
 
 def write_outputs(result: AuditResult, ranked: Path, measured: Path, corpus: Corpus, out: Path) -> None:
@@ -32,6 +33,7 @@ def write_outputs(result: AuditResult, ranked: Path, measured: Path, corpus: Cor
         write_mteb(result, ranks, new / layout.MTEB)
         (new / layout.REPORT).write_text(report, "utf-8")
         (new / layout.AUDIT).write_text(result.model_dump_json(indent=1), "utf-8")
+        write_sums(new)
 
     try:
         write_together(out, layout.AUDIT_FILES, write)

@@ -18,6 +18,11 @@ def look_after(spec: HealthSpec, knock: Callable[[str], object]) -> Health:
     return Health(checks=(_parts(spec), *_cluster(spec, knock), _disk(spec), _registry(spec)))
 
 
+def note_look(spec: HealthSpec, at: datetime) -> None:
+    """Keep when was looked, once it is told what was seen: the next look tells what died since."""
+    write_text(layout.health_seen(spec.workspace), f"{at.isoformat()}\n")
+
+
 def check_health(health: Health) -> None:
     """StoreError with all that is not well."""
     if health.wrong:
@@ -26,11 +31,8 @@ def check_health(health: Health) -> None:
 
 def _parts(spec: HealthSpec) -> Check:
     """Who died since the last look, be it hours ago: checks wait for their turn as other runs do."""
-    now, seen = datetime.now(UTC), layout.health_seen(spec.workspace)
-    since = datetime.fromisoformat(seen.read_text("utf-8").strip()) if seen.exists() else now - timedelta(hours=1)
+    since = _last_look(spec)
     lately = [death for death in deaths(spec.workspace) if death.at >= since]
-    seen.parent.mkdir(parents=True, exist_ok=True)
-    write_text(seen, f"{now.isoformat()}\n")
     if not lately:
         return Check(what="parts", is_well=True, said=f"No part died since {since:%Y-%m-%d %H:%M} UTC.")
     counts = Counter(death.part for death in lately)
@@ -39,6 +41,14 @@ def _parts(spec: HealthSpec) -> Check:
         for part, last in {death.part: death for death in lately}.items()
     )
     return Check(what="parts", is_well=False, said=f"{told}. It was started again; its log says why.")
+
+
+def _last_look(spec: HealthSpec) -> datetime:
+    """An hour ago where none was noted, or the note is damaged."""
+    try:
+        return datetime.fromisoformat(layout.health_seen(spec.workspace).read_text("utf-8").strip()).astimezone(UTC)
+    except (OSError, ValueError):
+        return datetime.now(UTC) - timedelta(hours=1)
 
 
 def _cluster(spec: HealthSpec, knock: Callable[[str], object]) -> tuple[Check, ...]:

@@ -1,4 +1,4 @@
-"""Parts of a service that ended without being asked, as the supervisor's own log has them."""
+"""Parts of a service that ended without being asked, as the supervisor's own log has them, in UTC."""
 
 import re
 from collections.abc import Iterator
@@ -28,4 +28,4 @@ def deaths(workspace: Path) -> Iterator[Death]:
     # .log.2 is older than .log.1, and that than .log
     for log in sorted(newest.parent.glob(f"{newest.name}*"), reverse=True):
         for when, part, how in _EXITED.findall(log.read_text("utf-8", errors="replace")):
-            yield Death(part, datetime.fromisoformat(when).astimezone(UTC), how)
+            yield Death(part, datetime.fromisoformat(when).replace(tzinfo=UTC), how)

@@ -6,12 +6,13 @@ from pathlib import Path
 AUDIT, REPORT = "audit.json", "report.html"
 RANKS, TOP, QUERIES = "ranks.parquet", "topk.parquet", "queries.parquet"
 MTEB = "mteb"
-AUDIT_FILES = (MTEB, RANKS, TOP, QUERIES, REPORT, AUDIT)
+SUMS = "SHA256SUMS"  # of all files of a result or a step
+AUDIT_FILES = (MTEB, RANKS, TOP, QUERIES, REPORT, SUMS, AUDIT)
 
 # an alignment, which holds an audit in `before` and one in `after`; align.json last, as above
 ALIGNMENT, TRIPLES = "align.json", "triples.parquet"
 BEFORE, AFTER, CHECKPOINT = "before", "after", "checkpoint"
-ALIGNMENT_FILES = (BEFORE, AFTER, CHECKPOINT, TRIPLES, REPORT, ALIGNMENT)
+ALIGNMENT_FILES = (BEFORE, AFTER, CHECKPOINT, TRIPLES, REPORT, SUMS, ALIGNMENT)
 
 # a step
 RESULT, LOCK = "result.json", ".lock"

@@ -1,12 +1,17 @@
 """`python -m clir_core.workspace.reaper NAME=VALUE`: waits for whoever holds the other end of its input, and cleans up.
 
-When that process ends, however it does, everything that was started with this variable in its environment is ended.
+When that process ends, however it does, everything that was started with this variable in its environment is ended, and
+the temporary folders that are named after it are removed.
 """
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
+from pathlib import Path
 
 from clir_core.workspace.processes import end_kin
 
@@ -24,12 +29,24 @@ def start() -> str:
     return mark
 
 
+def temporary_prefix() -> str:
+    """How the names of temporary folders begin that go with this process, where a reaper waits for its end."""
+    return _prefix(os.environ.get(MARK, ""))
+
+
+def _prefix(mark: str) -> str:
+    return f"clir-{mark[:8]}{'-' if mark else ''}"
+
+
 def main() -> None:
-    """Wait, then end them."""
+    """Wait, then end and remove them."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     name, _, value = sys.argv[1].partition("=")
     sys.stdin.buffer.read()
     end_kin({name: value}, GRACE, GRACE)
+    for place in {tempfile.gettempdir(), "/tmp"}:
+        for folder in Path(place).glob(f"{_prefix(value)}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

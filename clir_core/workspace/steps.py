@@ -13,6 +13,7 @@ from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import LOCK, RESULT
 from clir_core.workspace.locks import locked
 from clir_core.workspace.storage import explained
+from clir_core.workspace.sums import write_sums
 
 R = TypeVar("R", bound=Spec)
 
@@ -35,6 +36,8 @@ def once(directory: Path, result: type[R], compute: Callable[[Path], R]) -> tupl
             return found, True
         found = compute(directory)
         write_text(done, found.model_dump_json(indent=1))
+        with explained(directory):
+            write_sums(directory)
         return found, False
 
 

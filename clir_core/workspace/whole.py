@@ -1,16 +1,28 @@
 """Whether files hold what their names promise, read through once. Nothing heavy is imported before there is one."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from clir_core.errors import first_line
 from clir_core.workspace.damage import is_aside
+from clir_core.workspace.layout import SUMS
+from clir_core.workspace.sums import changed_files
 
 
 def damaged_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file at or below a place that cannot be read as what it is called, and why."""
+    """Every file at or below a place that cannot be read as what it is called, or was changed, and why."""
     files = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    broken = dict(_unreadable(files))
+    for sums in (file for file in files if file.name == SUMS):
+        try:
+            broken = {**dict(changed_files(sums)), **broken}
+        except ValueError:
+            broken[sums] = "not a list of checksums"
+    yield from broken.items()
+
+
+def _unreadable(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     for file in files:
         check = CHECKS.get(file.suffix)
         if check and file.is_file() and not is_aside(file):

@@ -172,7 +172,7 @@ def test_a_pause_that_an_interrupted_down_left_ends_with_the_next_up(service: Se
 
 def test_what_a_person_took_from_the_server_is_made_again(service: Service) -> None:
     there = {one["name"]: one["id"] for one in service.ask("POST", "/automations/filter", {})}
-    service.ask("DELETE", f"/automations/{there['clir: re-run a crashed run']}")
+    service.ask("DELETE", f"/automations/{there['clir: notice a run that died']}")
     done = service.call("up")
     assert "as it was" not in done.stdout
     assert {one["name"] for one in service.ask("POST", "/automations/filter", {})} == set(there)
@@ -189,23 +189,3 @@ def test_a_run_that_nobody_can_cancel_any_more_is_cancelled(
     kill(service)
     service.ask("POST", f"/flow_runs/{run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
     until(lambda: service.states(run)[-1] == "Cancelled", 240)
-
-
-def test_a_crash_that_no_automation_saw_is_started_again(
-    service: Service, tiny_model: Path, demo_part: Callable[..., Path], tmp_path: Path
-) -> None:
-    """As in the first seconds of a server, when its automations are not listening yet: here they are switched off."""
-    there = {one["name"]: one["id"] for one in service.ask("POST", "/automations/filter", {})}
-    again = f"/automations/{there['clir: re-run a crashed run']}"
-    service.ask("PATCH", again, {"enabled": False})
-    try:
-        model = drop(tiny_model, tmp_path / "unseen", seed=400)
-        corpus = f"parquet:{demo_part(tmp_path / 'unseen-corpus', ('de',), 6)}"
-        run = service.start("audit/checkpoint", model=str(model), corpus=corpus)
-        until(lambda: service.states(run)[-1] == "Running", PATIENCE)
-        for pid in service.kin("worker"):
-            if "prefect.engine" in _command(pid):
-                os.kill(pid, signal.SIGKILL)
-        assert service.completed(run)["run_count"] == 2
-    finally:
-        service.ask("PATCH", again, {"enabled": True})

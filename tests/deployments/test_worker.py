@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,6 +67,24 @@ def test_a_crash_is_reported_unless_who_started_the_process_has(
     monkeypatch.setattr(ours, "_report", report)
     anyio.run(ours.report_once, None, None, message)
     assert said == told
+
+
+@pytest.mark.parametrize(
+    ("attempts", "hours_ago", "again"), [(1, 0, True), (2, 5, True), (3, 0, False), (0, 0, False), (1, 7, False)]
+)
+def test_a_crashed_run_is_started_again_while_it_has_attempts(attempts: int, hours_ago: int, again: bool) -> None:
+    set_states: list[tuple[str, str]] = []
+
+    class Client:
+        async def read_flow_runs(self, **_: Any) -> list[Any]:
+            state = SimpleNamespace(timestamp=datetime.now(UTC) - timedelta(hours=hours_ago))
+            return [SimpleNamespace(id="run", run_count=attempts, state=state)]
+
+        async def set_flow_run_state(self, run: str, state: Any) -> None:
+            set_states.append((run, state.name))
+
+    anyio.run(ours.start_again, Client(), "clir")
+    assert set_states == ([("run", "AwaitingRetry")] if again else [])
 
 
 def test_prefect_reports_a_process_end_in_these_words() -> None:

@@ -26,7 +26,7 @@ from clir_core.sources import read_corpus
 from clir_core.workspace import provenance
 
 GROUPS = 12
-FILES = {"audit.json", "ranks.parquet", "topk.parquet", "queries.parquet", "report.html", "mteb"}
+FILES = {"audit.json", "ranks.parquet", "topk.parquet", "queries.parquet", "report.html", "mteb", "SHA256SUMS"}
 EXTRA = {"doc_id": "en/extra", "group_id": "extra", "lang": "en", "text": "A text that came later.", "title": None}
 
 

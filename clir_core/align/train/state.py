@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -83,8 +84,18 @@ def load_state(
     try:
         tensors = load_file(directory / _TENSORS)
         rest = json.loads((directory / _REST).read_text("utf-8"))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise AlignError(f"{directory}: not a saved training state ({error}); delete it to start again") from error
+        _put_back(tensors, rest["groups"], weights, optimiser)
+        schedule.load_state_dict(rest["schedule"])
+        return int(rest["step"]), tensors["random"]
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
+        raise AlignError(
+            f"{directory}: not a saved training state ({type(error).__name__}: {error}); delete it to start again"
+        ) from error
+
+
+def _put_back(
+    tensors: Mapping[str, Tensor], groups: list[dict[str, Any]], weights: Mapping[str, Tensor], optimiser: Optimizer
+) -> None:
     found: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         kind, _, rest_of_name = name.partition(".")
@@ -94,6 +105,4 @@ def load_state(
     with torch.no_grad():
         for name, weight in weights.items():
             weight.copy_(tensors[f"model.{name}"])
-    optimiser.load_state_dict({"state": found, "param_groups": rest["groups"]})
-    schedule.load_state_dict(rest["schedule"])
-    return rest["step"], tensors["random"]
+    optimiser.load_state_dict({"state": found, "param_groups": groups})

@@ -76,6 +76,18 @@ def empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
+def another_digit(file: Path) -> None:
+    """As a disk flips a bit: the file reads as before, and says something else."""
+    data = bytearray(file.read_bytes())
+    at = data.index(b'"n": ') + 5
+    data[at] = ord("1") if data[at] != ord("1") else ord("2")
+    file.write_bytes(data)
+
+
+def another_word(file: Path) -> None:
+    file.write_text(file.read_text("utf-8").replace("English", "Spanish"), "utf-8")
+
+
 HARM: dict[str, tuple[str, Callable[[Path], None]]] = {
     "registry cut": ("registry/facts.sqlite", cut),
     "registry junk": ("registry/facts.sqlite", junk),
@@ -92,6 +104,10 @@ HARM: dict[str, tuple[str, Callable[[Path], None]]] = {
     "queries gone": ("steps/metrics-*/queries.parquet", Path.unlink),
     "a step's result junk": ("steps/ranks-*/result.json", junk),
     "which vectors, junk": ("steps/ranks-*/embedded.json", junk),
+    "audit, another digit": ("audits/*/audit.json", another_digit),
+    "page, another word": ("audits/*/report.html", another_word),
+    "a step's figures, another digit": ("steps/metrics-*/result.json", another_digit),
+    "list of checksums junk": ("audits/*/SHA256SUMS", junk),
     "audit junk": ("audits/*/audit.json", junk),
     "audit's ranks cut": ("audits/*/ranks.parquet", cut),
     "canary cut": ("canaries/*.json", cut),

@@ -15,6 +15,7 @@ from clir_core.registry.watch import WatchList
 from clir_core.report.alignment_outputs import read_alignment, read_audit
 from clir_core.runs import align as run
 from clir_core.runs.audit import audit
+from clir_core.runs.doctor import examine
 from clir_core.runs.here import Here
 from clir_core.runs.nightly import find_due
 from clir_core.runs.runner import Runner
@@ -45,6 +46,7 @@ def test_it_trains_proves_and_registers_without_prefect_or_ray(
     runner = Runner()
     done = run.align(spec, Here(), runner, audit_here, by="me")
     assert {file.name for file in done.out.iterdir()} == set(layout.ALIGNMENT_FILES)
+    assert not [finding for finding in examine(spec.workspace) if finding.is_damage]
     assert read_alignment(done.out) == done.result and len(done.result.trained.steps) == 2
     # said before the training: what so few questions cannot decide
     assert "6 languages: a mean monolingual loss of 0.010 can" in done.result.foresight

@@ -11,7 +11,7 @@ import pytest
 
 from clir_core.errors import StoreError
 from clir_core.spec import Spec
-from clir_core.workspace.layout import LOCK, RESULT
+from clir_core.workspace.layout import LOCK, RESULT, SUMS
 from clir_core.workspace.steps import once, step_directory
 
 
@@ -82,7 +82,7 @@ def test_a_result_is_written_after_the_steps_files(tmp_path: Path) -> None:
 
     once(tmp_path, Found, compute)
     assert Found.model_validate_json((tmp_path / RESULT).read_text("utf-8")) == Found(value=1)
-    assert {path.name for path in tmp_path.iterdir()} == {LOCK, RESULT}
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK, RESULT, SUMS}
 
 
 def test_who_comes_while_it_is_computed_waits_and_finds_it(tmp_path: Path) -> None:

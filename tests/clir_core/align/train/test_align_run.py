@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from clir_core.align.data import training_triples
 from clir_core.align.result import Evaluated, Progressed
@@ -247,8 +247,14 @@ def test_storage_that_fails_says_so(trainer: Callable[[], Trainer], tmp_path: Pa
         run(trainer(), None, tmp_path)
 
 
-def test_a_damaged_state_says_so(trainer: Callable[[], Trainer], tmp_path: Path) -> None:
-    (tmp_path / "states" / "step-0000004").mkdir(parents=True)
-    (tmp_path / "states" / "step-0000004" / "state.safetensors").write_bytes(b"cut off")
+@pytest.mark.parametrize("written", [None, "{}", "[]", '{"groups": [], "schedule": {}, "step": 4}'])
+def test_a_damaged_state_says_so(trainer: Callable[[], Trainer], tmp_path: Path, written: str | None) -> None:
+    state = tmp_path / "states" / "step-0000004"
+    state.mkdir(parents=True)
+    if written is None:
+        (state / "state.safetensors").write_bytes(b"cut off")
+    else:
+        save_file({"random": torch.zeros(1, 8, dtype=torch.uint8)}, state / "state.safetensors")
+        (state / "state.json").write_text(written, "utf-8")
     with pytest.raises(AlignError, match=r"step-0000004: not a saved training state .* delete it to start again"):
         run(trainer(), None, tmp_path)
