@@ -12,7 +12,7 @@ from pathlib import Path
 
 PASSED = (
     # the machine
-    *("PATH", "LD_LIBRARY_PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR"),
+    *("PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR"),
     *("XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
     # processors and GPUs
     *("OMP_*", "MKL_*", "OPENBLAS_*", "TORCH_*", "PYTORCH_*", "CUDA_*", "NVIDIA_*", "TOKENIZERS_PARALLELISM"),

@@ -45,10 +45,10 @@ def compare_checkpoints(spec: CompareSpec) -> Compared:
 
 def _newest(registry: Registry) -> Entry:
     # a failed audit has nothing to compare
-    audited = [(done[-1].at, entry) for entry in registry.entries() if (done := _done(entry))]
-    if not audited:
+    newest = registry.last_told(Audited, [entry for entry in registry.entries() if _done(entry)])
+    if newest is None:
         raise SpecError(f"{registry.directory}: nothing was audited yet; run `clir audit` or the nightly first")
-    return max(audited, key=lambda one: one[0])[1]
+    return newest
 
 
 def _done(entry: Entry) -> list[Audited]:

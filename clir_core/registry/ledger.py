@@ -1,8 +1,9 @@
-"""What facts add up to, checkpoint by checkpoint. Takes facts one by one and keeps them in memory; reads no file."""
+"""What facts add up to, checkpoint by checkpoint. Takes facts one by one and keeps them in memory; reads no file.
 
-from bisect import insort
+What counts is the order in which facts are taken, that of the file, not the times in them: clocks are set back.
+"""
+
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,8 @@ class Ledger:
     """The facts of a registry, oldest first, and the entries that follow from them."""
 
     def __init__(self) -> None:
-        self._facts: dict[str, dict[type[Fact], list[Fact]]] = {}
+        self._taken = 0
+        self._facts: dict[str, dict[type[Fact], list[tuple[int, Fact]]]] = {}  # each with its number
         self._now: dict[str, str] = {}  # former fingerprints, and those of today
         self._owners: dict[Path, Audited] = {}  # whose files lie in a directory: the audit that wrote there last
         self._built: dict[str, Entry | None] = {}
@@ -27,7 +29,8 @@ class Ledger:
         if isinstance(fact, Found) and fact.formerly:
             self._adopt(fact.formerly, fact.checkpoint)
         kinds = self._facts.setdefault(fact.checkpoint, {})
-        insort(kinds.setdefault(type(fact), []), fact, key=_moment)
+        self._taken += 1
+        kinds.setdefault(type(fact), []).append((self._taken, fact))
         if isinstance(fact, Audited) and fact.out:
             self._own(fact.out, fact)
         self._forget(fact.checkpoint)
@@ -52,9 +55,15 @@ class Ledger:
     def entries(self) -> tuple[Entry, ...]:
         """Every checkpoint as it stands today, oldest first."""
         if self._all is None:
-            known = [entry for checkpoint in self._facts if (entry := self.entry(checkpoint))]
-            self._all = tuple(sorted(known, key=lambda entry: (entry.since, entry.name)))
+            first = {checkpoint: kinds[Found][0][0] for checkpoint, kinds in self._facts.items() if Found in kinds}
+            known = map(self.entry, sorted(first, key=lambda checkpoint: first[checkpoint]))
+            self._all = tuple(entry for entry in known if entry)
         return self._all
+
+    def last_told(self, kind: type[Fact], among: Sequence[Entry]) -> Entry | None:
+        """Of these checkpoints, the one of which a fact of this kind was taken last."""
+        told = [entry for entry in among if kind in self._facts[entry.checkpoint]]
+        return max(told, key=lambda entry: self._facts[entry.checkpoint][kind][-1][0], default=None)
 
     def _entry(self, checkpoint: str) -> Entry | None:
         places = self._of(checkpoint, Found)
@@ -68,8 +77,8 @@ class Ledger:
         )
 
     def _of(self, checkpoint: str, kind: type[F]) -> list[F]:
-        facts: Sequence[Fact] = self._facts.get(checkpoint, {}).get(kind, ())
-        return [self._with_own_files(fact) for fact in facts if isinstance(fact, kind)]
+        facts = self._facts.get(checkpoint, {}).get(kind, ())
+        return [self._with_own_files(fact) for _, fact in facts if isinstance(fact, kind)]
 
     def _with_own_files(self, fact: F) -> F:
         """An audit whose files another one, given the same directory, has written over has none."""
@@ -80,11 +89,9 @@ class Ledger:
         return fact if own else fact.model_copy(update={"out": None})
 
     def _own(self, out: Path, audit: Audited) -> None:
-        owner = self._owners.get(out)
-        if not owner or owner.at <= audit.at:
-            self._owners[out] = audit
-            if owner:
-                self._forget(self._today(owner.checkpoint))
+        if owner := self._owners.get(out):
+            self._forget(self._today(owner.checkpoint))
+        self._owners[out] = audit
 
     def _today(self, checkpoint: str) -> str:
         while checkpoint in self._now:
@@ -99,16 +106,13 @@ class Ledger:
         self._now[former] = checkpoint
         kinds = self._facts.setdefault(checkpoint, {})
         for kind, facts in self._facts.pop(former, {}).items():
-            kinds[kind] = sorted([*map(self.of_today, facts), *kinds.get(kind, ())], key=_moment)
+            adopted = [(number, self.of_today(fact)) for number, fact in facts]
+            kinds[kind] = sorted([*adopted, *kinds.get(kind, ())], key=lambda taken: taken[0])
         self._forget(former)
 
     def _forget(self, checkpoint: str) -> None:
         self._built.pop(checkpoint, None)
         self._all = None
-
-
-def _moment(fact: Fact) -> datetime:
-    return fact.at
 
 
 def _question(fact: Fact) -> str | None:

@@ -104,7 +104,8 @@ class Checkpoints:
         if not times:
             return "its files carry no times; give this source a marker"
         age = (time.time_ns() - max(times)) / 1e9
-        return f"changed {max(0, age):.0f} s ago, settles for {settle:g} s" if age < settle else ""
+        # a time far ahead is another clock's, or this one was set back: waiting for it could take years
+        return f"changed {max(0, age):.0f} s ago, settles for {settle:g} s" if abs(age) < settle else ""
 
     def local(self, place: str) -> Path:
         """Where a checkpoint lies on this machine: as it is, or fetched once for every state of its files."""

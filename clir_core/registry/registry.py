@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from clir_core.errors import SpecError
-from clir_core.registry.facts import Entry, Fact
+from clir_core.registry.facts import Decided, Entry, Fact
 from clir_core.registry.facts_file import NAME, FactsFile, Row
 from clir_core.registry.lance_tables import has_lance_tables, read_lance_tables
 from clir_core.registry.ledger import Ledger
@@ -71,7 +71,12 @@ class Registry:
     def promoted(self, family: str) -> Entry | None:
         """The checkpoint of a family that was promoted last and has not lost that since."""
         standing = [one for one in self.entries() if one.found.family == family and one.status == "promoted"]
-        return max(standing, key=lambda entry: entry.history[-1].at, default=None)
+        return self.last_told(Decided, standing)
+
+    def last_told(self, kind: type[Fact], among: Sequence[Entry]) -> Entry | None:
+        """Of these checkpoints, the one of which a fact of this kind was told last."""
+        with self._facts.as_of_now() as ledger:
+            return ledger.last_told(kind, among)
 
 
 class _Facts:

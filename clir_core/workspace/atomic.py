@@ -83,8 +83,7 @@ def write_together(folder: Path, names: Sequence[str], write: Callable[[Path], o
     to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with locked_folder(folder), tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as scratch:
-        new = Path(scratch)
+    with locked_folder(folder), _folder_in(folder, UNFINISHED) as new:
         write(new)
         _sync_all(new)
         for name in names:
@@ -105,8 +104,15 @@ def sweep(path: Path) -> None:
 def _beside(path: Path) -> Iterator[Path]:
     """A path of the same name on the same disk, in a folder of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}~") as folder:
-        yield Path(folder) / path.name
+    with _folder_in(path.parent, f".{path.name}~") as folder:
+        yield folder / path.name
+
+
+@contextmanager
+def _folder_in(place: Path, prefix: str) -> Iterator[Path]:
+    """A folder until the block ends. It stays where a disk became read-only: told is why nothing was written."""
+    with tempfile.TemporaryDirectory(dir=place, prefix=prefix, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _sync_all(folder: Path) -> None:

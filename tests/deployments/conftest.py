@@ -68,7 +68,7 @@ def service(settings: Callable[[], dict[str, str]]) -> Iterator[Service]:
         environment |= {**SECRETS, **STRAY, **through.environment}
         environment["CLIR_NOTIFY_URL"] = f"http://127.0.0.1:{hook.server_port}/hook?token={notify}"
         if os.environ.get(postgres_case.SWITCH):
-            environment["DATABASE_URL"] = stack.enter_context(postgres_case.serve())
+            environment["DATABASE_URL"] = stack.enter_context(postgres_case.serve()).url
         workspace = Path(environment["CLIR_WORKSPACE"])
         environment["HF_HOME"] = str(workspace / "hub")
         workspace.chmod(0o755)

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,9 +29,38 @@ def commands() -> Path:
     return found[-1]
 
 
+@dataclass
+class Postgres:
+    """A server that can be killed and started again, and the DATABASE_URL of an empty database in it."""
+
+    url: str
+    _command: list[str]
+    _question: list[object]
+    _password: str
+    _log: Path
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Until it answers; after a kill it may have to wait for what the one before left."""
+        deadline = time.monotonic() + 60
+        environment = {**os.environ, "PGPASSWORD": self._password}
+        while subprocess.run(_as("", *self._question), env=environment, capture_output=True).returncode:
+            assert time.monotonic() < deadline, self._log.read_text("utf-8")
+            if self._process is None or self._process.poll() is not None:
+                with self._log.open("ab") as log:
+                    self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            time.sleep(0.1)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Fast, by default: SIGTERM would wait for every client to go."""
+        if self._process:
+            self._process.send_signal(how)
+            self._process.wait(60)
+
+
 @contextmanager
-def serve() -> Iterator[str]:
-    """The DATABASE_URL of an empty database whose owner is no superuser, until the block ends."""
+def serve() -> Iterator[Postgres]:
+    """One whose database's owner is no superuser, until the block ends."""
     binaries, user = commands(), _user()
     # not below pytest's own folders: those are closed to other users
     home = Path(tempfile.mkdtemp(prefix="clir-pg-", dir="/tmp"))
@@ -43,17 +73,17 @@ def serve() -> Iterator[str]:
         initdb = [binaries / "initdb", "-D", home / "data", "-U", "admin", "-A", "scram-sha-256", "-E", "UTF8"]
         _run(user, *initdb, "--locale", "C.UTF-8", "--no-sync", "--pwfile", home / "admin")
         options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": home, "fsync": "off"}
-        server = [binaries / "postgres", "-D", home / "data", *(f"--{key}={value}" for key, value in options.items())]
-        with (home / "log").open("wb") as log, subprocess.Popen(_as(user, *server), stdout=log, stderr=log) as process:
-            try:
-                psql = [binaries / "psql", "-h", "127.0.0.1", "-p", port, "-U", "admin", "-d", "postgres", "-q"]
-                _when_it_answers(process, home / "log", [*psql, "-c", "select 1"], admin)
-                for sql in (f"CREATE ROLE clir LOGIN PASSWORD '{password}'", "CREATE DATABASE clir OWNER clir"):
-                    subprocess.run(_as("", *psql, "-c", sql), env={**os.environ, "PGPASSWORD": admin}, check=True)
-                yield f"postgresql://clir:{quote(password, safe='')}@127.0.0.1:{port}/clir"
-            finally:
-                # fast: SIGTERM would wait for every client to go
-                process.send_signal(signal.SIGINT)
+        command = [binaries / "postgres", "-D", home / "data", *(f"--{key}={value}" for key, value in options.items())]
+        psql = [binaries / "psql", "-h", "127.0.0.1", "-p", port, "-U", "admin", "-d", "postgres", "-q"]
+        url = f"postgresql://clir:{quote(password, safe='')}@127.0.0.1:{port}/clir"
+        server = Postgres(url, _as(user, *command), [*psql, "-c", "select 1"], admin, home / "log")
+        try:
+            server.start()
+            for sql in (f"CREATE ROLE clir LOGIN PASSWORD '{password}'", "CREATE DATABASE clir OWNER clir"):
+                subprocess.run(_as("", *psql, "-c", sql), env={**os.environ, "PGPASSWORD": admin}, check=True)
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -74,14 +104,6 @@ def _as(user: str, *command: object) -> list[str]:
 def _run(user: str, *command: object) -> None:
     done = subprocess.run(_as(user, *command), cwd="/", capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _when_it_answers(process: subprocess.Popen[bytes], log: Path, question: list[object], password: str) -> None:
-    deadline = time.monotonic() + 60
-    environment = {**os.environ, "PGPASSWORD": password}
-    while subprocess.run(_as("", *question), env=environment, capture_output=True).returncode:
-        assert process.poll() is None and time.monotonic() < deadline, log.read_text("utf-8")
-        time.sleep(0.1)
 
 
 def _free_port() -> int:

@@ -39,14 +39,14 @@ def runs_at_once(scratch: Scratch, count: int) -> Crowd:
     """As many audits at once, of as many checkpoints."""
     models = [scratch.copy(500_000 + at) for at in range(count)]
     runs = [scratch.audit(model) for model in models]
-    return _counted(scratch, f"{count} audits at once", [model.name for model in models], runs)
+    return counted(scratch, f"{count} audits at once", [model.name for model in models], runs)
 
 
 def one_checkpoint_many_runs(scratch: Scratch, count: int) -> Crowd:
     """As many audits at once, of one checkpoint."""
     model = scratch.copy(600_000)
     runs = [scratch.audit(model) for _ in range(count)]
-    return _counted(scratch, f"{count} audits of one checkpoint at once", [model.name], runs)
+    return counted(scratch, f"{count} audits of one checkpoint at once", [model.name], runs)
 
 
 def a_heap(scratch: Scratch, count: int) -> Crowd:
@@ -55,7 +55,7 @@ def a_heap(scratch: Scratch, count: int) -> Crowd:
     models = [scratch.copy(700_000 + at, place) for at in range(count)]
     watch = _watch(scratch, "heap", place)
     nights = [scratch.service.start("nightly/audit", watch=str(watch)) for _ in range(2)]
-    return _counted(scratch, f"{count} checkpoints dropped at once, two nights", [one.name for one in models], nights)
+    return counted(scratch, f"{count} checkpoints dropped at once, two nights", [one.name for one in models], nights)
 
 
 def a_month(scratch: Scratch, nights: int) -> Crowd:
@@ -84,7 +84,7 @@ def _watch(scratch: Scratch, family: str, place: Path) -> Path:
     return watch_list(file, Path(scratch.corpus.removeprefix("parquet:")), {"name": family, "sources": [source]})
 
 
-def _counted(scratch: Scratch, what: str, names: list[str], runs: list[str]) -> Crowd:
+def counted(scratch: Scratch, what: str, names: list[str], runs: list[str]) -> Crowd:
     bad = list(_not_completed(scratch, runs))
     lost = [told for name in names if (told := scratch.lost(name))]
     twice = [told for name in names if (told := scratch.twice(name))]

@@ -1,7 +1,9 @@
 """Faults that happen to a real service, and what came of each: `make faults`.
 
-python tests/faults/run.py [--kills 60] [--audits 20] [--heap 50] [--nights 30] [--seed 0] [--docs docs/faults.md]
-                           [--kept FILE]: a line a kill; a run that is given it again goes on after the last
+python tests/faults/run.py [--kills 60] [--commits 90] [--audits 20] [--heap 50] [--nights 30] [--databases 3]
+    [--clocks 2] [--seed 0] [--docs docs/faults.md] [--kept FILE]
+
+FILE keeps a line a kill; a run that is given it again goes on after the last. A part of 0 is left out.
 """
 
 import argparse
@@ -16,8 +18,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve()
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "studies")]
 
+import commits  # noqa: E402
 import crowds  # noqa: E402
 import kills  # noqa: E402
+import machine  # noqa: E402
 from scratch import Scratch, scratch  # noqa: E402
 from tables import put, table  # noqa: E402
 
@@ -51,6 +55,25 @@ def crowded(there: Scratch, audits: int, heap: int, nights: int) -> Iterator[cro
             yield found
 
 
+def stopped(folder: Path, points: int) -> list[crowds.Crowd]:
+    """Audits and alignments stopped at their commit points: a line a command and way."""
+    found: dict[tuple[str, str], list[commits.Point]] = {}
+    for point in commits.run(folder, points):
+        found.setdefault((point.command, point.fault), []).append(point)
+        print(*point, flush=True)
+    return [
+        crowds.Crowd(
+            f"`clir {command}`: {fault} at a commit point",
+            len(points_),
+            sum(not point.lost for point in points_),
+            sum(bool(point.lost) for point in points_),
+            0,
+            "; ".join(f"{point.at}: {point.lost}" for point in points_ if point.lost),
+        )
+        for (command, fault), points_ in found.items()
+    ]
+
+
 def rows_of_kills(found: Sequence[kills.Kill]) -> list[tuple[str, ...]]:
     """A line a victim: injected, survived, lost, done twice, seconds until all was back."""
     lines = []
@@ -70,31 +93,54 @@ def rows_of_kills(found: Sequence[kills.Kill]) -> list[tuple[str, ...]]:
     return lines
 
 
-def main() -> None:
-    """Print each fault as it ends, and the tables."""
+def asked_for() -> argparse.Namespace:
+    """What is asked on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("kills", 60), ("audits", 20), ("heap", 50), ("nights", 30), ("seed", 0)):
+    parts = {"kills": 60, "commits": 90, "audits": 20, "heap": 50, "nights": 30, "databases": 3, "clocks": 2, "seed": 0}
+    for name, default in parts.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--docs", type=Path)
     parser.add_argument("--kept", type=Path)
-    asked = parser.parse_args()
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="clir-faults-") as workspace, scratch(Path(workspace)) as there:
-        by_kill = killed(there, asked.seed, asked.kills, asked.kept or Path(workspace) / "kills.jsonl")
-        by_crowd = list(crowded(there, asked.audits, asked.heap, asked.nights))
+    return parser.parse_args()
+
+
+def shown(marker: str, text: str, docs: Path | None) -> None:
+    """A table in its place."""
+    if docs:
+        put(marker, text, docs)
+    else:
+        print(text)
+
+
+def main() -> None:
+    """Print each fault as it ends, and put every part's table in its place as soon as it is done."""
+    asked, begun = asked_for(), time.monotonic()
+    by_kill: list[kills.Kill] = []
+    by_crowd: dict[str, list[crowds.Crowd]] = {}
+    with tempfile.TemporaryDirectory(prefix="clir-faults-") as folder:
+        places = {name: Path(folder) / name for name in ("commits", "database", "clock", "service")}
+        for place in places.values():
+            place.mkdir()
+        if asked.commits:
+            by_crowd["commits"] = stopped(places["commits"], asked.commits)
+        machine_faults = [
+            *(machine.databases(places["database"], asked.databases) if asked.databases else ()),
+            *(machine.clocks(places["clock"], asked.clocks) if asked.clocks else ()),
+        ]
+        if asked.kills or asked.audits or asked.heap or asked.nights:
+            with scratch(places["service"]) as there:
+                by_kill = killed(there, asked.seed, asked.kills, asked.kept or Path(folder) / "kills.jsonl")
+                machine_faults += crowded(there, asked.audits, asked.heap, asked.nights)
+        by_crowd["crowds"] = machine_faults
     header = ("killed (-9)", "injected", "survived", "lost", "done twice", "seconds until all was back: median (most)")
-    of_kills = table(header, rows_of_kills(by_kill))
-    of_crowds = table(
-        ("what happened", "injected", "survived", "lost", "done twice"),
-        [(f"{one.what}{': ' if one.told else ''}{one.told}", *map(str, one[1:5])) for one in by_crowd],
-    )
-    for marker, text, any_of_it in (("kills", of_kills, by_kill), ("crowds", of_crowds, by_crowd)):
-        if asked.docs and any_of_it:
-            put(marker, text, asked.docs)
-        else:
-            print(text)
+    if by_kill:
+        shown("kills", table(header, rows_of_kills(by_kill)), asked.docs)
+    for marker, found in by_crowd.items():
+        if found:
+            rows = [(f"{one.what}{': ' if one.told else ''}{one.told}", *map(str, one[1:5])) for one in found]
+            shown(marker, table(("what happened", "injected", "survived", "lost", "done twice"), rows), asked.docs)
     print(f"{(time.monotonic() - begun) / 60:.0f} minutes, seed {asked.seed}")
-    well = all(one.survived for one in by_kill) and all(one.is_well for one in by_crowd)
+    well = all(one.survived for one in by_kill) and all(one.is_well for part in by_crowd.values() for one in part)
     sys.exit(0 if well else 1)
 
 

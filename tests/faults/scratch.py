@@ -93,12 +93,13 @@ def ranks_of(out: Path) -> pl.DataFrame:
 
 
 @contextmanager
-def scratch(workspace: Path) -> Iterator[Scratch]:
-    """Up within, down afterwards."""
+def scratch(workspace: Path, **more: str) -> Iterator[Scratch]:
+    """Up within, down afterwards; with more in its environment."""
     own = ("CLIR_", "PREFECT_", "DATABASE_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     environment |= {f"CLIR_{name}_PORT": str(_free_port()) for name in ("UI", "RAY", "DASHBOARD")}
     environment |= {"CLIR_WORKSPACE": str(workspace), "HF_HUB_OFFLINE": "1", "CLIR_NOTIFY_URL": "off"}
+    environment |= more
     model, corpus = write_tiny(workspace / "tiny"), write_demo_part(workspace / "corpus", ("de",), GROUPS)
     done = call("up", environment)
     try:

@@ -1,4 +1,4 @@
-"""What facts add up to, in whatever order they come, and under whatever fingerprint they were said."""
+"""What facts add up to, whatever times they carry, and under whatever fingerprint they were said."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ def test_what_was_said_of_the_former_fingerprint_was_said_of_this_one() -> None:
     new = found("new", 5, formerly="old")
     said = (found("old", 1, name="before"), audited("old", 2, "/o"), audited("new", 6, "/p"),
             Decided(checkpoint="old", at=at(3), status="promoted", reason="Better."))  # fmt: skip
-    for facts in ((*said, new), (new, *said), (said[0], new, *said[1:])):
+    for facts in ((*said, new), (said[0], new, *said[1:])):
         taken = ledger(*facts, found("child", 9, parent="old"))
         entry, child = taken.entries()
         assert taken.entry("old") is taken.entry("new") is entry and entry.checkpoint == "new"
@@ -78,9 +78,19 @@ def test_an_adopted_audit_keeps_its_files_and_loses_them_to_another_checkpoint()
     assert new.audits[0].out is None and other.audits[0].out == Path("/o")
 
 
+def test_a_clock_that_was_set_back_takes_nothing_back() -> None:
+    told = [Decided(checkpoint="a", at=at(hours), status=status, reason="") for hours, status in
+            ((24, "promoted"), (0, "rejected"))]  # fmt: skip
+    last = Decided(checkpoint="b", at=at(2), status="promoted", reason="")
+    taken = ledger(found("a", 23), found("b", 1), audited("b", 1), *told, last)
+    a, b = taken.entries()
+    assert (a.name, a.status, b.name) == ("a", "rejected", "b")
+    assert taken.last_told(Decided, (a, b)) == taken.last_told(Audited, (a, b)) == b
+    assert taken.last_told(Audited, (a,)) is None
+
+
 def by_hand(facts: Sequence[Fact]) -> dict[str, tuple[object, ...]]:
-    """Every checkpoint's facts, sorted at once; an audit's files are those of the last one that wrote there."""
-    facts = sorted(facts, key=lambda fact: fact.at)
+    """Every checkpoint's facts, as they came; an audit's files are those of the last one that wrote there."""
     owners = {one.out: (one.checkpoint, one.asked) for one in facts if isinstance(one, Audited) and one.out}
     states = {}
     for checkpoint in {fact.checkpoint for fact in facts if isinstance(fact, Found)}:
@@ -106,7 +116,7 @@ FACTS = st.lists(
 
 
 @given(FACTS)
-def test_facts_taken_one_by_one_are_those_of_a_sort(facts: list[Fact]) -> None:
+def test_facts_count_in_the_order_in_which_they_were_told(facts: list[Fact]) -> None:
     taken = {
         entry.checkpoint: (entry.name, entry.since, [(one.at, one.asked, one.out) for one in entry.audits])
         for entry in ledger(*facts).entries()

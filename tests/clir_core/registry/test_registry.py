@@ -56,10 +56,10 @@ def test_what_is_registered_is_found_again(registry: Registry, tmp_path: Path) -
         assert registry.find(ref) == entry, ref
 
 
-def test_checkpoints_are_listed_oldest_first(registry: Registry) -> None:
+def test_checkpoints_are_listed_as_they_were_told_whatever_the_clock_said(registry: Registry) -> None:
     for minutes, name in ((3, "a"), (1, "b"), (2, "c")):
         registry.add(found(name * 64, name, minutes))
-    assert [one.name for one in registry.entries()] == ["b", "c", "a"]
+    assert [one.name for one in registry.entries()] == ["a", "b", "c"]
 
 
 def test_the_last_place_counts_and_the_first_time(registry: Registry) -> None:
