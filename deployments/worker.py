@@ -6,15 +6,18 @@ A run whose process was killed is due again within seconds, before Prefect's own
   PrefectHQ/prefect#10632). Here such a run waits for the next look.
 - It reports the crash a second time, of a run that may have started again meanwhile. Here it reports no process's end.
 
-And it looks for runs that crashed, to start them again: an automation misses what happens in the first seconds of a
-server that starts anew, which is when runs report that they crashed with the one before.
+And it looks for runs to start again: those that crashed, as an automation misses what happens in the first seconds of a
+server that starts anew, when runs report that they crashed with the one before; and those that a worker took which was
+killed before they ran.
 """
 
 import runpy
 import sys
 import time
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -23,14 +26,15 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.states import AwaitingRetry
+from prefect.states import AwaitingRetry, Crashed
 from prefect.workers.process import ProcessWorker
 
 ATTEMPTS = 3
 SECONDS_BETWEEN_LOOKS = 5.0
+TO_START = timedelta(seconds=60)  # from a worker's hands to the first line; a loaded machine takes a third of it
 FORGOTTEN = timedelta(hours=6)  # after a crash: what lay so long is nobody's wish any more
 
 _submit = ProcessWorker._submit_scheduled_flow_runs
@@ -38,31 +42,49 @@ _report = ProcessWorker._propose_crashed_state
 
 
 async def submit_what_has_ended(worker: Any, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
-    """Submit the runs that are due, without those that still hold a slot; and look for those that crashed."""
-    await _look_now_and_then(worker)
-    held = worker.limiter.statistics().borrowers
+    """Submit the runs that are due, without those that still hold a slot; and look for those to start again."""
+    held = {*worker.limiter.statistics().borrowers}
+    if time.monotonic() - getattr(worker, "looked", -SECONDS_BETWEEN_LOOKS) >= SECONDS_BETWEEN_LOOKS:
+        worker.looked = time.monotonic()
+        await give_up(worker.client, worker.work_pool.name, held)
+        await start_again(worker.client, worker.work_pool.name)
     return await _submit(worker, [each for each in flow_run_response if each.flow_run.id not in held])
 
 
-async def _look_now_and_then(worker: Any) -> None:
-    if time.monotonic() - getattr(worker, "looked", -SECONDS_BETWEEN_LOOKS) >= SECONDS_BETWEEN_LOOKS:
-        worker.looked = time.monotonic()
-        await start_again(worker.client, worker.work_pool.name)
+async def give_up(client: Any, pool: str, held: Collection[UUID]) -> None:
+    """Count those runs of the pool as crashed that a worker took long ago, did not start, and does not hold."""
+    for run in await _runs(client, pool, StateType.PENDING):
+        if _since(run) >= TO_START and run.id not in held:
+            gone: State[Any] = Crashed(message="Did not start within a minute: the worker that took it is gone")
+            await client.set_flow_run_state(run.id, gone, force=True)
 
 
 async def start_again(client: Any, pool: str) -> None:
-    """Make those runs of the pool due again that crashed and have attempts left. Finished steps are kept."""
-    crashed = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED]))
-    found = await client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(state=crashed),
+    """Make those runs of the pool due again that crashed, but for those that did so ATTEMPTS times."""
+    for run in await _runs(client, pool, StateType.CRASHED):
+        if _since(run) <= FORGOTTEN and await _crashes(client, run.id) < ATTEMPTS:
+            await client.set_flow_run_state(run.id, AwaitingRetry(message="Crashed; started again by the worker"))
+
+
+async def _runs(client: Any, pool: str, kind: StateType) -> list[FlowRun]:
+    found: list[FlowRun] = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[kind]))),
         work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
         sort=FlowRunSort.END_TIME_DESC,
         limit=50,
     )
-    for run in found:
-        since = datetime.now(UTC) - run.state.timestamp
-        if since <= FORGOTTEN and 0 < run.run_count < ATTEMPTS:
-            await client.set_flow_run_state(run.id, AwaitingRetry(message="Crashed; started again by the worker"))
+    return found
+
+
+def _since(run: FlowRun) -> timedelta:
+    """How long it has been in its state."""
+    assert run.state
+    return datetime.now(UTC) - run.state.timestamp
+
+
+async def _crashes(client: Any, run: UUID) -> int:
+    """Counted in its history: a run that did not even start has made no attempt by its own count."""
+    return sum(state.type == StateType.CRASHED for state in await client.read_flow_run_states(run))
 
 
 async def report_once(worker: Any, flow_run: FlowRun, message: str, client: Any = None) -> None:

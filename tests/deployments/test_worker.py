@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from prefect.client.schemas.objects import State, StateType
 from prefect.workers.process import ProcessWorker
 
 from deployments import worker as ours
@@ -69,22 +70,59 @@ def test_a_crash_is_reported_unless_who_started_the_process_has(
     assert said == told
 
 
+class Client:
+    """A server with one run."""
+
+    def __init__(self, *states: str, ago: timedelta) -> None:
+        kinds = [State(type=StateType(kind), timestamp=datetime.now(UTC) - ago) for kind in states]
+        self.run = SimpleNamespace(id=uuid.uuid4(), state=kinds[-1])
+        self.states = kinds
+        self.set: list[str | None] = []
+
+    async def read_flow_runs(self, flow_run_filter: Any, **_: Any) -> list[Any]:
+        return [self.run] if self.run.state.type in flow_run_filter.state.type.any_ else []
+
+    async def read_flow_run_states(self, run: uuid.UUID) -> list[Any]:
+        return self.states
+
+    async def set_flow_run_state(self, run: uuid.UUID, state: Any, force: bool = False) -> None:
+        assert run == self.run.id
+        self.set.append(state.name)
+
+
 @pytest.mark.parametrize(
-    ("attempts", "hours_ago", "again"), [(1, 0, True), (2, 5, True), (3, 0, False), (0, 0, False), (1, 7, False)]
+    ("states", "hours_ago", "then"),
+    [
+        (["RUNNING", "CRASHED"], 0, ["AwaitingRetry"]),
+        (["PENDING", "CRASHED"], 0, ["AwaitingRetry"]),
+        (["CRASHED", "SCHEDULED", "CRASHED"], 5, ["AwaitingRetry"]),
+        (["CRASHED", "RUNNING", "CRASHED", "RUNNING", "CRASHED"], 0, []),
+        (["CRASHED"], 7, []),
+        (["CRASHED", "RUNNING"], 0, []),
+    ],
 )
-def test_a_crashed_run_is_started_again_while_it_has_attempts(attempts: int, hours_ago: int, again: bool) -> None:
-    set_states: list[tuple[str, str]] = []
+def test_a_crashed_run_is_started_again_but_not_for_ever(states: list[str], hours_ago: int, then: list[str]) -> None:
+    client = Client(*states, ago=timedelta(hours=hours_ago))
+    anyio.run(ours.start_again, client, "clir")
+    assert client.set == then
 
-    class Client:
-        async def read_flow_runs(self, **_: Any) -> list[Any]:
-            state = SimpleNamespace(timestamp=datetime.now(UTC) - timedelta(hours=hours_ago))
-            return [SimpleNamespace(id="run", run_count=attempts, state=state)]
 
-        async def set_flow_run_state(self, run: str, state: Any) -> None:
-            set_states.append((run, state.name))
-
-    anyio.run(ours.start_again, Client(), "clir")
-    assert set_states == ([("run", "AwaitingRetry")] if again else [])
+@pytest.mark.parametrize(
+    ("state", "seconds_ago", "is_held", "then"),
+    [
+        ("PENDING", 61, False, ["Crashed"]),
+        ("PENDING", 61, True, []),
+        ("PENDING", 30, False, []),
+        ("RUNNING", 99, False, []),
+    ],
+)
+def test_a_run_that_nobody_starts_counts_as_crashed(
+    state: str, seconds_ago: int, is_held: bool, then: list[str]
+) -> None:
+    """As where the worker was killed that took it: its process was ended with it, and had not said anything yet."""
+    client = Client(state, ago=timedelta(seconds=seconds_ago))
+    anyio.run(ours.give_up, client, "clir", [client.run.id] if is_held else [])
+    assert client.set == then
 
 
 def test_prefect_reports_a_process_end_in_these_words() -> None:

@@ -13,11 +13,11 @@ import httpx
 from ray.job_submission import JobDetails, JobStatus
 from scratch import ENDED, Scratch
 
-PHASES = ("start", "embed", "rank", "report", "train")
+PHASES = ("taken", "start", "embed", "rank", "report", "train")
 SECONDS_TO_BE_BACK = 120
 SECONDS_TO_NOTICE = 3  # until then a part may answer that is about to end
 SECONDS_TO_END = 600
-SECONDS_TO_REST = 60  # within them the worker finds a crash that no automation saw
+SECONDS_TO_REST = 30  # within them the worker starts a crashed run again
 OPTIMISER = {"batch": 8, "learning_rate": 1e-7, "epochs": 12}
 
 
@@ -106,8 +106,8 @@ def _is_at(scratch: Scratch, run: str, name: str, phase: str) -> bool:
     state = _state(scratch, run)
     if state["type"] in ENDED:
         return True
-    if phase == "start":
-        return bool(state["type"] == "RUNNING")
+    if phase in ("taken", "start"):
+        return state["type"] == "RUNNING" or (state["type"] == "PENDING" and phase == "taken")
     with suppress(OSError, RuntimeError):
         mine = [job.metadata["step"] for job in scratch.service.jobs().values() if _asks(job, name, phase)]
         return ("rank" if phase == "report" else phase) in mine
