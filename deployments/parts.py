@@ -129,7 +129,7 @@ def _ray_command(settings: Settings) -> tuple[str, ...]:
         "ray-client-server-port": _free_port(),
         "temp-dir": inside(place),
     }
-    head = (python_for(place), "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats")
+    head = (python_for(place), "-m", "clir_core.jobs.node", "--head", "--disable-usage-stats")
     return (*head, *(f"--{name}={value}" for name, value in options.items()))
 
 

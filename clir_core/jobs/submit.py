@@ -210,7 +210,9 @@ def _asked_again(job: str, ask: Callable[[], T]) -> T | None:
             if "status code 404" in str(error):
                 return None
             if time.monotonic() > until:
-                raise LostJobError(f"job {job}: no word of it for {PATIENCE_SECONDS:g} s ({error})") from error
+                raise LostJobError(
+                    f"job {job}: no word of it for {PATIENCE_SECONDS:g} s ({first_line(error)})"
+                ) from error
         time.sleep(SECONDS_BETWEEN)
 
 

@@ -30,6 +30,12 @@ def topmost(family: Mapping[int, int]) -> dict[int, int]:
     return {pid: ticks for pid, ticks in family.items() if _parent(pid) not in family}
 
 
+def children(pid: int) -> dict[int, str]:
+    """The processes that one started itself and that still run: pid to command line."""
+    pids = (int(directory.name) for directory in Path("/proc").iterdir() if directory.name.isdecimal())
+    return {child: _command(child) for child in pids if _parent(child) == pid and started(child) is not None}
+
+
 def end(processes: Mapping[int, int], grace: float) -> int:
     """Ask processes to end, wait up to `grace` seconds, kill who is left. Returns their number."""
     for pid, ticks in processes.items():
@@ -94,6 +100,13 @@ def _environment(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def _stat(pid: int) -> list[str]:

@@ -74,8 +74,13 @@ def ours() -> list[Container]:
 
 
 def of(role: str) -> list[Container]:
-    """The project's containers whose command holds it: `server start`, `deployments.worker`, `ray start`."""
+    """The project's containers whose command holds it: `server start`, `deployments.worker`."""
     return [each for each in ours() if role in " ".join(each.command)]
+
+
+def ray_nodes() -> list[Container]:
+    """Ours in compose, those that the operator starts in Kubernetes."""
+    return [*of("clir_core.jobs.node"), *of("ray start")]
 
 
 @cache

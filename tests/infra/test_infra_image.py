@@ -4,7 +4,7 @@ import re
 import tomllib
 from fnmatch import fnmatch
 
-from infra_files import ROOT, dockerfile, image_environment, manifests, of, ours
+from infra_files import ROOT, dockerfile, image_environment, manifests, of, ours, ray_nodes
 
 from deployments.settings import Settings
 
@@ -40,6 +40,6 @@ def test_all_work_in_the_same_folder() -> None:
         and image["CLIR_WORKSPACE"] == f"{folder}/{Settings.model_fields['workspace'].default}"
     )
     assert image["PREFECT_HOME"] == f"{image['CLIR_WORKSPACE']}/prefect"
-    working = [*of("deployments.worker"), *of("ray start")]
+    working = [*of("deployments.worker"), *ray_nodes()]
     assert {mount for each in working for mount in each.mounts} == {image["CLIR_WORKSPACE"]}
     assert all(each.mounts for each in working)

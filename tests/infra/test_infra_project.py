@@ -32,6 +32,8 @@ def test_the_command_is_understood_by_its_program(container: Container) -> None:
     assert program in {"python", *(script.name for script in entry_points(group="console_scripts"))}
     if arguments[:2] == ["-m", "deployments.worker"]:  # Prefect's command, which it becomes
         program, arguments = "prefect", ["worker", "start", *arguments[2:]]
+    if arguments[:2] == ["-m", "clir_core.jobs.node"]:  # Ray's, likewise
+        program, arguments = "ray", ["start", "--block", *arguments[2:]]
     if program == "python":
         assert arguments[0] == "-m" and find_spec(f"{arguments[1]}.__main__")
     elif program == "prefect":

@@ -18,6 +18,7 @@ from infra_files import (
     of,
     ours,
     pods,
+    ray_nodes,
 )
 
 from clir_core.telemetry import OFF
@@ -69,9 +70,9 @@ def test_everybody_is_asked_for_a_login() -> None:
     assert len(of("server start")) == 2 and all(
         each.env["PREFECT_SERVER_API_AUTH_STRING"] == SECRET for each in of("server start")
     )
-    for client in (*of("worker start"), *of("python -m deployments")):
+    for client in (*of("deployments.worker"), *of("python -m deployments")):
         assert client.env["PREFECT_API_AUTH_STRING"] == SECRET
-    for node in (*of("ray start"), *of("worker start")):
+    for node in (*ray_nodes(), *of("deployments.worker")):
         assert (node.env["RAY_AUTH_MODE"], node.env["RAY_AUTH_TOKEN"]) == ("token", SECRET)
     sidecar = {env["name"]: env for env in manifests()["RayCluster/ray"]["spec"]["autoscalerOptions"]["env"]}
     assert {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"} <= set(sidecar)

@@ -48,6 +48,7 @@ from clir_core.rank.ranked import Ranked
 from clir_core.runs.embed import count_missing, embed_corpus
 from clir_core.runs.rank import open_read, rank_corpus
 from clir_core.runs.train import run_directory, train
+from clir_core.workspace import processes
 from clir_core.workspace.steps import RESULT, read_result
 
 PATIENCE = 120
@@ -98,8 +99,14 @@ def free_ports(n: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def address(ray_cluster: None) -> Iterator[str]:
-    """The dashboard of a standing head that asks for the token, which the local cluster has made where it was missing.
+def address(head: tuple[str, "subprocess.Popen[bytes]"]) -> str:
+    """Of the head's dashboard."""
+    return head[0]
+
+
+@pytest.fixture(scope="module")
+def head(ray_cluster: None) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A standing head that asks for the token, which the local cluster has made where it was missing; its dashboard.
 
     As many processors as the local one has: with other threads a vector may differ in its last bit.
     """
@@ -117,16 +124,18 @@ def address(ray_cluster: None) -> Iterator[str]:
             "--num-cpus": os.cpu_count(),
             "--temp-dir": directory,
         }
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+        command = [sys.executable, "-m", "clir_core.jobs.node", "--head"]
         command += [str(part) for option in options.items() for part in option]
         environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_worker_niceness": "0"}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as started:
             try:
                 found = f"http://127.0.0.1:{dashboard}"
-                until(lambda: head.poll() is None and answers(found))
-                yield found
+                until(lambda: started.poll() is None and answers(found))
+                yield found, started
             finally:
-                head.terminate()
+                started.terminate()
 
 
 def answers(address: str) -> bool:
@@ -325,14 +334,15 @@ def test_a_stopped_training_goes_on_in_the_next_job_with_the_same_outcome(
 
 
 class TestWithoutAnswer:
-    """What is wrong with the address or the token is said at once."""
+    """What is wrong with the address or the token is said."""
 
     def says(self, address: str, *words: str) -> None:
         with pytest.raises(SpecError) as error:
             submit.has_gpu(address)
         assert all(word in str(error.value) for word in (f"ray_jobs {address!r}", "CLIR_RAY_JOBS", *words))
 
-    def test_nothing_listens(self) -> None:
+    def test_nothing_listens(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(submit, "PATIENCE_SECONDS", 1.0)
         (port,) = free_ports(1)
         self.says(f"http://127.0.0.1:{port}", "refused")
 
@@ -428,3 +438,12 @@ class TestSetting:
         monkeypatch.setattr("clir_core.jobs.cluster.ray.init", partial(pytest.fail, "started"))
         with ray_workers(RuntimeSpec(ray_jobs=self.ADDRESS), print):
             pass
+
+
+def test_a_node_ends_with_its_raylet_which_ends_with_any_agent(head: tuple[str, "subprocess.Popen[bytes]"]) -> None:
+    """The last test here: afterwards nothing takes jobs."""
+    _, node = head
+    (raylet,) = (pid for pid, command in processes.children(node.pid).items() if "raylet/raylet" in command)
+    agent = next(pid for pid, command in processes.children(raylet).items() if "RuntimeEnvAgent" in command)
+    os.kill(agent, signal.SIGKILL)
+    assert node.wait(PATIENCE) == 1
