@@ -1,5 +1,7 @@
 """What Prefect's own worker dies of, and the project's does not."""
 
+import os
+import socket
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,7 @@ import pytest
 from prefect.client.schemas.objects import State, StateType
 from prefect.workers.process import ProcessWorker
 
+from clir_core.workspace import processes
 from deployments import worker as ours
 
 
@@ -108,20 +111,40 @@ def test_a_crashed_run_is_started_again_but_not_for_ever(states: list[str], hour
 
 
 @pytest.mark.parametrize(
-    ("state", "seconds_ago", "is_held", "then"),
+    ("state", "seconds_ago", "signed", "is_held", "then"),
     [
-        ("PENDING", 61, False, ["Crashed"]),
-        ("PENDING", 61, True, []),
-        ("PENDING", 30, False, []),
-        ("RUNNING", 99, False, []),
+        ("RUNNING", 1, "mine", False, ["Crashed"]),
+        ("RUNNING", 1, "mine", True, []),
+        ("RUNNING", 1, "one that is gone", False, ["Crashed"]),
+        ("PENDING", 1, "one that is gone", False, ["Crashed"]),
+        ("RUNNING", 99, "another machine's", False, []),
+        ("RUNNING", 99, "another's, alive", False, []),
+        ("RUNNING", 99, "nobody's", False, []),
+        ("PENDING", 61, "nobody's", False, ["Crashed"]),
+        ("PENDING", 30, "nobody's", False, []),
     ],
 )
-def test_a_run_that_nobody_starts_counts_as_crashed(
-    state: str, seconds_ago: int, is_held: bool, then: list[str]
+def test_a_run_that_is_in_nobodys_hands_counts_as_crashed(
+    state: str, seconds_ago: int, signed: str, is_held: bool, then: list[str]
 ) -> None:
     """As where the worker was killed that took it: its process was ended with it, and had not said anything yet."""
     client = Client(state, ago=timedelta(seconds=seconds_ago))
-    anyio.run(ours.give_up, client, "clir", [client.run.id] if is_held else [])
+    host = socket.gethostname()
+    signs = {
+        "mine": ours.sign(),
+        "one that is gone": f"{host} {os.getpid()} 1",
+        "another machine's": "elsewhere 1 1",
+        "another's, alive": f"{host} {os.getppid()} {processes.started(os.getppid())}",
+    }
+    client.run.labels = {ours.SIGN: signs[signed]} if signed in signs else {}
+    held = [client.run.id] if is_held else []
+
+    async def looks() -> None:
+        missed = await ours.give_up(client, "clir", held, {})
+        assert client.set == []  # at its first look it may be about to say how it ended
+        await ours.give_up(client, "clir", held, {run: since - 16 for run, since in missed.items()})
+
+    anyio.run(looks)
     assert client.set == then
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import kills
 from scratch import ENDED, Scratch
 from service_case import watch_list
 
@@ -95,10 +96,10 @@ def counted(scratch: Scratch, what: str, names: list[str], runs: list[str]) -> C
 def _not_completed(scratch: Scratch, runs: list[str]) -> Iterator[str]:
     deadline = time.monotonic() + SECONDS_TO_END
     for run in runs:
-        while (state := scratch.service.ask("GET", f"/flow_runs/{run}")["state"])["type"] not in ENDED:
-            if time.monotonic() > deadline:
-                break
+        state = kills.state_of(scratch, run)
+        while (state["type"] not in ENDED or not kills.rests(scratch, run)) and time.monotonic() < deadline:
             time.sleep(1)
+            state = kills.state_of(scratch, run)
         if state["type"] != "COMPLETED":
             yield f"run {state['name']}: {state['message']}"
 

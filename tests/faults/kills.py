@@ -81,15 +81,15 @@ def _one(scratch: Scratch, victim: str, phase: str, seed: int) -> Kill:
     if not _await(lambda: _is_at(scratch, started, model.name, phase), SECONDS_TO_END):
         return Kill(victim, phase, 0, None, "never got there", "", "")
     hit = 0
-    for pid in VICTIMS[victim](scratch) if _state(scratch, started)["type"] not in ENDED else ():
+    for pid in VICTIMS[victim](scratch) if state_of(scratch, started)["type"] not in ENDED else ():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
             hit += 1
     begun = time.monotonic()
     time.sleep(SECONDS_TO_NOTICE)
     back = time.monotonic() - begun if _await(scratch.service.is_up, SECONDS_TO_BE_BACK) else None
-    _await(lambda: _state(scratch, started)["type"] in ENDED and _rests(scratch, started), SECONDS_TO_END)
-    ended = str(_state(scratch, started)["name"])
+    _await(lambda: state_of(scratch, started)["type"] in ENDED and rests(scratch, started), SECONDS_TO_END)
+    ended = str(state_of(scratch, started)["name"])
     lost, twice = scratch.lost(model.name), scratch.twice(model.name)
     if phase == "train":
         lost = lost or scratch.lost_training(model.name)
@@ -103,7 +103,7 @@ def _align(scratch: Scratch, model: object) -> str:
 
 def _is_at(scratch: Scratch, run: str, name: str, phase: str) -> bool:
     """Whether the run is in this phase, or past it."""
-    state = _state(scratch, run)
+    state = state_of(scratch, run)
     if state["type"] in ENDED:
         return True
     if phase in ("taken", "start"):
@@ -120,7 +120,7 @@ def _asks(job: JobDetails, name: str, phase: str) -> bool:
     return job.status == wanted and name in Path(job.metadata["request"]).read_text("utf-8")
 
 
-def _state(scratch: Scratch, run: str) -> dict[str, str]:
+def state_of(scratch: Scratch, run: str) -> dict[str, str]:
     """The run's, asked again while the server is away."""
     while True:
         with suppress(httpx.HTTPError):
@@ -128,12 +128,12 @@ def _state(scratch: Scratch, run: str) -> dict[str, str]:
         time.sleep(0.5)
 
 
-def _rests(scratch: Scratch, run: str) -> bool:
+def rests(scratch: Scratch, run: str) -> bool:
     """A crash is an end only where nothing starts the run again."""
-    if _state(scratch, run)["type"] != "CRASHED":
+    if state_of(scratch, run)["type"] != "CRASHED":
         return True
     time.sleep(SECONDS_TO_REST)
-    return _state(scratch, run)["type"] == "CRASHED"
+    return state_of(scratch, run)["type"] == "CRASHED"
 
 
 def _has_job(phase: str) -> bool:

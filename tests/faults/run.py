@@ -8,6 +8,7 @@ FILE keeps a line a kill; a run that is given it again goes on after the last. A
 
 import argparse
 import json
+import signal
 import statistics
 import sys
 import tempfile
@@ -115,6 +116,8 @@ def shown(marker: str, text: str, docs: Path | None) -> None:
 def main() -> None:
     """Print each fault as it ends, and put every part's table in its place as soon as it is done."""
     asked, begun = asked_for(), time.monotonic()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell that put this behind it has it ignored
+        signal.signal(number, lambda *_: sys.exit("ended; the service is taken down"))
     by_kill: list[kills.Kill] = []
     by_crowd: dict[str, list[crowds.Crowd]] = {}
     with tempfile.TemporaryDirectory(prefix="clir-faults-") as folder:
@@ -127,6 +130,7 @@ def main() -> None:
             *(machine.databases(places["database"], asked.databases) if asked.databases else ()),
             *(machine.clocks(places["clock"], asked.clocks) if asked.clocks else ()),
         ]
+        print(*machine_faults, sep="\n", flush=True)
         if asked.kills or asked.audits or asked.heap or asked.nights:
             with scratch(places["service"]) as there:
                 by_kill = killed(there, asked.seed, asked.kills, asked.kept or Path(folder) / "kills.jsonl")
