@@ -3,13 +3,9 @@
 Only exact copies are found, whatever their case, punctuation, spaces and Unicode form; not paraphrases.
 """
 
-import sys
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from hashlib import sha256
 from typing import Any, Literal
 
 import polars as pl
@@ -17,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from clir_core.align.data import golds
+from clir_core.corpus.same_text import digest
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError
@@ -24,7 +21,6 @@ from clir_core.spec import Spec
 
 EVERYTHING = "*"
 _SHOWN, _EXAMPLE = 20, 60
-_PUNCTUATION = ("Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps")
 Kind = Literal["passage", "query"]
 Key = tuple[Kind, str]
 
@@ -92,7 +88,7 @@ def contamination(triples: pa.Table, evaluation: Corpus) -> Contamination:
         seen["passage", triple["group_id"]].add_id(row, "group_id")
         seen["query", triple["query_group_id"]].add_id(row, "query_group_id")
         for side, text in _texts(triple):
-            for key in known.get(_digest(text), ()):
+            for key in known.get(digest(text), ()):
                 seen[key].add_text(row, side, text)
     judged = {*answers, *(("passage", group) for groups in answers.values() for group in groups)}
     pool = {("passage", group) for group in evaluation.documents["group_id"].to_pylist()} - judged
@@ -147,9 +143,9 @@ def _known(evaluation: Corpus) -> dict[str, set[Key]]:
     untitled = zip(evaluation.documents["group_id"].to_pylist(), evaluation.documents["text"].to_pylist(), strict=True)
     known: dict[str, set[Key]] = defaultdict(set)
     for group, text in (*documents.select("group_id", "text").iter_rows(), *untitled):
-        known[_digest(text)].add(("passage", group))
+        known[digest(text)].add(("passage", group))
     for group, text in queries.select("group_id", "text").iter_rows():
-        known[_digest(text)].add(("query", group))
+        known[digest(text)].add(("query", group))
     return known
 
 
@@ -159,26 +155,3 @@ def _texts(triple: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if triple["q_x"] is not None:
         yield "q_x", triple["q_x"]
     yield from (("negatives", text) for text in triple["negatives"])
-
-
-def normalised(text: str) -> str:
-    """NFKC, case folded, without punctuation and invisible characters, one space between words."""
-    folded = _composed(_composed(text).casefold())
-    words = _composed(folded.translate(_not_compared())).split()
-    # a text of nothing but punctuation keeps it
-    return " ".join(words or folded.split())
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFKC", text)
-
-
-@lru_cache(maxsize=1 << 16)  # a passage comes back in every language and for every query
-def _digest(text: str) -> str:
-    return sha256(normalised(text).encode()).hexdigest()
-
-
-@lru_cache
-def _not_compared() -> dict[int, None]:
-    codes = range(sys.maxunicode + 1)
-    return {code: None for code in codes if unicodedata.category(chr(code)) in {"Cf", *_PUNCTUATION}}

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from clir_core.audit.claim import Claim
 from clir_core.audit.data_facts import Cuts, DataFacts
+from clir_core.audit.exposure import Exposure
 from clir_core.audit.figure import Figure
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
@@ -46,6 +47,7 @@ class Embedded(Spec):
     documents: TableRead | None
     queries: TableRead | None
     fit: TableRead | None = Field(None, description="The documents that a correction is fitted on")
+    bank: TableRead | None = Field(None, description="The queries that it is fitted on")
     encoded: int = 0
     reused: int = 0
     cut: Cuts = Field(Cuts(), description="Texts that the checkpoint does not read to their ends")
@@ -64,8 +66,10 @@ class Fitted(Spec):
     """What a correction was fitted on."""
 
     corpus: str
+    bank: str | None = Field(None, description="Where its queries come from; null where it reads none")
     corpus_fingerprint: str
-    documents_table: TableRead
+    documents_table: TableRead | None
+    queries_table: TableRead | None = None
 
 
 class Provenance(Spec):
@@ -103,6 +107,12 @@ class AuditResult(Spec):
     provenance: Provenance
     pools: tuple[PoolInfo, ...]
     metrics: tuple[MetricRow, ...]
+    exposure: Exposure | None = Field(
+        None, description="Passages that were trained or fitted on; null where none is known of"
+    )
+    metrics_with_seen: tuple[MetricRow, ...] = Field(
+        (), description="In pools with those of them that answer nothing, which flatter; `metrics` are without them"
+    )
     skipped: tuple[Skipped, ...]
     facts: DataFacts | None = Field(None, description="Of the corpus and its pools; null in older results")
 

@@ -3,22 +3,21 @@
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from clir_core.corpus.lang import Lang
 from clir_core.corpus.pivot import ENGLISH
 from clir_core.corpus.reading import ReadingSpec
+from clir_core.correct.spec import Corrects
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.model.served import ModelRef
 from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.spec import WORKSPACE, Place, Spec, sha256_of
 
-CorrectionName = Literal["centring", "shift", "lir"]
-# as a result's name and its report call them
-CORRECTION_LABELS = {"centring": "centring", "shift": "SHIFT", "lir": "LIR"}
-FULL_SHIFT = 1.0
 BLOCK_TEXTS = 512
 DEFAULT_CLUSTER = "passage"
+# fields that earlier specs had not: where nothing was asked they are no part of an identity
+_LATER = {"correction_bank", "correction_k", "correction_weight", "correction_languages", "seen", "pools"}
 
 
 class RuntimeSpec(Spec):
@@ -79,21 +78,23 @@ class _Texts(Spec):
     )
 
 
-class _Measures(_Texts):
+class _Pools(_Texts):
     scenarios: Annotated[tuple[ScenarioName, ...], AfterValidator(_distinct)] = Field(
         SCENARIOS, min_length=1, description="Which pools to build, as in docs/metrics.md"
     )
     cutoffs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], AfterValidator(_rising)] = Field(
         (10,), min_length=1, description="Every k of complete@k, recall@k and the other metrics at k"
     )
-    correction: CorrectionName | None = Field(
-        None, description="Take what a language adds out of the stored vectors; None ranks them as they are"
+
+
+class _Measures(Corrects, _Pools):
+    seen: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
+        (),
+        description="Corpora, or triples:FILE, that the checkpoint was trained on; what a correction is fitted on is "
+        "known",
     )
-    correction_fit: str | None = Field(
-        None, min_length=1, description="The corpus to fit it on; None means #train for #test, #fit for #dev"
-    )
-    correction_alpha: float = Field(
-        FULL_SHIFT, ge=0, allow_inf_nan=False, description="Share of its vector that shift moves documents by"
+    pools: Literal["unseen", "all"] = Field(
+        "unseen", description="Judge without passages that were seen and answer nothing here, or with them"
     )
     seed: int = Field(0, ge=0, description="Of the hash buckets of share(p)")
     cluster: str = Field(
@@ -117,17 +118,6 @@ class _Measures(_Texts):
             return {name: value for name, value in asked.items() if name != "resamples"}
         return asked
 
-    @field_validator("correction_fit", "correction_alpha")
-    @classmethod
-    def _belongs_to_a_correction(cls, value: str | float | None, info: ValidationInfo) -> str | float | None:
-        # where the correction itself is refused there is no `correction` here, and one complaint is enough
-        correction = info.data.get("correction", "shift")
-        if info.field_name == "correction_alpha" and correction != "shift" and value != FULL_SHIFT:
-            raise ValueError(f"{value} is for shift alone, and the correction is {correction or 'none'}; leave it out")
-        if value is not None and correction is None and info.field_name == "correction_fit":
-            raise ValueError(f"{value} would be fitted on for no correction; add one, or leave this out")
-        return value
-
 
 class _Places(Spec):
     encoding: EncodingSpec = EncodingSpec()
@@ -147,6 +137,9 @@ class EmbedSpec(_Places, ReadingSpec, _Texts):
         said = self.model_dump(mode="json", exclude=elsewhere)
         if self.encoding.pooling is None:
             del said["encoding"]["pooling"]  # as before there was one
+        for name in _LATER & said.keys():
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del said[name]  # likewise
         return sha256_of(said)
 
 
@@ -154,13 +147,6 @@ class AuditSpec(EmbedSpec, _Measures):
     """What to audit, on what, and how deep. Its fingerprint names the result."""
 
     out: Place | None = Field(None, description="Where the result goes; None means audits/ in the workspace")
-
-    def corrected(self, model: str) -> str:
-        """What a model is called in this audit's result: its name, and the correction."""
-        if self.correction is None:
-            return model
-        alpha = f" {self.correction_alpha:g}" if self.correction == "shift" else ""
-        return f"{model} + {CORRECTION_LABELS[self.correction]}{alpha}"
 
     def asked(self, corpus: str) -> str:
         """Hex sha256 over what is asked of any model, on the corpus of this fingerprint."""

@@ -6,8 +6,8 @@ import numpy as np
 import ray
 import torch
 
-from clir_core.audit.corrections import Correction
 from clir_core.audit.result import TableRead
+from clir_core.correct.correction import Correction
 from clir_core.jobs.cluster import n_cpus, unwrapped
 from clir_core.rank.outrank import PairCounts
 from clir_core.rank.plan import Block

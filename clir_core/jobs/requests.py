@@ -56,14 +56,12 @@ class EmbedRequest(Request):
 
     def work(self, bars: Bars) -> None:
         """Bring the tables up to date."""
-        from clir_core.audit.corrections import read_fit_corpus
         from clir_core.jobs.embed import EncoderPool
         from clir_core.runs.embed import embed_corpus
-        from clir_core.sources import read_corpus
+        from clir_core.runs.read import read
 
-        corpus = read_corpus(self.spec.corpus, self.spec.languages, self.spec)
+        corpus, _, fit, _ = read(self.spec)
         _check(CorpusError, self.spec.corpus, corpus.fingerprint(), self.corpus)
-        fit = read_fit_corpus(self.spec, corpus.languages)
         if fit:
             _check(CorpusError, fit.name, fit.fingerprint(), str(self.fit))
         checkpoint = _found_again(self.checkpoint, self.spec.encoding, self.spec.workspace)
@@ -86,16 +84,14 @@ class RankRequest(Request):
 
     def work(self, bars: Bars) -> None:
         """Write the step's files and its result."""
-        from clir_core.audit.corrections import read_fit_corpus
         from clir_core.jobs.rank import in_tasks
         from clir_core.runs.rank import rank_once
+        from clir_core.runs.read import read
         from clir_core.runs.workers import Ranking
-        from clir_core.sources import read_corpus
 
         spec = self.spec
-        corpus = read_corpus(spec.corpus, spec.languages, spec)
+        _, corpus, fit, _ = read(spec)
         _check(CorpusError, spec.corpus, corpus.fingerprint(), self.corpus)
-        fit = read_fit_corpus(spec, corpus.languages)
         rank_once(Ranking(spec, corpus, self.normalize, self.embedded, fit, self.ranks), bars, in_tasks)
 
 

@@ -49,6 +49,8 @@ def render_report(
         failure=failure(result.claims, ranks, topk, corpus),
         pivot=language_name(result.spec.pivot),
         summary=table,
+        exposed=_exposed(result),
+        with_seen=summary(result.model_copy(update={"metrics": result.metrics_with_seen})),
         summary_groups=_groups(table.columns),
         heat=heat,
         heat_groups=_groups(heat.columns),
@@ -84,6 +86,15 @@ def absent(result: AuditResult, scenarios: Sequence[str]) -> list[str]:
     elif empty:
         reasons.append(f"No query could be ranked in {', '.join(empty)}; the reasons are under “What was skipped”.")
     return reasons
+
+
+def _exposed(result: AuditResult) -> str:
+    """What is said of passages that were seen, and which pools the figures are of."""
+    if not result.exposure:
+        return ""
+    if result.spec.pools == "all" and result.exposure.distractors:
+        return f"{result.exposure}. The pools hold them: such figures flatter, and are for comparison alone."
+    return f"{result.exposure}. The figures are of pools without the former."
 
 
 def _tabled(result: AuditResult) -> list[Scenario]:
@@ -130,8 +141,13 @@ def _provenance(result: AuditResult) -> list[tuple[str, str]]:
     ]
     tables = [("documents", made.documents_table), ("queries", made.queries_table)]
     if made.fitted:
-        rows.append(("correction", f"fitted on {made.fitted.corpus}, fingerprint {made.fitted.corpus_fingerprint}"))
-        tables.append(("fitted on", made.fitted.documents_table))
+        places = " and ".join(dict.fromkeys(filter(None, (made.fitted.corpus, made.fitted.bank))))
+        rows.append(("correction", f"fitted on {places}, fingerprint {made.fitted.corpus_fingerprint}"))
+        fitted = (
+            ("documents fitted on", made.fitted.documents_table),
+            ("queries fitted on", made.fitted.queries_table),
+        )
+        tables += [(label, read) for label, read in fitted if read]
     given = UNSTORED.get(made.reading.kind if made.reading else "", "vectors given from Python")
     for label, read in tables:
         if read is None:

@@ -9,33 +9,34 @@ from typing import NamedTuple
 import polars as pl
 
 from clir_core.audit.claims import claims
-from clir_core.audit.corrections import fit_reference, read_fit_corpus
 from clir_core.audit.data_counts import count_facts
 from clir_core.audit.data_facts import Cuts
-from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, Provenance, TableRead
+from clir_core.audit.exposure import Exposure
+from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, MetricRow, Provenance, TableRead
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import QUERIES, Corpus
+from clir_core.correct.data import bank_reference, fit_reference
 from clir_core.errors import SpecError
-from clir_core.measure.pieces import INTERVALS, measure_ranks
+from clir_core.measure.pieces import measure_ranks
 from clir_core.model.baseline import UNSTORED
 from clir_core.model.canary import Canary
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
 from clir_core.model.reading import Reading, reading_of
 from clir_core.model.run_file import check_run
-from clir_core.rank.ranked import TIE_RULE, Ranked
+from clir_core.rank.ranked import Ranked
 from clir_core.registry.facts import DTYPE, Audited, Entry
+from clir_core.runs.places import measures_directory, output_directory, ranks_directory
+from clir_core.runs.read import Read, counted, read
 from clir_core.runs.record import as_registered, record_audit
 from clir_core.runs.runner import Runner
 from clir_core.runs.workers import Ranking, Workers
-from clir_core.sources import read_corpus
-from clir_core.spec import sha256_of, slug
 from clir_core.workspace import layout, private
 from clir_core.workspace.atomic import write_text
 from clir_core.workspace.layout import RESULT
 from clir_core.workspace.provenance import git_commit, versions
-from clir_core.workspace.steps import once, read_result, step_directory
+from clir_core.workspace.steps import once, read_result
 
 NOWHERE = Embedded(documents=None, queries=None)
 
@@ -52,7 +53,8 @@ class Finished(NamedTuple):
 def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Finished:
     """Measure a checkpoint on a corpus, write the result's files, and register both; `by` says who asked."""
     check_run(spec.model)
-    corpus, fit = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
+    found = runner.step("read corpus", lambda: read(spec), counted)
+    corpus, fit = found.corpus, found.fit
     clusters = cluster_queries(corpus, spec.cluster)  # refuses what it cannot cluster by before anything costly
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
     ranks = ranks_directory(spec, corpus, checkpoint, fit)
@@ -62,7 +64,7 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
         if checkpoint.kind not in UNSTORED:
             embedded = runner.once(
                 "embed corpus",
-                lambda: embed(spec, corpus, checkpoint, fit, ranks, workers, runner),
+                lambda: embed(spec, found.whole, checkpoint, fit, ranks, workers, runner),
                 _encoded,
                 retries=2,
             )
@@ -72,6 +74,9 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     measured = runner.once("compute metrics", lambda: measure(spec, measures, ranks, corpus, clusters))
     origin = made_of(spec, checkpoint, fit, embedded)
     made = result(spec, corpus, checkpoint.name, ranked, measured, origin, runner.timings)
+    if found.exposure:
+        beside = with_seen(asked, found, checkpoint, clusters, workers, runner)
+        made = exposed(made, found.exposure, beside)
     out = output_directory(made, checkpoint)
     runner.step("report", lambda: write(made, ranks, measures, corpus, out), lambda _: f"report: {out / layout.REPORT}")
     return Finished(made, out, *runner.step("register audit", lambda: record_audit(made, out, known, by)))
@@ -79,19 +84,13 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
 
 def embed_only(spec: EmbedSpec, workers: Workers, runner: Runner) -> Embedded:
     """Bring a corpus's vectors up to date, ahead of the audits that will rank them."""
-    corpus, _ = runner.step("read corpus", lambda: read(spec), lambda found: _counted(found[0]))
+    corpus = runner.step("read corpus", lambda: read(spec), counted).whole
     checkpoint = runner.step("resolve model", lambda: resolved(spec, workers.dtype(spec.runtime)), _named)
     with unchanged(checkpoint, spec.workspace):
         bars = runner.bars(lambda name: f"embedding {name.removeprefix('embed-')} texts")
         return runner.step(
             "embed corpus", lambda: workers.embed(spec, corpus, checkpoint, None, bars), _encoded, retries=2
         )
-
-
-def read(spec: EmbedSpec) -> tuple[Corpus, Corpus | None]:
-    """The audit's corpus, and the one that its correction is fitted on."""
-    corpus = read_corpus(spec.corpus, spec.languages, spec)
-    return corpus, read_fit_corpus(spec, corpus.languages)
 
 
 def resolved(spec: EmbedSpec, dtype: str) -> Checkpoint:
@@ -161,8 +160,7 @@ def rank(asked: Ranking, checkpoint: Checkpoint, workers: Workers, runner: Runne
     else:
         ranked, done_before = workers.rank(asked, runner.bars(lambda _: "ranking blocks of documents"))
         if asked.fit:
-            documents = f"{len(asked.fit.documents):,}"
-            runner.say(f"{asked.spec.corrected('vectors')}, fitted on {documents} documents of {asked.fit.name}")
+            runner.say(f"{asked.spec.corrected('vectors')}, fitted on {_read_of(asked.fit, asked.spec)}")
     if not (directory / layout.EMBEDDED).exists():
         write_text(directory / layout.EMBEDDED, asked.embedded.model_dump_json(indent=1))
     return ranked, done_before
@@ -181,35 +179,25 @@ def measure(
     return once(directory, Measured, compute)
 
 
-def ranks_directory(spec: AuditSpec, corpus: Corpus, checkpoint: Checkpoint, fit: Corpus | None = None) -> Path:
-    """Where the ranks of this audit are kept."""
-    correction = [spec.correction, spec.correction_alpha, fit.fingerprint()] if fit else None
-    return step_directory(
-        spec.workspace,
-        "ranks",
-        corpus=corpus.fingerprint(),
-        model=checkpoint.vectors,
-        languages=corpus.languages,  # the pivot first
-        scenarios=spec.scenarios,
-        cutoff=max(spec.cutoffs),
-        seed=spec.seed,
-        correction=correction,
-        ties=TIE_RULE,
-    )
+def with_seen(
+    asked: Ranking, found: Read, checkpoint: Checkpoint, clusters: pl.DataFrame, workers: Workers, runner: Runner
+) -> tuple[MetricRow, ...]:
+    """The figures in pools with the passages that were seen and answer nothing; none where the audit judges in them."""
+    if found.whole is found.corpus:
+        return ()
+    spec = asked.spec.model_copy(update={"pools": "all"})
+    ranks = ranks_directory(spec, found.whole, checkpoint, found.fit)
+    again = asked._replace(spec=spec, corpus=found.whole, directory=ranks)
+    runner.once("rank golds, seen passages among them", lambda: rank(again, checkpoint, workers, runner), retries=2)
+    measures = measures_directory(spec, ranks, clusters)
+    return runner.once(
+        "compute metrics, seen passages among them", lambda: measure(spec, measures, ranks, found.whole, clusters)
+    ).metrics
 
 
-def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> Path:
-    """Where the metrics of this audit are kept."""
-    return step_directory(
-        spec.workspace,
-        "metrics",
-        ranks=ranks.name,
-        cutoffs=spec.cutoffs,
-        intervals=INTERVALS,
-        cluster=spec.cluster,
-        # a corpus of the same texts may name other clusters
-        clusters=clusters.to_dict(as_series=False),
-    )
+def exposed(made: AuditResult, found: Exposure | None, metrics: tuple[MetricRow, ...]) -> AuditResult:
+    """A result with what was seen, and the figures in pools that hold it."""
+    return made.model_copy(update={"exposure": found, "metrics_with_seen": metrics})
 
 
 class Made(NamedTuple):
@@ -229,9 +217,13 @@ class Made(NamedTuple):
 def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedded: Embedded) -> Made:
     """Of a checkpoint."""
     fitted = None
-    if fit and embedded.fit:
+    if fit and (embedded.fit or embedded.bank):
         fitted = Fitted(
-            corpus=str(fit_reference(spec)), corpus_fingerprint=fit.fingerprint(), documents_table=embedded.fit
+            corpus=str(fit_reference(spec, spec.corpus)),
+            bank=bank_reference(spec, spec.corpus),
+            corpus_fingerprint=fit.fingerprint(),
+            documents_table=embedded.fit,
+            queries_table=embedded.bank,
         )
     proof = embedded.proof
     reading = proof.reading if proof else None
@@ -299,14 +291,6 @@ def result(
     )
 
 
-def output_directory(made: AuditResult, checkpoint: Checkpoint) -> Path:
-    """Where the result's files go."""
-    spec = made.spec
-    # other weights or texts under the same name are another audit, whose files must not take this one's place
-    content = sha256_of([spec.identity(), checkpoint.vectors, made.provenance.corpus_fingerprint])[:8]
-    return (spec.out or layout.audits(spec.workspace) / f"{slug(made.name)}-{content}").resolve()
-
-
 def write(made: AuditResult, ranks: Path, measures: Path, corpus: Corpus, out: Path) -> None:
     """The files of the result, unless the very same are there."""
     if not is_there(made, out):
@@ -327,10 +311,10 @@ def _without_times(made: AuditResult) -> AuditResult:
     return made.model_copy(update={"provenance": made.provenance.model_copy(update=times)})
 
 
-def _counted(corpus: Corpus) -> str:
-    documents, queries = f"{len(corpus.documents):,}", f"{len(corpus.queries):,}"
-    counted = f"{corpus.name}: {documents} documents and {queries} queries in {', '.join(corpus.languages)}"
-    return ". ".join([counted, " ".join(corpus.notes)]) if corpus.notes else counted
+def _read_of(fit: Corpus, spec: AuditSpec) -> str:
+    documents = f"{len(fit.documents):,} documents" if spec.reads_documents else ""
+    queries = f"{len(fit.queries):,} queries" if spec.reads_queries else ""
+    return f"{' and '.join(filter(None, (documents, queries)))} of {fit.name}"
 
 
 def _named(checkpoint: Checkpoint) -> str:

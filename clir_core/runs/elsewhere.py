@@ -4,7 +4,7 @@ Both are done in this process, whoever else works: neither needs processors.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from typing import Any, cast
@@ -15,7 +15,6 @@ import pyarrow as pa
 from clir_core.audit.result import Embedded
 from clir_core.audit.spec import EmbedSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
-from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import ModelError, VectorsError
 from clir_core.model import served
 from clir_core.model.checkpoint import Checkpoint
@@ -25,9 +24,10 @@ from clir_core.model.reading import Reading, reading_of
 from clir_core.model.vector_tables import GivenVectors
 from clir_core.model.vectors_ref import TextKind
 from clir_core.rank.store import rows
-from clir_core.runs.embed import count_missing, embed_corpus
+from clir_core.runs.embed import count_missing, embed_corpus, tables_of
 from clir_core.workspace.progress import Bars
 
+TABLES = {"document": "documents", "query": "queries"}
 REQUESTS = 4  # at once
 BATCH_TEXTS, BATCH_CHARACTERS = 32, 60_000  # 32 is what text-embeddings-inference takes at most by itself
 
@@ -38,7 +38,9 @@ def embed(spec: EmbedSpec, corpus: Corpus, checkpoint: Checkpoint, fit: Corpus |
         return embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=encoders)
     with encoders(checkpoint, spec.runtime) as opened:
         if isinstance(opened, StoredEncoders):
-            opened.check(*([corpus, fit] if fit else [corpus]))  # before anything is written
+            opened.check(
+                [wanted[1:4] for wanted in tables_of(corpus, checkpoint, spec, fit)]
+            )  # before anything is written
         embedded = embed_corpus(corpus, checkpoint, spec, bars, fit, encoders=lambda *_: nullcontext(opened))
         return embedded.model_copy(update={"notes": opened.notes()})
 
@@ -69,16 +71,20 @@ class StoredEncoders:
         """What is superfluous, once they are checked."""
         return self._notes
 
-    def check(self, *parts: Corpus) -> None:
-        """VectorsError with all that does not fit these corpora."""
-        documents = pl.concat([document_texts(part) for part in parts]).unique(["id", "text_hash"], maintain_order=True)
-        if two := documents.filter(pl.col("id").is_duplicated())["id"].unique(maintain_order=True).to_list():
-            raise VectorsError(
-                f"{self._ref}: documents {listed(two)} have another text in {parts[1].name} than in {parts[0].name}, "
-                "and one vector cannot be of both; fit the correction on a part of the same corpus"
-            )
-        queries = query_texts(parts[0])
-        self._notes = self._given.check({"document": documents["id"].to_list(), "query": queries["id"].to_list()})
+    def check(self, wanted: Sequence[tuple[Corpus, str, pl.DataFrame]]) -> None:
+        """VectorsError with all that does not fit texts (id, text_hash) of these corpora and kinds."""
+        ids: dict[str, list[str]] = {}
+        for kind in ("document", "query"):
+            parts = [(part.name, texts) for part, of_kind, texts in wanted if of_kind == kind]
+            texts = pl.concat([texts for _, texts in parts]).unique(["id", "text_hash"], maintain_order=True)
+            if two := texts.filter(pl.col("id").is_duplicated())["id"].unique(maintain_order=True).to_list():
+                others = " or ".join(name for name, _ in parts[1:])
+                raise VectorsError(
+                    f"{self._ref}: {TABLES[kind]} {listed(two)} have another text in {others} than in {parts[0][0]}, "
+                    "and one vector cannot be of both; fit the correction on a part of the same corpus"
+                )
+            ids[kind] = texts["id"].to_list()
+        self._notes = self._given.check(cast(dict[TextKind, list[str]], ids))
 
     def encode(self, blocks: list[pl.DataFrame], kind: str) -> Iterator[pa.Table]:
         """Rows in the order in which their vectors are stored."""

@@ -14,13 +14,13 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from clir_core.audit.corrections import fit_reference
 from clir_core.audit.data_counts import cut_by_language
 from clir_core.audit.data_facts import Cuts
 from clir_core.audit.result import Embedded, TableRead
-from clir_core.audit.spec import EmbedSpec, RuntimeSpec
+from clir_core.audit.spec import AuditSpec, EmbedSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import by_length, document_texts, query_texts
+from clir_core.correct.data import bank_reference, fit_reference
 from clir_core.errors import ModelError
 from clir_core.model.canary import TEXTS, Canary, changed_versions, distance, is_same
 from clir_core.model.checkpoint import Checkpoint
@@ -67,14 +67,14 @@ def embed_corpus(
 ) -> Embedded:
     """Bring both vector tables of a corpus up to date, and tag the versions that are read for this spec.
 
-    Of `fit`, the corpus that a correction is fitted on, the documents are needed alone.
+    Of `fit`, the corpus that a correction is fitted on, what that reads: documents, queries or both.
     """
     uri = _uri(spec)
-    reads, cuts, odd, encoded, total = [], [], list[str](), 0, 0
+    reads, cuts, odd, encoded, total = dict[str, TableRead](), [], list[str](), 0, 0
     proof = read_result(layout.proof(spec.workspace, checkpoint.vectors), Proof)
     with ExitStack() as stack:
         pool: Encoders | None = None
-        for part, kind, texts, name in _tables(corpus, checkpoint, spec, fit):
+        for role, part, kind, texts, name in tables_of(corpus, checkpoint, spec, fit):
             # of the corpus, too: what an earlier audit of the same spec read must stay tagged when the corpus has grown
             tag = f"{'fit' if part is fit else 'audit'}-{sha256_of([spec.identity(), part.fingerprint()])[:16]}"
             total += len(texts)
@@ -91,14 +91,11 @@ def embed_corpus(
             encoded += added
             # what was encoded anew, after somebody deleted rows, is in the newest version only
             version = VectorTable(uri, name).tag(tag, move=added > 0)
-            reads.append(TableRead(uri=uri, table=name, version=version, tag=tag))
+            reads[role] = TableRead(uri=uri, table=name, version=version, tag=tag)
             cuts.append(cut_by_language(VectorTable(uri, name, version).cuts(texts)))
             odd += [] if part is fit else suspicions(VectorTable(uri, name, version), texts, kind)
-    documents, queries, *fitted = reads
     return Embedded(
-        documents=documents,
-        queries=queries,
-        fit=next(iter(fitted), None),
+        **reads,
         encoded=encoded,
         reused=total - encoded,
         cut=Cuts(documents=cuts[0], queries=cuts[1], own_tokens=proof.reading.own_tokens if proof else {}),
@@ -141,7 +138,7 @@ def canary_of(encoders: Encoders) -> tuple[Canary | None, Reading]:
 def count_missing(corpus: Corpus, checkpoint: Checkpoint, spec: EmbedSpec, fit: Corpus | None = None) -> int:
     """How many texts `embed_corpus` would have to encode. Without them it needs no cluster."""
     found = 0
-    for _, _, texts, name in _tables(corpus, checkpoint, spec, fit):
+    for _, _, _, texts, name in tables_of(corpus, checkpoint, spec, fit):
         exists = VectorTable.exists(_uri(spec), name)
         found += VectorTable(_uri(spec), name).find(texts)["row_id"].null_count() if exists else len(texts)
     return found
@@ -151,18 +148,21 @@ def _uri(spec: EmbedSpec) -> str:
     return str(layout.vectors(spec.workspace).resolve())
 
 
-def _tables(
+def tables_of(
     corpus: Corpus, checkpoint: Checkpoint, spec: EmbedSpec, fit: Corpus | None
-) -> Iterator[tuple[Corpus, str, pl.DataFrame, str]]:
-    """What an audit reads: a corpus, a kind of text, those texts, and the name of their table."""
-    wanted = [(spec.corpus, corpus, "document"), (spec.corpus, corpus, "query")]
-    if fit:
-        wanted.append((str(fit_reference(spec)), fit, "document"))
-    for reference, part, kind in wanted:
+) -> Iterator[tuple[str, Corpus, str, pl.DataFrame, str]]:
+    """What an audit reads: the field of `Embedded`, a corpus, a kind of text, those texts, their table's name."""
+    wanted = [("documents", spec.corpus, corpus, "document"), ("queries", spec.corpus, corpus, "query")]
+    if fit and isinstance(spec, AuditSpec):
+        if spec.reads_documents:
+            wanted.append(("fit", str(fit_reference(spec, spec.corpus)), fit, "document"))
+        if bank := bank_reference(spec, spec.corpus):
+            wanted.append(("bank", bank, fit, "query"))
+    for role, reference, part, kind in wanted:
         texts = document_texts(part) if kind == "document" else query_texts(part)
         place = place_of(reference)
         name = table_name([Path(place).name, sha256_of(place)[:8], checkpoint.name, checkpoint.vectors[:12], kind])
-        yield part, kind, texts, name
+        yield role, part, kind, texts, name
 
 
 def place_of(reference: str) -> str:

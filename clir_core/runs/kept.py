@@ -9,6 +9,8 @@ from clir_core.model.device import dtype_of, has_gpu_here
 from clir_core.rank.ranked import Ranked
 from clir_core.registry.registry import Registry
 from clir_core.runs import audit
+from clir_core.runs.places import measures_directory, output_directory, ranks_directory
+from clir_core.runs.read import read
 from clir_core.workspace import layout
 from clir_core.workspace.steps import read_result
 
@@ -18,17 +20,25 @@ def finished(spec: AuditSpec) -> Path | None:
 
     Errors are those that the audit would meet before it computes: of its corpus, its checkpoint, its spec.
     """
-    corpus, fit = audit.read(spec)
+    found = read(spec)
+    corpus, fit = found.corpus, found.fit
     clusters = cluster_queries(corpus, spec.cluster)
     checkpoint = audit.resolved(spec, dtype_of(has_gpu_here()))
-    ranks = audit.ranks_directory(spec, corpus, checkpoint, fit)
+    ranks = ranks_directory(spec, corpus, checkpoint, fit)
     ranked, embedded = read_result(ranks / layout.RESULT, Ranked), read_result(ranks / layout.EMBEDDED, Embedded)
-    measured = read_result(audit.measures_directory(spec, ranks, clusters) / layout.RESULT, Measured)
+    measured = read_result(measures_directory(spec, ranks, clusters) / layout.RESULT, Measured)
     if not (ranked and embedded and measured):
         return None
     origin = audit.made_of(spec, checkpoint, fit, embedded)
     made = audit.result(spec, corpus, checkpoint.name, ranked, measured, origin, {})
-    out = audit.output_directory(made, checkpoint)
+    beside: Measured | None = Measured(metrics=())
+    if found.whole is not corpus:
+        with_seen = ranks_directory(spec, found.whole, checkpoint, fit)
+        beside = read_result(measures_directory(spec, with_seen, clusters) / layout.RESULT, Measured)
+    if beside is None:
+        return None
+    made = audit.exposed(made, found.exposure, beside.metrics)
+    out = output_directory(made, checkpoint)
     entry = Registry(spec.workspace).get(checkpoint.digest)
     asked = spec.asked(corpus.fingerprint())
     is_known = entry is not None and any((one.asked, one.out) == (asked, out) for one in entry.audits)

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from clir_core.audit.corrections import Correction, fit_correction
 from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
+from clir_core.correct.correction import Correction
+from clir_core.correct.fit import fit_correction
 from clir_core.rank import batches
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.ranked import Ranked
@@ -39,10 +40,15 @@ def rank_once(asked: Ranking, bars: Bars, count: CountRows = in_this_process) ->
 
     def compute(scratch: Path) -> Ranked:
         plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
-        correction = fit_correction(spec, fit, open_read(embedded.fit), unit) if fit and embedded.fit else None
+        correction = _fitted(spec, fit, embedded, unit) if fit else None
         return rank_corpus(plan, corpus, embedded, scratch, bars("rank"), correction, count)
 
     return once(directory, Ranked, compute)
+
+
+def _fitted(spec: AuditSpec, fit: Corpus, embedded: Embedded, unit: bool) -> Correction:
+    documents, queries = (open_read(read) if read else None for read in (embedded.fit, embedded.bank))
+    return fit_correction(spec, fit, documents, queries, unit)
 
 
 def check_fits(spec: AuditSpec, corpus: Corpus) -> None:

@@ -11,7 +11,8 @@ class Embed(EmbedSpec):
     def cli_cmd(self) -> None:
         """Embed, and say how much there was to do."""
         from clir_core.model.device import dtype_of, has_gpu_here
-        from clir_core.runs.audit import read, resolved
+        from clir_core.runs.audit import resolved
+        from clir_core.runs.read import read
         from flows.server import prefect_server
 
         spec = spec_of(self, EmbedSpec)

@@ -28,11 +28,11 @@ from clir_core.align.train.objective import needs
 from clir_core.align.train.parts import tokens
 from clir_core.align.train.run import run
 from clir_core.align.train.teacher import teacher
-from clir_core.audit.corrections import fit_correction
 from clir_core.audit.result import MetricRow
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
+from clir_core.correct.fit import fit_correction
 from clir_core.measure.metrics import per_query, units
 from clir_core.measure.stats import aggregate
 from clir_core.model.checkpoint import BUNDLED, Checkpoint, EncodingSpec, resolve
@@ -124,7 +124,7 @@ def corrected(fields: dict[str, Any], fit: Corpus, test: Corpus, vectors: tuple[
     name = f"fit-{time.time_ns()}"
     table = VectorTable.create(str(place), name, len(next(iter(vectors[0].values()))))
     table.append(rows(texts.drop("text"), np.stack([vectors[0][i] for i in texts["id"]])))
-    found = fit_correction(AuditSpec(**fields, correction_fit="x"), fit, VectorTable(str(place), name), True)
+    found = fit_correction(AuditSpec(**fields, correction_fit="x"), fit, VectorTable(str(place), name), None, True)
     lang_of = (
         dict(document_texts(test).select("id", "lang").iter_rows()),
         dict(query_texts(test).select("id", "lang").iter_rows()),

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clir_core.align.contamination import check, contamination, normalised
+from clir_core.align.contamination import check, contamination
 from clir_core.align.data import TRIPLES, build_triples
+from clir_core.corpus.same_text import normalised
 from clir_core.corpus.tables import Corpus
 from clir_core.errors import AlignError
 from clir_core.sources import read_corpus

@@ -4,6 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from clir_core.audit.spec import AuditSpec, EmbedSpec
+from clir_core.correct.spec import Corrects
 
 CORRECTED = AuditSpec(
     corpus="xquad:/x#test",
@@ -60,7 +61,7 @@ def test_forms_ask_what_is_audited_first_and_where_it_goes_last() -> None:
         "runtime",
         "workspace",
     ]
-    middle = ["scenarios", "cutoffs", "correction", "correction_fit", "correction_alpha", "seed", "cluster"]
+    middle = ["scenarios", "cutoffs", *Corrects.model_fields, "seen", "pools", "seed", "cluster"]
     middle += ["min_inclination", "min_retrieval"]
     first, last = ["model", "corpus", "languages"], [*reading, "encoding", "runtime", "workspace", "out"]
     assert list(AuditSpec.model_fields) == [*first, *middle, *last]

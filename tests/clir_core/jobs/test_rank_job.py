@@ -13,10 +13,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from clir_core.audit.corrections import Correction, fit_correction
 from clir_core.audit.result import Embedded, TableRead
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
+from clir_core.correct.correction import Correction
+from clir_core.correct.fit import fit_correction
 from clir_core.errors import StoreError
 from clir_core.jobs.cluster import n_cpus
 from clir_core.jobs.rank import in_tasks
@@ -223,7 +224,7 @@ def test_a_table_that_is_gone_is_the_users_error_not_rays(
 def correction(ray_cluster: None, corpus: Corpus, embedded: Embedded) -> Correction:
     """LIR, fitted on the very documents."""
     table = rank.open_read(embedded.documents)
-    return fit_correction(AuditSpec(correction="lir", correction_fit="demo"), corpus, table, unit=True)
+    return fit_correction(AuditSpec(correction="lir", correction_fit="demo"), corpus, table, None, unit=True)
 
 
 def test_corrected_ranks_are_those_of_a_full_sort_of_corrected_vectors(

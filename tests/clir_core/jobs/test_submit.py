@@ -28,11 +28,11 @@ from safetensors.torch import load_file
 from clir_core.align.data import training_triples
 from clir_core.align.result import Trained
 from clir_core.align.spec import AlignSpec, OptimiserSpec
-from clir_core.audit.corrections import fit_correction
 from clir_core.audit.result import Embedded
 from clir_core.audit.spec import AuditSpec, RuntimeSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
+from clir_core.correct.fit import fit_correction
 from clir_core.errors import AlignError, CorpusError, ModelError, SpecError
 from clir_core.jobs import entry, submit
 from clir_core.jobs.cluster import may_pass
@@ -250,7 +250,7 @@ def test_two_runs_that_wait_for_the_same_ranks_get_the_same_as_here(
     name, done, total = both[0].told[-1]
     assert both[0].told == both[1].told and name == "rank" and done == total > 0
     plan = make_plan(corpus, corpus.languages, remote.scenarios, max(remote.cutoffs), remote.seed)
-    correction = fit_correction(remote, corpus, open_read(embedded.documents), checkpoint.normalize)
+    correction = fit_correction(remote, corpus, open_read(embedded.documents), None, checkpoint.normalize)
     here = rank_corpus(plan, corpus, embedded, tmp_path, lambda done, total: None, correction, in_tasks)
     assert read_result(ranks / RESULT, Ranked) == here
     for file in ("ranks.parquet", "topk.parquet"):

@@ -16,9 +16,10 @@ from clir_core.corpus.clusters import cluster_queries
 from clir_core.errors import CorpusError, ModelError, SpecError
 from clir_core.model.checkpoint import EncodingSpec
 from clir_core.registry.registry import Registry
-from clir_core.runs.audit import Finished, audit, embed_only, measures_directory
+from clir_core.runs.audit import Finished, audit, embed_only
 from clir_core.runs.here import Here
 from clir_core.runs.kept import finished
+from clir_core.runs.places import measures_directory
 from clir_core.runs.runner import Runner
 from clir_core.workspace import layout, memory
 
@@ -90,7 +91,7 @@ def test_ranks_that_break_ties_otherwise_are_not_taken_up(
     first: tuple[Finished, Runner], spec: AuditSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As those of a workspace that an earlier version of the library left."""
-    monkeypatch.setattr("clir_core.runs.audit.TIE_RULE", "English first")
+    monkeypatch.setattr("clir_core.runs.places.TIE_RULE", "English first")
     assert finished(spec) is None
     with pytest.raises(AssertionError, match="nothing is left to embed"):
         audit(spec, Nobody(), Runner())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from corpus_case import write_corpus
 
-from clir_core.align.contamination import normalised
+from clir_core.corpus.same_text import normalised
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import CorpusError, SpecError
