@@ -16,7 +16,7 @@ from clir_core.corpus.reading import ReadingSpec
 from clir_core.corpus.same_text import digest
 from clir_core.corpus.tables import Corpus, skip
 from clir_core.corpus.texts import documents_of
-from clir_core.sources.seen import read_seen
+from clir_core.sources.seen import Seen, answering, read_seen
 from clir_core.spec import Spec
 
 
@@ -24,27 +24,36 @@ class Exposure(Spec):
     """What of a corpus stood in others that were trained or fitted on."""
 
     seen: tuple[str, ...] = Field(description="The others")
-    distractors: tuple[str, ...] = Field(description="Groups that answer no query, and stood in them")
-    answers: int = Field(description="Groups that answer a query, and stood in them")
+    distractors: tuple[str, ...] = Field(description="Groups that answer no query, and were seen: they leave the pools")
+    answers: int = Field(description="Groups that answer a query, and were seen")
 
     def __str__(self) -> str:
-        told = f"{len(self.distractors):,} passages of the pools stood in {', '.join(self.seen)} and answer nothing"
-        return f"{told}; {self.answers:,} that answer a query stood there" if self.answers else told
+        told = f"{len(self.distractors):,} passages of the pools were seen in {', '.join(self.seen)} and answer nothing"
+        return f"{told}; {self.answers:,} that answer a query were seen" if self.answers else told
 
 
-def exposure(corpus: Corpus, seen: Sequence[str], reading: ReadingSpec) -> Exposure | None:
-    """Groups of the corpus that stood in others, by their ids or by a text in any language; None where none did."""
-    if not seen:
-        return None
-    texts = pl.concat([read_seen(reference, reading) for reference in seen])
-    groups = set(texts["group_id"])
-    digests = set(map(digest, texts["text"]))
-    documents = documents_of(corpus).select("group_id", "text").iter_rows()
-    met = {group for group, text in documents if group in groups or digest(text) in digests}
-    answers = _answers(corpus)
+def exposure(corpus: Corpus, seen: Sequence[Seen], reading: ReadingSpec) -> Exposure | None:
+    """Groups of the corpus that stood in others, by their ids or by a text in any language; None where none did.
+
+    Where every answer was among all documents that were seen, no distractor stands out, and none is named.
+    """
+    answers = set(answering(corpus))
+    met, distractors = set[str](), set[str]()
+    for one in seen:
+        found = _met(corpus, read_seen(one, reading))
+        met |= found
+        if one.how != "documents" or not answers <= found:
+            distractors |= found - answers
     if not met:
         return None
-    return Exposure(seen=tuple(seen), distractors=tuple(sorted(met - answers)), answers=len(met & answers))
+    references = tuple(dict.fromkeys(one.reference for one in seen))
+    return Exposure(seen=references, distractors=tuple(sorted(distractors)), answers=len(met & answers))
+
+
+def _met(corpus: Corpus, texts: pl.DataFrame) -> set[str]:
+    groups, digests = set(texts["group_id"]), set(map(digest, texts["text"]))
+    documents = documents_of(corpus).select("group_id", "text").iter_rows()
+    return {group for group, text in documents if group in groups or digest(text) in digests}
 
 
 def unseen(corpus: Corpus, found: Exposure | None) -> Corpus:
@@ -59,8 +68,3 @@ def unseen(corpus: Corpus, found: Exposure | None) -> Corpus:
         documents=corpus.documents.filter(pc.invert(is_left_out)),
         skipped=corpus.skipped + skip("documents", why, ids),
     )
-
-
-def _answers(corpus: Corpus) -> set[str]:
-    judged = corpus.documents.filter(pc.is_in(corpus.documents["doc_id"], value_set=corpus.qrels["doc_id"]))
-    return {*judged["group_id"].to_pylist(), *corpus.qrels["group_id"].drop_null().to_pylist()}

@@ -12,6 +12,7 @@ from clir_core.corpus.tables import DOCUMENTS, QRELS, Corpus
 from clir_core.correct.spec import Corrects
 from clir_core.errors import CorpusError, SpecError
 from clir_core.sources import query_log, read_corpus, splits
+from clir_core.sources.seen import Seen
 from clir_core.workspace.storage import path_of
 
 # what a correction is fitted on where the spec does not say: never on documents whose queries the audit asks
@@ -39,10 +40,12 @@ def bank_reference(spec: Corrects, corpus: str) -> str | None:
     return (spec.correction_bank or fit_reference(spec, corpus)) if spec.reads_queries else None
 
 
-def seen_references(spec: Corrects, corpus: str) -> tuple[str, ...]:
-    """The corpora whose passages it is fitted on, or whose queries they answer: not those of queries alone."""
-    found = (fit_reference(spec, corpus) if spec.reads_documents else None, bank_reference(spec, corpus))
-    return tuple(dict.fromkeys(one for one in found if one and not one.startswith(f"{query_log.KIND}:")))
+def seen_by(spec: Corrects, corpus: str) -> tuple[Seen, ...]:
+    """The passages that it is fitted on, and those that answer the queries it is fitted on; a log's have none."""
+    documents = fit_reference(spec, corpus) if spec.reads_documents else None
+    bank = bank_reference(spec, corpus)
+    found = [Seen(documents, "documents")] if documents else []
+    return (*found, Seen(bank, "answers")) if bank and not bank.startswith(f"{query_log.KIND}:") else tuple(found)
 
 
 def read_fit_corpus(spec: Corrects, reference: str, corpus: Corpus, reading: ReadingSpec = AS_IT_IS) -> Corpus | None:

@@ -5,8 +5,9 @@ from typing import NamedTuple
 from clir_core.audit.exposure import Exposure, exposure, unseen
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.corpus.tables import Corpus
-from clir_core.correct.data import read_fit_corpus, seen_references
+from clir_core.correct.data import read_fit_corpus, seen_by
 from clir_core.sources import read_corpus
+from clir_core.sources.seen import Seen
 
 
 class Read(NamedTuple):
@@ -24,8 +25,8 @@ def read(spec: EmbedSpec) -> Read:
     if not isinstance(spec, AuditSpec):
         return Read(whole, whole)
     fit = read_fit_corpus(spec, spec.corpus, whole, spec)
-    seen = dict.fromkeys((*spec.seen, *seen_references(spec, spec.corpus)))
-    found = exposure(whole, tuple(seen), spec)
+    trained = [Seen(reference, "trained") for reference in spec.seen]
+    found = exposure(whole, (*trained, *seen_by(spec, spec.corpus)), spec)
     return Read(whole, whole if spec.pools == "all" else unseen(whole, found), fit, found)
 
 

@@ -15,6 +15,7 @@ from clir_core.runs.audit import audit
 from clir_core.runs.here import Here
 from clir_core.runs.runner import Runner
 from clir_core.sources import frames, read_corpus
+from clir_core.sources.seen import Seen
 
 GROUPS, JUDGED, DIM = 60, 20, 48
 QUESTIONS = 5  # a passage
@@ -100,13 +101,20 @@ def test_groups_are_known_by_id_or_by_text_in_any_language(tmp_path: Path) -> No
     corpus = read_corpus(corpus_in(tmp_path / "all", range(6), range(2)))
     by_id = read_corpus(corpus_in(tmp_path / "some", range(1, 4), range(1, 4)))
     assert by_id.documents["group_id"].unique().to_pylist() == ["g1", "g2", "g3"]
-    found = exposure(corpus, (f"parquet:{tmp_path / 'some'}",), AS_IT_IS)
+    found = exposure(corpus, (Seen(f"parquet:{tmp_path / 'some'}", "documents"),), AS_IT_IS)
     assert found and found.distractors == ("g2", "g3") and found.answers == 1
     triples = pl.DataFrame({"group_id": ["x", "y"], "p_en": ["DOC  en 4!", "?"], "p_x": ["-", "doc de 0"]})
     triples.write_parquet(tmp_path / "triples.parquet")
-    of_triples = exposure(corpus, (f"triples:{tmp_path / 'triples.parquet'}",), AS_IT_IS)
+    of_triples = exposure(corpus, (Seen(f"triples:{tmp_path / 'triples.parquet'}", "trained"),), AS_IT_IS)
     assert of_triples and of_triples.distractors == ("g4",) and of_triples.answers == 1
     rest = unseen(corpus, found)
     assert sorted(set(rest.documents["group_id"].to_pylist())) == ["g0", "g1", "g4", "g5"]
     assert rest.queries == corpus.queries and "left out of the pools" in rest.skipped[-1].reason
+    # all documents of the corpus itself: its answers are among them, and no passage stands out
+    own = f"parquet:{tmp_path / 'all'}"
+    itself = exposure(corpus, (Seen(own, "documents"),), AS_IT_IS)
+    assert itself and itself.distractors == () and itself.answers == 2
+    # what answers the queries of a part does
+    answers = exposure(corpus, (Seen(f"parquet:{tmp_path / 'some'}", "answers"),), AS_IT_IS)
+    assert answers and answers.distractors == ("g2", "g3")
     assert exposure(corpus, (), AS_IT_IS) is None and unseen(corpus, None) is corpus
