@@ -9,7 +9,7 @@ from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.correct.correction import Correction
 from clir_core.correct.hub import Hub
-from clir_core.correct.removal import Removal, direction_of, mean_of
+from clir_core.correct.removal import Removal, moments_of
 from clir_core.correct.spec import Corrects
 from clir_core.errors import CorpusError
 from clir_core.rank.store import VectorTable
@@ -54,16 +54,18 @@ def _removals(
             dict.fromkeys(corpus.languages),
             unit,
         )
-    is_direction = spec.removal == "lir"
+    method = str(spec.removal)
     found = {
-        lang: Removal((direction_of if is_direction else mean_of)(documents, _of(rows, lang)), is_direction)
+        lang: moments_of(documents, _of(rows, lang), with_gram=method == "lir").removal(method)
         for lang in corpus.languages
     }
     if spec.removal != "mean":
         return Correction(found, found, unit)
     assert queries
     asked = queries.find(query_texts(corpus)).select("lang", "row_id")
-    return Correction(found, {lang: Removal(mean_of(queries, _of(asked, lang))) for lang in corpus.languages}, unit)
+    return Correction(
+        found, {lang: moments_of(queries, _of(asked, lang)).removal("mean") for lang in corpus.languages}, unit
+    )
 
 
 def _shift(rows: pl.DataFrame, lang: str, table: VectorTable, alpha: float, corpus: Corpus) -> Removal | None:
@@ -76,7 +78,7 @@ def _shift(rows: pl.DataFrame, lang: str, table: VectorTable, alpha: float, corp
             "translations; set correction_fit to a parallel corpus, or take centring or lir"
         )
     versions = pairs.select(row_id="row_id_pivot")
-    return Removal(alpha * (mean_of(table, pairs) - mean_of(table, versions)))
+    return Removal(alpha * (moments_of(table, pairs).mean() - moments_of(table, versions).mean()))
 
 
 def _hub(spec: Corrects, corpus: Corpus, table: VectorTable, correction: Correction) -> Hub:

@@ -1,6 +1,5 @@
 """What a language adds to each of its vectors, and vectors without it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,24 +32,38 @@ class Removal:
         return out_NH
 
 
-def mean_of(table: VectorTable, rows: pl.DataFrame) -> np.ndarray:
-    """The mean of the vectors in these rows (`row_id`), float64 [H]."""
-    total_H = np.zeros(table.dim)
-    for vectors_NH in _blocks(table, rows):
-        total_H += vectors_NH.sum(axis=0)
-    return total_H / len(rows)
+class Moments:
+    """What mean and direction of vectors follow from, which adds up over blocks."""
+
+    def __init__(self, dim: int) -> None:
+        self.n = 0
+        self._total_H, self._gram_HH = np.zeros(dim), np.zeros((0, 0))
+
+    def add(self, vectors_NH: np.ndarray, with_gram: bool) -> None:
+        """Take in a block; of a mean alone, without the products that a direction needs."""
+        block_NH = vectors_NH.astype(np.float64)
+        self.n += len(block_NH)
+        self._total_H += block_NH.sum(axis=0)
+        if with_gram:
+            self._gram_HH = (self._gram_HH if self._gram_HH.size else 0.0) + block_NH.T @ block_NH
+
+    def mean(self) -> np.ndarray:
+        """Float64 [H]."""
+        return self._total_H / self.n
+
+    def direction(self) -> np.ndarray:
+        """The first right singular vector of the matrix whose rows they are, which are not centred, float64 [H]."""
+        # the right singular vectors of M are the eigenvectors of M'M
+        return np.linalg.eigh(self._gram_HH).eigenvectors[:, -1]
+
+    def removal(self, name: str) -> Removal:
+        """What `lir` takes out, or what the others do."""
+        return Removal(self.direction(), is_direction=True) if name == "lir" else Removal(self.mean())
 
 
-def direction_of(table: VectorTable, rows: pl.DataFrame) -> np.ndarray:
-    """The first right singular vector of the matrix whose rows they are, which are not centred, float64 [H]."""
-    # the right singular vectors of M are the eigenvectors of M'M, which adds up over blocks
-    gram_HH = np.zeros((table.dim, table.dim))
-    for vectors_NH in _blocks(table, rows):
-        gram_HH += vectors_NH.T @ vectors_NH
-    return np.linalg.eigh(gram_HH).eigenvectors[:, -1]
-
-
-def _blocks(table: VectorTable, rows: pl.DataFrame) -> Iterator[np.ndarray]:
-    row_ids = rows["row_id"].to_numpy()
+def moments_of(table: VectorTable, rows: pl.DataFrame, with_gram: bool = False) -> Moments:
+    """Of the vectors in these rows (`row_id`)."""
+    found, row_ids = Moments(table.dim), rows["row_id"].to_numpy()
     for at in range(0, len(row_ids), BLOCK):
-        yield table.vectors(row_ids[at : at + BLOCK]).astype(np.float64)
+        found.add(table.vectors(row_ids[at : at + BLOCK]), with_gram)
+    return found

@@ -68,6 +68,24 @@ class GivenVectors:
         for ids, vectors_NH in self._raw(kind, wanted):
             yield ids, unit(vectors_NH) if self._normalize else vectors_NH
 
+    def rows(self, kind: TextKind) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+        """Every row of a kind with all its columns but the vector, and the vectors, float32 [rows, dim]."""
+        opened = self._opened[kind]
+        for batch in opened.all_of(kind):
+            ids = batch[opened.id].to_pylist()
+            vectors_NH = from_arrow(f"{opened.table}, {_plural(kind)}", ids, batch[opened.vector])
+            vectors_NH = vectors_NH[:, : self._truncate_dim]
+            for what, those in unusable(ids, vectors_NH, self._normalize).items():
+                raise VectorsError(
+                    f"{self._ref}: {what} in the vectors of the {_plural(kind)} {listed(those)}; encode them again"
+                )
+            yield batch.drop_columns([opened.vector]), unit(vectors_NH) if self._normalize else vectors_NH
+
+    def columns(self, kind: TextKind) -> "Columns":
+        """What its columns of ids and vectors are called, all of them, and whether they lie in a Lance table."""
+        opened = self._opened[kind]
+        return Columns(opened.id, opened.vector, tuple(opened.schema.names), bool(opened.table.uri))
+
     def _raw(self, kind: TextKind, wanted: Collection[str]) -> Iterator[tuple[list[str], np.ndarray]]:
         for ids, vectors_NH in self._opened[kind].rows(kind, pa.array(wanted, pa.string())):
             yield ids, vectors_NH[:, : self._truncate_dim]
@@ -87,6 +105,15 @@ class GivenVectors:
             yield f"{what} in the vectors of the {_plural(kind)} {listed(those)}"
         if differing:
             yield f"several vectors that differ for the {_plural(kind)} {listed(list(differing))}"
+
+
+class Columns(NamedTuple):
+    """Of a table of vectors: the columns of ids and vectors, all columns, and whether it is a Lance table."""
+
+    id: str
+    vector: str
+    all: tuple[str, ...]
+    is_lance: bool
 
 
 class _Opened(NamedTuple):
@@ -147,6 +174,13 @@ class _Opened(NamedTuple):
             if len(batch):
                 ids = batch[self.id].to_pylist()
                 yield ids, from_arrow(f"{self.table}, {_plural(kind)}", ids, batch[self.vector])
+
+    def all_of(self, kind: TextKind) -> Iterator[pa.RecordBatch]:
+        """Whole rows of a kind."""
+        for batch in self.batches(self.schema.names):
+            batch = self._of(batch, kind)
+            if len(batch):
+                yield batch
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """All rows of these columns; ids as text."""

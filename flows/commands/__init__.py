@@ -28,6 +28,7 @@ COMMANDS = {
     "nightly": Command("nightly", "Nightly", "Audit every new checkpoint of the watch list against its baseline."),
     "models": Command("models", "Models", "How checkpoints would be read, and what is suspicious. No audit."),
     "verify": Command("models", "Verify", "Whether this environment still gives the vectors of an audit."),
+    "correct": Command("correct", "Correct", "Correct a table of vectors that serves already, beside itself."),
     "embed": Command("embed", "Embed", "Put a corpus's vectors into LanceDB, ahead of the audits that will rank them."),
     "compare": Command("compare", "Compare", "Hold two registered checkpoints against each other."),
     "history": Command("registry", "History", "What became of the checkpoints of every family, oldest first."),
