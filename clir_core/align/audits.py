@@ -17,7 +17,7 @@ def audit_spec(spec: AlignSpec, model: str) -> AuditSpec:
         titles=spec.titles,
         parallel=spec.parallel,
         cutoffs=(CUTOFF, *sorted(asked - {CUTOFF})),
-        seen=(spec.train,),
+        seen=tuple(dict.fromkeys((spec.train, *spec.head_texts))),
         seed=spec.seed,
         encoding=spec.encoding,
         runtime=spec.runtime,

@@ -58,9 +58,11 @@ class Contamination(Spec):
     pool_only: tuple[str, ...] = Field(description="Groups in training that the evaluation has as distractors only")
 
 
-def check(triples: pa.Table, evaluation: Corpus, allow: Sequence[str]) -> Contamination:
+def check(
+    triples: pa.Table, evaluation: Corpus, allow: Sequence[str], bare: pl.DataFrame | None = None
+) -> Contamination:
     """What is shared, all of it allowed; AlignError with a list where something is not."""
-    shared = contamination(triples, evaluation)
+    shared = contamination(triples, evaluation, bare)
     wrong = [str(finding) for finding in shared.found if not finding.allowed_by(allow)]
     if not wrong:
         return shared.model_copy(update={"allowed": shared.found})
@@ -76,10 +78,11 @@ def check(triples: pa.Table, evaluation: Corpus, allow: Sequence[str]) -> Contam
     raise AlignError("\n".join([what, *listed, way_out]))
 
 
-def contamination(triples: pa.Table, evaluation: Corpus) -> Contamination:
+def contamination(triples: pa.Table, evaluation: Corpus, bare: pl.DataFrame | None = None) -> Contamination:
     """Judged groups of the evaluation in the training set, by id and by text in any language; and its other groups.
 
-    Give the evaluation in all of its languages: one that was not read cannot be compared by text.
+    Bare texts belong to the training set. Give the evaluation in all of its languages: one that was not read cannot be
+    compared by text.
     """
     answers = _answers(evaluation)
     known = _known(evaluation)
@@ -90,6 +93,10 @@ def contamination(triples: pa.Table, evaluation: Corpus) -> Contamination:
         for side, text in _texts(triple):
             for key in known.get(digest(text), ()):
                 seen[key].add_text(row, side, text)
+    for row, (group, text, kind) in enumerate(_bare_rows(bare), start=len(triples)):
+        seen[kind, group].add_id(row, "head_texts")
+        for key in known.get(digest(text), ()):
+            seen[key].add_text(row, "head_texts", text)
     judged = {*answers, *(("passage", group) for groups in answers.values() for group in groups)}
     pool = {("passage", group) for group in evaluation.documents["group_id"].to_pylist()} - judged
     return Contamination(
@@ -147,6 +154,12 @@ def _known(evaluation: Corpus) -> dict[str, set[Key]]:
     for group, text in queries.select("group_id", "text").iter_rows():
         known[digest(text)].add(("query", group))
     return known
+
+
+def _bare_rows(bare: pl.DataFrame | None) -> Iterator[tuple[str, str, Kind]]:
+    """Group, text and kind of each bare text."""
+    for group, passage, query in bare.select("group_id", "p_x", "q_x").iter_rows() if bare is not None else ():
+        yield (group, query, "query") if passage is None else (group, passage, "passage")
 
 
 def _texts(triple: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

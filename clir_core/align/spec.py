@@ -180,6 +180,11 @@ class AlignSpec(ReadingSpec):
         "Without any, the head alone is fitted",
     )
     head: bool = Field(True, description="After the last step, fit a linear layer that takes the language out")
+    head_texts: tuple[str, ...] = Field(
+        (),
+        description="Corpora whose bare passages and queries the head is fitted to, in all of their languages, without "
+        "labels or pairs; empty means the translations that are trained on",
+    )
     adapter: Annotated[AdapterSpec | None, NoDecode, OrLora] = Field(
         None,
         description="lora, or its settings: an adapter is trained and saved, and the base stays where and as it is. "
@@ -212,7 +217,10 @@ class AlignSpec(ReadingSpec):
 
     def identity(self) -> str:
         """Hex sha256 over all that can change a weight or a figure: not over where it runs."""
-        return sha256_of(self.model_dump(mode="json", exclude={"runtime", "workspace", "out", "pivot"}))
+        said = self.model_dump(mode="json", exclude={"runtime", "workspace", "out", "pivot"})
+        if not self.head_texts:
+            del said["head_texts"]  # as before there were any
+        return sha256_of(said)
 
     @field_validator("pivot")
     @classmethod
@@ -229,6 +237,12 @@ class AlignSpec(ReadingSpec):
         if not self.head and not self.loss.weights():
             terms = ", ".join(name for name in LossSpec.model_fields if name not in ("temperature", "normalize"))
             raise ValueError(f"there is nothing to learn without a head and a loss; give one of {terms} more than 0")
+        return self
+
+    @model_validator(mode="after")
+    def _texts_are_for_a_head(self) -> "AlignSpec":
+        if self.head_texts and not self.head:
+            raise ValueError("head_texts are what a head is fitted to, and there is none; leave them out, or head in")
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from clir_core.align import contamination
 from clir_core.align.audits import audit_spec
+from clir_core.align.bare import bare_texts
 from clir_core.align.contamination import Contamination
 from clir_core.align.data import notes_of, training_triples
 from clir_core.align.result import AlignResult, Trained
@@ -108,7 +109,7 @@ def check_contamination(spec: AlignSpec, triples: pa.Table) -> Contamination:
     # all languages: one that was not read cannot be compared
     evaluation = read_corpus(spec.evaluation, reading=spec)
     choose_languages(spec.gate.languages, evaluation.languages, f"{evaluation.name} of the gate")
-    return contamination.check(triples, evaluation, spec.allow_contamination)
+    return contamination.check(triples, evaluation, spec.allow_contamination, bare_texts(spec))
 
 
 def resolved(spec: AlignSpec, ref: str) -> Checkpoint:

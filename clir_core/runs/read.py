@@ -7,7 +7,7 @@ from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.corpus.tables import Corpus
 from clir_core.correct.data import read_fit_corpus, seen_by
 from clir_core.sources import read_corpus
-from clir_core.sources.seen import Seen
+from clir_core.sources.seen import How, Seen
 
 
 class Read(NamedTuple):
@@ -25,7 +25,9 @@ def read(spec: EmbedSpec) -> Read:
     if not isinstance(spec, AuditSpec):
         return Read(whole, whole)
     fit = read_fit_corpus(spec, spec.corpus, whole, spec)
-    trained = [Seen(reference, "trained") for reference in spec.seen]
+    # what answers their queries, whatever else they hold; and their passages, where the answers here are not among them
+    hows: tuple[How, ...] = ("trained", "documents")
+    trained = [Seen(reference, how) for reference in spec.seen for how in hows]
     found = exposure(whole, (*trained, *seen_by(spec, spec.corpus)), spec)
     return Read(whole, whole if spec.pools == "all" else unseen(whole, found), fit, found)
 

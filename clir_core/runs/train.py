@@ -10,6 +10,7 @@ from typing import Any, TypedDict, TypeVar
 import polars as pl
 import pyarrow as pa
 
+from clir_core.align.bare import bare_texts, without_groups
 from clir_core.align.data import check_enough
 from clir_core.align.result import Evaluated, Progressed, Trained
 from clir_core.align.spec import AlignSpec
@@ -31,13 +32,15 @@ T = TypeVar("T")
 
 
 class Fitting(TypedDict):
-    """What one fit needs: the spec, the base in float32, the run's directory, triples to fit and to hold out."""
+    """What one fit needs: the spec, the base in float32, the run's directory, triples to fit and to hold out, and bare
+    texts for the head."""
 
     spec: AlignSpec
     base: Checkpoint
     directory: Path
     triples: pl.DataFrame
     held: pl.DataFrame
+    bare: pl.DataFrame
 
 
 # fits until the run is done
@@ -85,6 +88,7 @@ def _train(
         directory=directory,
         triples=fitted,
         held=held,
+        bare=without_groups(bare_texts(spec), held["group_id"]),
     )
     _watched(lambda: fit(asked), lambda: progress(steps_done(directory), total))
     progress(total, total)
@@ -109,14 +113,15 @@ def _train(
 
 # the base and the triples stand for what they came from; the rest changes no weight
 _CHANGES_NOTHING = {
-    "base", "encoding", "train", "languages", "triples", "evaluation", "gate", "allow_contamination",
+    "base", "encoding", "train", "languages", "triples", "head_texts", "evaluation", "gate", "allow_contamination",
     "runtime", "workspace", "out",
 }  # fmt: skip
 
 
 def _depends_on(spec: AlignSpec, base: Checkpoint, triples: pa.Table) -> dict[str, Any]:
     settings = spec.model_dump(mode="json", exclude=_CHANGES_NOTHING)
-    return {"base": base.vectors, "triples": sha256_of(triples.to_pylist()), "settings": settings}
+    texts = {"texts": sha256_of(bare_texts(spec).rows())} if spec.head_texts else {}
+    return {"base": base.vectors, "triples": sha256_of(triples.to_pylist()), "settings": settings, **texts}
 
 
 def _claim(directory: Path, depends_on: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clir_core.align.result import Evaluated
 from clir_core.align.spec import OptimiserSpec
-from clir_core.align.train.head import fit_head, save_with_head, with_head
+from clir_core.align.train.head import fit_head, fit_head_to_texts, save_with_head, with_head
 from clir_core.align.train.held_out import HeldOut
 from clir_core.align.train.judged import Encode, Judged, at_hand, read_judged, write_judged
 from clir_core.align.train.kept import HEADED, MEASURED, kept
@@ -21,7 +21,7 @@ from clir_core.model.loading import load_as_saved
 from clir_core.workspace import layout
 from clir_core.workspace.atomic import write_folder, write_text
 
-_SIDES = frozenset({"p_en", "p_x", "q_en", "q_x"})
+_SIDES, _BARE = frozenset({"p_en", "p_x", "q_en", "q_x"}), frozenset({"p_x", "q_x"})
 
 
 def finish(
@@ -32,19 +32,26 @@ def finish(
     directory: Path,
     device: str = "cpu",
     worker: int = 0,
+    bare: pl.DataFrame | None = None,
 ) -> None:
-    """Write the kept checkpoint, or the base where no step was made, with its head. Every worker must call it."""
+    """Write the kept checkpoint, or the base where no step was made, with its head. Every worker must call it.
+
+    The head is fitted to bare texts where there are any, else to the triples' translations.
+    """
     weights = kept(directory)
     tuned = base.model_copy(update={"path": weights or base.path})
     # texts whole, as the head will meet them
-    found = teacher(tuned, _whole(base), triples, _SIDES, directory / layout.TEACHER / "head", device, worker)
+    fitted, sides = (bare, _BARE) if bare is not None and len(bare) else (triples, _SIDES)
+    found = teacher(tuned, _whole(base), fitted, sides, directory / layout.TEACHER / "head", device, worker)
     if worker:
         return
     model = load_as_saved(tuned, device)
     dim = used_dim(model, base)
-    head_DD = fit_head(
-        {side: ranked(values, dim, base.normalize) for side, values in found.items()}, triples["lang"].to_list()
-    )
+    found = {side: ranked(values, dim, base.normalize) for side, values in found.items()}
+    if sides == _BARE:
+        head_DD = fit_head_to_texts(_by_language(found, fitted))
+    else:
+        head_DD = fit_head(found, triples["lang"].to_list())
     texts = at_hand(triples, base.max_tokens)
     with cut_encoder(model, tuned, _whole(base)) as encoder:
         vectors = {kind: encoder.encode(of_kind, kind) for kind, of_kind in texts.items()}
@@ -71,6 +78,15 @@ def measured(checkpoint: Checkpoint, spec: OptimiserSpec, held: HeldOut, device:
             return torch.from_numpy(ranked(encoder.encode(texts, kind), dim, checkpoint.normalize))
 
         return Evaluated.of(0, *held.measure(embed))
+
+
+def _by_language(found: Mapping[str, np.ndarray], bare: pl.DataFrame) -> dict[tuple[str, str], np.ndarray]:
+    """Vectors of bare texts by side and language."""
+    return {
+        (side, str(lang)): found[side][rows["row"].to_numpy()]
+        for side in sorted(_BARE)
+        for (lang,), rows in bare.with_row_index("row").drop_nulls(side).group_by("lang")
+    }
 
 
 def _whole(base: Checkpoint) -> dict[str, int]:

@@ -28,8 +28,12 @@ def work(
     device: str = "cpu",
     worker: int = 0,
     wrap: Callable[[nn.Module], nn.Module] = lambda model: model,
+    bare: pl.DataFrame | None = None,
 ) -> None:
-    """Train to the end, and fit the head. `wrap` prepares the model for its process group."""
+    """Train to the end, and fit the head, to bare texts where there are any.
+
+    `wrap` prepares the model for its process group.
+    """
     pool = HeldOut(held) if len(held) else None
     if spec.epochs:
         frozen = teacher(
@@ -39,4 +43,4 @@ def work(
     elif pool and not worker:
         add(directory, measured(base, spec.optimiser, pool, device))
     if spec.head:
-        finish(base, spec.optimiser, triples, pool, directory, device, worker)
+        finish(base, spec.optimiser, triples, pool, directory, device, worker, bare)

@@ -3,12 +3,16 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from layouts_case import made
 
-from clir_core.align.spec import AlignSpec, OptimiserSpec
+from clir_core.align.spec import AlignSpec, LossSpec, OptimiserSpec
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError, SpecError
+from clir_core.model.checkpoint import Checkpoint, EncodingSpec, resolve
+from clir_core.model.encoder import load_encoder
 from clir_core.registry.nightly import NightlySpec
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
@@ -19,6 +23,8 @@ from clir_core.runs.doctor import examine
 from clir_core.runs.here import Here
 from clir_core.runs.nightly import find_due
 from clir_core.runs.runner import Runner
+from clir_core.runs.train import run_directory
+from clir_core.sources import read_corpus
 from clir_core.workspace import layout
 
 
@@ -37,6 +43,27 @@ def spec(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> AlignSpe
         held_out=0.0,
         workspace=tmp_path_factory.mktemp("workspace"),
     )
+
+
+def test_a_head_is_fitted_to_bare_texts_in_languages_that_nothing_else_trains(spec: AlignSpec, tmp_path: Path) -> None:
+    texts = spec.model_copy(update={"loss": LossSpec(), "head_texts": ("demo#train",), "workspace": tmp_path})
+    done = run.align(texts, Here(), Runner(), audit_here).result
+    assert done.spec.head_texts == ("demo#train",) and not done.trained.steps
+    after = read_audit(done.audit_after)
+    assert after.exposure and after.exposure.seen == ("demo#train",)
+    base, made = (load_encoder(resolve(ref, EncodingSpec(), tmp_path / "models", "float32")) for ref in
+                  (spec.base, str(done.trained.checkpoint)))  # fmt: skip
+    found = read_corpus("demo#train", ("zh",)).documents
+    in_chinese = [row["text"] for row in found.select(["lang", "text"]).to_pylist() if row["lang"] == "zh"]
+    lengths = [np.linalg.norm(encoder.encode(in_chinese, "document").mean(axis=0)) for encoder in (base, made)]
+    assert lengths[1] < 0.5 * lengths[0]  # what they share, being Chinese, is gone
+    # other texts are another training
+    other = run_directory(texts.model_copy(update={"head_texts": ()}), *_base_and_triples(texts, tmp_path))
+    assert other.name != done.trained.name
+
+
+def _base_and_triples(spec: AlignSpec, workspace: Path) -> tuple[Checkpoint, pa.Table]:
+    return resolve(spec.base, EncodingSpec(), workspace / "models", "float32"), run.read(spec)
 
 
 def test_it_trains_proves_and_registers_without_prefect_or_ray(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clir_core.align.train.head import fit_head, save_with_head
+from clir_core.align.train.head import TEXTS_RIDGE, fit_head, fit_head_to_texts, save_with_head
 from clir_core.model.checkpoint import EncodingSpec, resolve
 from clir_core.model.encoder import load_encoder
 
@@ -104,3 +104,45 @@ def test_the_checkpoint_computes_the_head(tiny_model: Path, tmp_path: Path):
     for kind in ("query", "document"):
         expected = unit(load_encoder(base).encode(texts, kind) @ head_HH.T)
         assert np.allclose(load_encoder(headed).encode(texts, kind), expected, atol=1e-6)
+
+
+def of_texts(seed: int, n: int = 80) -> dict[tuple[str, str], np.ndarray]:
+    """Unpaired texts of three languages and two kinds, each around a place of its own."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for kind in ("p_x", "q_x"):
+        for lang in ("de", "en", "zh"):
+            found[kind, lang] = unit(1.5 * unit(rng.normal(size=H)) + 0.2 * rng.normal(size=(n, H))).astype(np.float32)
+    return found
+
+
+def test_a_head_of_bare_texts_is_the_solution_of_its_normal_equations():
+    texts = of_texts(0)
+    head_HH = fit_head_to_texts(texts).astype(np.float64)
+    taken_HH = np.eye(H) - head_HH.T
+    # the gradient of the ridge objective, group by group, vanishes
+    slope_HH = TEXTS_RIDGE * taken_HH
+    for found_NH in texts.values():
+        x_NH = found_NH.astype(np.float64)
+        slope_HH += x_NH.T @ (x_NH @ taken_HH - x_NH.mean(axis=0)) / len(x_NH)
+    assert np.abs(slope_HH).max() < 1e-5
+
+
+def test_it_takes_the_language_out_of_texts_that_it_has_not_seen():
+    texts = of_texts(1)
+    fit = {key: found_NH[:40] for key, found_NH in texts.items()}
+    head_HH = fit_head_to_texts(fit)
+    for key, found_NH in texts.items():
+        unseen_NH = found_NH[40:]
+        mean_H = unseen_NH.mean(axis=0)
+        assert np.linalg.norm((unseen_NH @ head_HH.T).mean(axis=0)) < 0.2 * np.linalg.norm(mean_H)
+        # what is left of a text is what tells it from the others
+        left, own = unit(unseen_NH @ head_HH.T), unit(unseen_NH - fit[key].mean(axis=0))
+        assert np.median((left * own).sum(axis=1)) > 0.85
+
+
+def test_every_language_counts_the_same_however_many_texts_it_has():
+    texts = of_texts(2)
+    many = {key: np.concatenate([found_NH] * (5 if key[1] == "en" else 1)) for key, found_NH in texts.items()}
+    np.testing.assert_allclose(fit_head_to_texts(many), fit_head_to_texts(texts), atol=1e-5)
+    assert fit_head_to_texts(texts).tobytes() == fit_head_to_texts(dict(reversed(texts.items()))).tobytes()
