@@ -16,6 +16,7 @@ from clir_core.align.data import notes_of, training_triples
 from clir_core.align.result import AlignResult, Trained
 from clir_core.align.spec import AlignSpec
 from clir_core.align.verdict import verdict
+from clir_core.audit.exposure import exposure
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import AlignError
 from clir_core.measure import gate
@@ -26,6 +27,7 @@ from clir_core.model.baseline import UNSTORED
 from clir_core.model.checkpoint import Checkpoint, resolve
 from clir_core.registry.facts import Decided, Entry
 from clir_core.report import alignment_outputs as outputs
+from clir_core.runs.read import trained_on
 from clir_core.runs.record import record_alignment
 from clir_core.runs.runner import Runner
 from clir_core.runs.train import run_directory
@@ -69,11 +71,12 @@ def align(spec: AlignSpec, workers: Trainers, runner: Runner, audit: AuditOf, by
     run = run_directory(spec, base, triples)
     name = name_of(base, run)
     out = runner.step("check output", lambda: output_directory(spec, name, run))
-    before = runner.timed("audit before", lambda: audit("before", audit_spec(spec, spec.base)))
+    seen = runner.step("look for exposure", lambda: seen_by(spec))
+    before = runner.timed("audit before", lambda: audit("before", audit_spec(spec, spec.base, seen)))
     foreseen = runner.step("check gate", lambda: foresee(spec, before), str)
     trained = runner.once("train", lambda: train(spec, base, triples, run, workers, runner), retries=2)
     made = runner.step("keep checkpoint", lambda: keep(spec, trained, name))
-    after = runner.timed("audit after", lambda: audit("after", audit_spec(spec, made.ref)))
+    after = runner.timed("audit after", lambda: audit("after", audit_spec(spec, made.ref, seen)))
     differences, decision = runner.step(
         "compare and decide", lambda: compare(spec, before, after), lambda found: found[1].status
     )
@@ -110,6 +113,14 @@ def check_contamination(spec: AlignSpec, triples: pa.Table) -> Contamination:
     evaluation = read_corpus(spec.evaluation, reading=spec)
     choose_languages(spec.gate.languages, evaluation.languages, f"{evaluation.name} of the gate")
     return contamination.check(triples, evaluation, spec.allow_contamination, bare_texts(spec))
+
+
+def seen_by(spec: AlignSpec) -> tuple[str, ...]:
+    """Of what the training reads, the corpora with passages that stand in the evaluation's pools and answer nothing."""
+    evaluation = read_corpus(spec.evaluation, reading=spec)
+    read = dict.fromkeys((spec.train, *spec.head_texts))
+    found = {one: exposure(evaluation, trained_on([one]), spec) for one in read}
+    return tuple(one for one, met in found.items() if met and met.distractors)
 
 
 def resolved(spec: AlignSpec, ref: str) -> Checkpoint:

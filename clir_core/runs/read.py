@@ -1,5 +1,6 @@
 """What an audit reads before it computes anything: its corpus, what its correction is fitted on, and what was seen."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from clir_core.audit.exposure import Exposure, exposure, unseen
@@ -25,11 +26,14 @@ def read(spec: EmbedSpec) -> Read:
     if not isinstance(spec, AuditSpec):
         return Read(whole, whole)
     fit = read_fit_corpus(spec, spec.corpus, whole, spec)
-    # what answers their queries, whatever else they hold; and their passages, where the answers here are not among them
-    hows: tuple[How, ...] = ("trained", "documents")
-    trained = [Seen(reference, how) for reference in spec.seen for how in hows]
-    found = exposure(whole, (*trained, *seen_by(spec, spec.corpus)), spec)
+    found = exposure(whole, (*trained_on(spec.seen), *seen_by(spec, spec.corpus)), spec)
     return Read(whole, whole if spec.pools == "all" else unseen(whole, found), fit, found)
+
+
+def trained_on(references: Sequence[str]) -> tuple[Seen, ...]:
+    """What answers the queries of these corpora; and their passages, where the answers here are not among them."""
+    hows: tuple[How, ...] = ("trained", "documents")
+    return tuple(Seen(reference, how) for reference in references for how in hows)
 
 
 def counted(found: Read) -> str:

@@ -20,7 +20,7 @@ from clir_core.model.checkpoint import resolve
 from clir_core.registry.registry import Registry
 
 GROUPS = 6  # all of the demo corpus's first topic, which is in its test split
-FILES = {"align.json", "report.html", "checkpoint", "before", "after", "triples.parquet"}
+FILES = {"align.json", "report.html", "checkpoint", "before", "after", "triples.parquet", "SHA256SUMS"}
 FINISHED = "was finished on"
 
 

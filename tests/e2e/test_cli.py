@@ -139,7 +139,7 @@ def test_a_loss_is_a_preset_or_weights(command, loss, meant):
         (["audit", "--min-retrieval", "3"], ["--min_retrieval", "less than or equal to 1"]),
         (["audit", "--runtime.workers", "-1"], ["--runtime.workers", "greater than or equal to 0"]),
         (["audit", "--encoding.max-tokens", "many"], ["--encoding.max", "tokens", "integer"]),
-        (["audit", "--correction", "pca"], ["--correction", "'centring', 'shift' or 'lir'"]),
+        (["audit", "--correction", "pca"], ["--correction", "'centring', 'mean', 'shift', 'lir', 'hub'"]),
         (["audit", "--correction", "lir", "--correction-alpha", "2"], ["--correction_alpha", "for shift alone"]),
         (["audit", "--corpora", "demo"], ["unrecognized arguments: --corpora demo"]),
         (["audit", "--model"], ["--model", "expected"]),

@@ -226,8 +226,8 @@ def test_every_command_prints_in_this_way() -> None:
         found = re.findall(r"(?<![\w.])print\(", path.read_text("utf-8"))
         assert len(found) == (path.name == "console.py"), path
     assert set(COMMANDS) == {
-        "align", "audit", "compare", "corpus", "doctor", "embed", "history", "models", "nightly", "promote", "show",
-        "verify", "watch",
+        "align", "audit", "compare", "corpus", "correct", "doctor", "embed", "history", "models", "nightly", "promote",
+        "show", "verify", "watch",
     }  # fmt: skip
 
 

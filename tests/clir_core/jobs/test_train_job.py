@@ -111,7 +111,7 @@ def test_what_it_says_of_itself(undisturbed: Trained, triples: pa.Table) -> None
     # what only an unfinished run needs is gone
     left = {file.name for file in undisturbed.checkpoint.parents[1].iterdir()}
     assert left == {
-        ".lock", "checkpoints", "evaluations.jsonl", "judged", "result.json", "run.txt", "steps.jsonl",
+        ".lock", "SHA256SUMS", "checkpoints", "evaluations.jsonl", "judged", "result.json", "run.txt", "steps.jsonl",
     }  # fmt: skip
 
 
