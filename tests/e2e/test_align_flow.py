@@ -114,8 +114,8 @@ def test_every_file_is_there_and_nothing_else(first):
 
 def test_the_steps_have_names_that_show_the_shape(first):
     assert list(first.result.timings) == [
-        *("read training data", "check contamination", "resolve base", "check output", "audit before", "check gate"),
-        *("train", "keep checkpoint", "audit after", "compare and decide"),
+        *("read training data", "check contamination", "resolve base", "check output", "look for exposure"),
+        *("audit before", "check gate", "train", "keep checkpoint", "audit after", "compare and decide"),
     ]
     assert first.result.timings["train"] > 0
     assert not [line for line in first.log if FINISHED in line]
