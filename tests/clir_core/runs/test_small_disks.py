@@ -21,7 +21,7 @@ from clir_core.runs.kept import finished
 from clir_core.runs.runner import Runner
 from clir_core.workspace import layout
 
-SIZES = (4, 32, 64, 96, 128, 192, 256, *range(288, 316, 4), 384)  # KiB; what is written last is small
+SIZES = (4, 64, 128, 256, *range(292, 316, 8), 384)  # KiB; what is written last is small
 ENOUGH = 64 * 1024
 
 

@@ -1,28 +1,35 @@
-"""The flow `audit` with a correction: from stored vectors, in a place of its own, and named in everything it writes."""
+"""An audit with a correction: from stored vectors, in a place of its own, and named in everything it writes."""
 
 import html
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
 from clir_core.audit.result import AuditResult
 from clir_core.audit.spec import AuditSpec
+from clir_core.runs.audit import audit
+from clir_core.runs.here import Here
+from clir_core.runs.runner import Runner
 from clir_core.sources import read_corpus
 
 Runs = dict[str, tuple[AuditResult, Path, list[str]]]
 
 
+class Telling(Runner):
+    """Keeps what it says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """A line."""
+        self.said.append(text)
+
+
 @pytest.fixture(scope="module")
-def runs(
-    tiny_model: Path,
-    run_flow: Callable[..., Any],
-    task_log: Callable[[], AbstractContextManager],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Runs:
+def runs(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """The demo's test topics in German: as they are, with LIR, and with LIR once more."""
     place = tmp_path_factory.mktemp("corrected")
     found = {}
@@ -31,11 +38,8 @@ def runs(
             **{"model": str(tiny_model), "corpus": "demo#test", "languages": ("de",), "scenarios": ("mono", "multi")},
             **{"workspace": place / "workspace", "out": place / name, "correction": correction},
         )
-        with task_log() as log:
-            state = run_flow(asked)
-        assert state.is_completed(), state.message
-        text = (place / name / "audit.json").read_text("utf-8")
-        found[name] = AuditResult.model_validate_json(text), place / name, list(log)
+        runner = Telling()
+        found[name] = audit(asked, Here(), runner).result, place / name, runner.said
     return found
 
 
