@@ -41,6 +41,8 @@ def command(arguments: Sequence[str]) -> Any:
     except SettingsError as error:  # a value in brackets that is no JSON
         said = f"clir {arguments[0]}: a value cannot be read ({error.__cause__}); see clir {arguments[0]} --help"
         sys.exit(on_terminal(said))
+    except RecursionError:
+        sys.exit(on_terminal(f"clir {arguments[0]}: a value is nested too deeply to be read; write fewer brackets"))
     except ValidationError as error:
         sys.exit(on_terminal("\n".join(f"{_option(item['loc'])}: {item['msg']}" for item in error.errors())))
 

@@ -5,6 +5,7 @@ import json
 from contextlib import redirect_stderr, suppress
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -98,3 +99,10 @@ def test_a_command_line_is_a_command_or_one_message(name: str, data: st.DataObje
         assert told and "Traceback" not in told
     else:
         check(COMMANDS[name].model_validate({field: getattr(spec, field) for field in COMMANDS[name].model_fields}))
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "["])
+def test_a_value_without_bottom_is_one_message(opening: str) -> None:
+    with pytest.raises(SystemExit, match=r"clir audit: a value .*; ") as ended:
+        command(["audit", "--encoding", opening * 100_000])
+    assert "\n" not in str(ended.value.code)
