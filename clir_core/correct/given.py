@@ -35,15 +35,15 @@ def fit_given(
     """
     documents = _moments(given, "document", lang_column, spec.removal == "lir", ()) if spec.removal else {}
     queries = _moments(given, "query", lang_column, False, left_out) if spec.reads_queries else {}
-    if spec.reads_queries and (lacking := sorted(documents.keys() - queries.keys())):
+    spoken = {*documents} or {lang for lang, _, _ in _by_language(given, "document", lang_column)}
+    if spec.reads_queries and (lacking := sorted(spoken - queries.keys())):
         raise VectorsError(
             f"correction {spec.correction!r} looks at queries in every language, other ones than are audited, and has "
             f"none in {', '.join(lacking)}; add some, fifty will do, or take centring or lir"
         )
     of_documents = {lang: found.removal(str(spec.removal)) for lang, found in documents.items()}
     of_queries = {lang: found.removal("mean") for lang, found in queries.items()} if spec.removal == "mean" else {}
-    languages = {*documents, *queries} or {lang for lang, _, _ in _by_language(given, "document", lang_column)}
-    nothing = dict.fromkeys(languages)
+    nothing = dict.fromkeys({*spoken, *queries})
     correction = Correction({**nothing, **of_documents}, {**nothing, **(of_queries or of_documents)}, unit)
     if not spec.has_hub:
         return correction

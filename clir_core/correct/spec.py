@@ -3,7 +3,7 @@
 A name is one removal of the language (centring, mean, shift, lir), the hub correction (hub), or both: mean+hub.
 """
 
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -117,6 +117,3 @@ class Corrects(Spec):
             ),
         }
         return " + ".join([model, *(f"{_LABELS[part]}{told.get(part, '')}" for part in self.parts)])
-
-
-assert {*get_args(CorrectionName)} >= {*_LABELS}

@@ -157,8 +157,9 @@ def test_the_audit_before_and_after_is_part_of_it(given: Path, tmp_path: Path) -
 
 def test_what_is_audited_is_not_fitted_on(given: Path, tmp_path: Path) -> None:
     spec = CorrectSpec(vectors=f"vectors:{given}", out=tmp_path / "out", corpus="demo", workspace=tmp_path / "w")
-    with pytest.raises(VectorsError, match=r"other ones than are audited, and has none in de, en, zh"):
-        correct(spec, Runner())
+    for asked in (spec, spec.model_copy(update={"correction": "hub"})):
+        with pytest.raises(VectorsError, match=r"other ones than are audited, and has none in de, en, zh"):
+            correct(asked, Runner())
     assert not (tmp_path / "out").exists()
 
 
