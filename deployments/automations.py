@@ -28,8 +28,10 @@ def make_automations(settings: Settings) -> dict[str, bool]:
             "notify": _webhook(client, settings.notify_url),
             "align/finetune": client.read_deployment_by_name("align/finetune").id,
         }
-        made = {}
-        for declared in yaml.safe_load(FILE.read_text("utf-8"))["automations"]:
+        made, file = {}, yaml.safe_load(FILE.read_text("utf-8"))
+        for name in file["formerly"]:
+            _put(client, None, name)
+        for declared in file["automations"]:
             name = declared["name"]
             on = switches[declared.pop("requires")] if "requires" in declared else True
             if on is None:
