@@ -11,6 +11,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\u
 # within a word an underscore means nothing
 _MARKDOWN = re.compile(r"[\\`*\[\]<>|~&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)")
 _LISTS = re.compile(r"^(\d*)([.)]|[-+=#]+)(?= |$)")
+_CLOSING = re.compile(r"(?<= )#+$")  # of a heading
 
 
 def on_terminal(text: str) -> str:
@@ -25,7 +26,8 @@ def one_line(text: str) -> str:
 
 def in_markdown(text: str) -> str:
     """One line of Markdown, also in a table's cell, that shows the text and is nothing else: no HTML, no link."""
-    return _LISTS.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", one_line(text)))
+    told = _LISTS.sub(r"\1\\\2", _MARKDOWN.sub(r"\\\g<0>", one_line(text)))
+    return _CLOSING.sub(r"\\\g<0>", told)
 
 
 def as_code(text: str) -> str:

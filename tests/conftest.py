@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from embeddings_server import Server
 
 # a machine that is shared is slow at times: how long an example takes says nothing of what it shows
-settings.register_profile("shared machine", deadline=None)
+settings.register_profile("shared machine", deadline=None, max_examples=40)
 # a night's work: CLIR_HYPOTHESIS=long
 settings.register_profile("long", deadline=None, max_examples=100_000, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("CLIR_HYPOTHESIS", "shared machine"))

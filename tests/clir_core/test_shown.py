@@ -5,7 +5,7 @@ import re
 from html import unescape
 from unicodedata import bidirectional, category
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -46,6 +46,8 @@ def test_json_stays_json_of_the_same_value(value: object) -> None:
 
 
 @given(TEXTS)
+@example("\\ #")
+@example("a ##")
 def test_markdown_shows_the_text_and_nothing_else(text: str) -> None:
     told = in_markdown(text)
     assert "\n" not in told

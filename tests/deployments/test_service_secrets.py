@@ -27,14 +27,15 @@ def corpus(demo_part: Callable[..., Path], tmp_path_factory: pytest.TempPathFact
     return demo_part(tmp_path_factory.mktemp("secrets") / "corpus", ("de",), 6)
 
 
-@pytest.fixture
-def audited(service: Service, embeddings_server: Server, corpus: Path) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def audited(service: Service, _embeddings_server: Server, corpus: Path) -> dict[str, Any]:
     """An audit of a model that wants a key, and one that ends with the server's repeating that key."""
-    spec = {"model": f"{embeddings_server.url}#tiny", "corpus": f"parquet:{corpus}"}
+    _embeddings_server.behave()
+    spec = {"model": f"{_embeddings_server.url}#tiny", "corpus": f"parquet:{corpus}"}
     service.completed(service.start("audit/checkpoint", **spec))
-    told = embeddings_server.told()
-    embeddings_server.behave(fails=[401] * 3)
-    refused = service.start("audit/checkpoint", **{**spec, "model": f"{embeddings_server.url}#other"})
+    told = _embeddings_server.told()
+    _embeddings_server.behave(fails=[401] * 3)
+    refused = service.start("audit/checkpoint", **{**spec, "model": f"{_embeddings_server.url}#other"})
     until(lambda: service.ask("GET", f"/flow_runs/{refused}")["state_type"] == "FAILED", 300)
     return told
 

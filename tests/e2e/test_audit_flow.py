@@ -431,9 +431,9 @@ def test_the_run_form_explains_every_field():
     assert [name for name, field in form.items() if "default" not in field] == []
 
 
-def test_what_a_corpus_lacks_is_listed_never_averaged_in(place, go, demo_part, grown):
+def test_what_a_corpus_lacks_is_listed_never_averaged_in(place, go, demo_part, first):
     """Two German versions and one English one are taken away; what is left has its vectors already."""
-    groups = sorted({row["group_id"] for row in grown.rows("ranks")})
+    groups = sorted({row["group_id"] for row in first.rows("ranks")})
     gone = (f"de/{groups[0]}", f"de/{groups[1]}", f"en/{groups[2]}")
     demo_part(place / "corpus", ("de",), GROUPS, leave_out=gone)
     run = go("holes")

@@ -30,7 +30,7 @@ def mark_of(pid: int) -> str:
     ("number", "whole_group", "codes"),
     [
         (signal.SIGINT, True, {128 + signal.SIGINT}),
-        (signal.SIGKILL, False, {-signal.SIGKILL}),
+        pytest.param(signal.SIGKILL, False, {-signal.SIGKILL}, marks=pytest.mark.slow),
         # Ray may abort the process at its end
         pytest.param(signal.SIGTERM, False, {128 + signal.SIGTERM, -signal.SIGABRT}, marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, False, {128 + signal.SIGINT}, marks=pytest.mark.slow),

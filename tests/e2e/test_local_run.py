@@ -6,11 +6,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from embeddings_server import Server
 from other_user import doors
 from recording_proxy import proxy
 
 
+@pytest.mark.slow  # test_service_secrets.py asks the same of the service
 def test_a_local_run_keeps_to_this_machine_and_to_its_user(
     clir: Callable[..., subprocess.CompletedProcess[str]],
     demo_part: Callable[..., Path],

@@ -133,6 +133,7 @@ def queries(service: Service) -> int:
     return len(read_corpus(read_watch_list(service.watch).audit.corpus).queries)
 
 
+@pytest.mark.slow
 def test_two_nights_at_once_audit_a_checkpoint_once(first, service):
     # other weights at a place that was audited already
     old = service.registry.find("late")
