@@ -11,6 +11,7 @@ from clir_core.registry.facts import Entry
 from clir_core.report import alignment_table as table
 from clir_core.report.html import short_name
 from clir_core.report.table import as_markdown
+from clir_core.runs.correct import QUERY_SIDE, Corrected
 from clir_core.shown import as_code, in_markdown
 from clir_core.spec import Spec, slug
 from clir_core.workspace import layout
@@ -58,6 +59,24 @@ def publish_alignment(result: AlignResult, entry: Entry, out: Path) -> None:
         link_text=report.as_uri(),
         key=f"alignment-report-{key}",
         description=f"{result.name}: {WHERE}",
+    )
+
+
+def publish_correction(found: Corrected) -> None:
+    """Create the artifact of a corrected table."""
+    title = found.out.name
+    needs = "their language" if found.queries.needs_language else "no language"
+    audits = [
+        f"### {when.capitalize()}\n\n" + "\n".join(f"- {in_markdown(sentence)}" for sentence in audited.result.verdict)
+        for when, audited in (("before", found.before), ("after", found.after))
+        if audited
+    ]
+    where = (
+        f"Corrected: {as_code(found.vectors)}\n\nQueries need {needs}; what each has to do: "
+        f"{as_code(str(found.out / QUERY_SIDE))}"
+    )
+    create_markdown_artifact(
+        "\n\n".join([f"## {in_markdown(title)}", where, *audits]), key=slug(f"correction-{title}"), description=title
     )
 
 

@@ -3,17 +3,22 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from clir_core.audit.result import AuditResult
 from clir_core.audit.spec import AuditSpec
 from clir_core.correct.given import fit_given, write_corrected
 from clir_core.correct.query_side import QuerySide, query_side
 from clir_core.correct.table_spec import CorrectSpec
+from clir_core.errors import VectorsError
+from clir_core.model.checkpoint import EncodingSpec, resolve
 from clir_core.model.vector_tables import GivenVectors
-from clir_core.model.vectors_ref import parse
-from clir_core.runs.audit import audit
+from clir_core.model.vectors_ref import SCHEME, name_of, parse
+from clir_core.registry.facts import DTYPE
+from clir_core.registry.registry import Registry
+from clir_core.runs.audit import Finished, audit
 from clir_core.runs.here import Here
 from clir_core.runs.runner import Runner
 from clir_core.sources import read_corpus
+from clir_core.spec import sha256_of, slug
+from clir_core.workspace import layout, private
 
 QUERY_SIDE = "query.json"
 
@@ -23,29 +28,37 @@ class Corrected(NamedTuple):
 
     vectors: str
     queries: QuerySide
-    before: AuditResult | None = None
-    after: AuditResult | None = None
+    out: Path
+    before: Finished | None = None
+    after: Finished | None = None
 
 
-def correct(spec: CorrectSpec, runner: Runner) -> Corrected:
-    """Fit, write, and audit both where there is a corpus.
+def correct(spec: CorrectSpec, runner: Runner, by: str = "") -> Corrected:
+    """Fit, write, and audit both where there is a corpus; `by` says who asked.
 
+    The place in the workspace is named by the table's content and what is asked: what is there is not written again.
     Raises VectorsError for what cannot be corrected, StoreError where `out` is there or cannot be written.
     """
-    unit = parse(spec.vectors).similarity != "dot"
-    given = GivenVectors(spec.vectors, None, unit)
+    private.close(spec.workspace)
+    ref = spec.vectors or _audited_last(spec.workspace)
+    unit = parse(ref).similarity != "dot"
+    given = GivenVectors(ref, None, unit)
     corpus = read_corpus(spec.corpus) if spec.corpus else None
     asked = set(corpus.queries["query_id"].to_pylist()) if corpus else set()
-    correction = runner.step("fit", lambda: fit_given(spec, given, spec.lang, asked, unit))
-    out = spec.out.expanduser().resolve()
-    side = query_side(spec, correction, given.dim, correction.queries)
-    runner.step("write", lambda: write_corrected(given, correction, spec.lang, out, side.model_dump_json(indent=1)))
+    kept = spec.out is None
+    out = spec.out.expanduser().resolve() if spec.out else _kept(spec, ref, asked)
+    if kept and out.exists():
+        side = read_query_side(out)
+    else:
+        correction = runner.step("fit", lambda: fit_given(spec, given, spec.lang, asked, unit))
+        side = query_side(spec, correction, given.dim, correction.queries)
+        runner.step("write", lambda: write_corrected(given, correction, spec.lang, out, side.model_dump_json(indent=1)))
     corrected = _reference(out, given)
     if corpus is None:
-        return Corrected(corrected, side)
-    languages = tuple(lang for lang in corpus.languages if lang in correction.documents)
-    before, after = (_audited(spec, vectors, languages, runner) for vectors in (spec.vectors, corrected))
-    return Corrected(corrected, side, before, after)
+        return Corrected(corrected, side, out)
+    languages = tuple(lang for lang in corpus.languages if lang in side.languages)
+    before, after = (_audited(spec, vectors, languages, runner, by) for vectors in (ref, corrected))
+    return Corrected(corrected, side, out, before, after)
 
 
 def read_query_side(folder: Path) -> QuerySide:
@@ -53,11 +66,32 @@ def read_query_side(folder: Path) -> QuerySide:
     return QuerySide.model_validate_json((folder / QUERY_SIDE).read_bytes())
 
 
-def _audited(spec: CorrectSpec, vectors: str, languages: tuple[str, ...], runner: Runner) -> AuditResult:
+def _audited_last(workspace: Path) -> str:
+    """The reference of the table of vectors that was audited last; VectorsError where none was."""
+    found = [
+        (entry.audits[-1].at, entry.found.ref)
+        for entry in Registry(workspace).entries()
+        # a corrected table is none to correct
+        if entry.audits
+        and entry.found.ref.startswith(SCHEME)
+        and str(layout.corrections(workspace)) not in entry.found.ref
+    ]
+    if not found:
+        raise VectorsError(f"no table of vectors was audited in {workspace}; name one: --vectors vectors:DIR")
+    return max(found)[1]
+
+
+def _kept(spec: CorrectSpec, ref: str, left_out: set[str]) -> Path:
+    table = resolve(ref, EncodingSpec(), layout.models(spec.workspace), DTYPE)
+    said = sha256_of([spec.identity(), table.vectors, sorted(left_out)])[:8]
+    return layout.corrections(spec.workspace).resolve() / f"{slug(name_of(ref))}-{slug(str(spec.correction))}-{said}"
+
+
+def _audited(spec: CorrectSpec, vectors: str, languages: tuple[str, ...], runner: Runner, by: str) -> Finished:
     asked = AuditSpec(
         model=vectors, corpus=str(spec.corpus), languages=languages, seen=spec.seen, workspace=spec.workspace
     )
-    return audit(asked, Here(), runner).result
+    return audit(asked, Here(), runner, by)
 
 
 def _reference(out: Path, given: GivenVectors) -> str:

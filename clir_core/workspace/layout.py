@@ -66,6 +66,11 @@ def alignments(workspace: Path) -> Path:
     return workspace / "alignments"
 
 
+def corrections(workspace: Path) -> Path:
+    """Corrected tables that no other place was asked for."""
+    return workspace / "corrections"
+
+
 def checkpoints(workspace: Path) -> Path:
     """Trained checkpoints, each under its name."""
     return workspace / "checkpoints"

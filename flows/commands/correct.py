@@ -17,8 +17,8 @@ class Correct(CorrectSpec):
         say_steps()
         with at_once(spec.workspace):
             found = correct(spec, Runner())
-        for when, result in (("before", found.before), ("after", found.after)):
-            if result:
-                say("\n".join([f"\n{when}:", *result.verdict]))
+        for when, audited in (("before", found.before), ("after", found.after)):
+            if audited:
+                say("\n".join([f"\n{when}:", *audited.result.verdict]))
         needs = "Queries need their language." if found.queries.needs_language else "Queries need no language."
-        say(f"\nCorrected: {found.vectors}\nQueries: {spec.out / QUERY_SIDE}. {needs}")
+        say(f"\nCorrected: {found.vectors}\nQueries: {found.out / QUERY_SIDE}. {needs}")

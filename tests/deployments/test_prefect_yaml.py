@@ -29,6 +29,7 @@ def test_the_deployments_are_those_that_the_documentation_names() -> None:
         "align/finetune",
         "embed/corpus",
         "compare/checkpoints",
+        "correct/vectors",
         "health/service",
     }
 
@@ -55,7 +56,7 @@ def test_a_form_needs_no_entry_and_explains_every_field(declared: dict[str, Any]
 def test_a_form_labels_every_field_and_group_of_fields_by_its_name(declared: dict[str, Any]) -> None:
     (parameter,) = inspect.signature(flow_of(declared).fn).parameters.values()
     schema = parameter.annotation.model_json_schema()
-    for part in (schema, *schema["$defs"].values()):
+    for part in (schema, *schema.get("$defs", {}).values()):
         for name, field in part["properties"].items():
             assert field["title"] and field["title"][0].isupper() and "Spec" not in field["title"], name
 

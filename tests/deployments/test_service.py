@@ -147,7 +147,7 @@ def test_a_supervisor_that_cannot_be_recorded_does_not_stay(tmp_path: Path) -> N
 
 
 def test_what_is_deployed_explains_and_checks_its_parameters(service: Service) -> None:
-    for name in ("audit/checkpoint", "nightly/audit", "align/finetune", "embed/corpus", "compare/checkpoints"):
+    for name in ("audit/checkpoint", "nightly/audit", "align/finetune", "embed/corpus", "correct/vectors"):
         deployment = service.deployment(name)
         schema = deployment["parameter_openapi_schema"]
         assert set(schema["properties"]) == {"spec"} and schema["definitions"]

@@ -143,8 +143,9 @@ def test_the_audit_before_and_after_is_part_of_it(given: Path, tmp_path: Path) -
     spec = CorrectSpec(vectors=f"vectors:{given}", out=tmp_path / "out", correction="centring", **asked)
     found = correct(spec, Runner())
     assert found.before and found.after
-    assert found.before.provenance.corpus_fingerprint == found.after.provenance.corpus_fingerprint
-    assert found.after.spec.model == found.vectors and found.after.exposure == found.before.exposure
+    before, after = found.before.result, found.after.result
+    assert before.provenance.corpus_fingerprint == after.provenance.corpus_fingerprint
+    assert after.spec.model == found.vectors and after.exposure == before.exposure
 
     def first(result: Any) -> float:
         return next(
@@ -152,7 +153,21 @@ def test_the_audit_before_and_after_is_part_of_it(given: Path, tmp_path: Path) -
             if (row.scenario, row.metric, row.lang, row.query_lang) == ("multi", "complete@10", "zh", "zh")
         )  # fmt: skip
 
-    assert first(found.after) > first(found.before)
+    assert first(after) > first(before)
+
+
+def test_the_table_that_was_audited_last_is_corrected_once_in_the_workspace(given: Path, tmp_path: Path) -> None:
+    asked = {"corpus": "demo#test", "seen": ("demo#train",), "workspace": tmp_path / "workspace"}
+    with pytest.raises(VectorsError, match=r"no table of vectors was audited in .*; name one: --vectors vectors:DIR"):
+        correct(CorrectSpec.model_validate({"correction": "centring", **asked}), Runner())
+    named = CorrectSpec.model_validate({"vectors": f"vectors:{given}", "correction": "centring", **asked})
+    first = correct(named, Runner())
+    written = sorted((file, file.stat().st_mtime_ns) for file in first.out.rglob("*"))
+    assert first.out.parent == (tmp_path / "workspace" / "corrections").resolve()
+    # its own audits came after, and are none to correct
+    again = correct(named.model_copy(update={"vectors": None}), Runner())
+    assert (again.out, again.queries) == (first.out, first.queries)
+    assert sorted((file, file.stat().st_mtime_ns) for file in first.out.rglob("*")) == written
 
 
 def test_what_is_audited_is_not_fitted_on(given: Path, tmp_path: Path) -> None:
