@@ -1,4 +1,4 @@
-"""Corpora of another kind than XQuAD, from packages that Debian ships with human translations: `parquet:OUT/a` and `/b`.
+"""Corpora of another kind than XQuAD, from packages with human translations that Debian ships: `parquet:OUT/a`, `/b`.
 
 python tests/bench/debian.py gnome|libreoffice|faq --languages de,ko,... --out OUT [--packages FOLDER]
 
