@@ -185,6 +185,17 @@ def write(pages: dict[str, Pages], names: list[str], out: Path) -> None:
     pl.DataFrame({"query_id": ids, "group_id": common["group_id"]}).write_parquet(out / "qrels.parquet")
 
 
+def halves(kind: str, languages: str, out: Path, packages: Path) -> None:
+    """Write both halves, once."""
+    if (out / "b").exists():
+        return
+    pages = {lang: KINDS[kind](lang, packages) for lang in ["en", *languages.split(",")]}
+    names = parallel(pages)
+    for half, taken in (("a", names[::2]), ("b", names[1::2])):
+        write(pages, taken, out / half)
+        print(f"parquet:{out / half}: {len(taken)} pages in {', '.join(pages)}")
+
+
 def main() -> None:
     """Write both halves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -193,11 +204,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--packages", type=Path, default=Path(".clir/debian"))
     asked = parser.parse_args()
-    pages = {lang: KINDS[asked.kind](lang, asked.packages) for lang in ["en", *asked.languages.split(",")]}
-    names = parallel(pages)
-    for half, taken in (("a", names[::2]), ("b", names[1::2])):
-        write(pages, taken, asked.out / half)
-        print(f"parquet:{asked.out / half}: {len(taken)} pages in {', '.join(pages)}")
+    halves(asked.kind, asked.languages, asked.out, asked.packages)
 
 
 if __name__ == "__main__":

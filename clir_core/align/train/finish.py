@@ -81,11 +81,11 @@ def measured(checkpoint: Checkpoint, spec: OptimiserSpec, held: HeldOut, device:
 
 
 def _by_language(found: Mapping[str, np.ndarray], bare: pl.DataFrame) -> dict[tuple[str, str], np.ndarray]:
-    """Vectors of bare texts by side and language."""
+    """Vectors of bare texts by kind and language."""
     return {
-        (side, str(lang)): found[side][rows["row"].to_numpy()]
+        (str(kind), str(lang)): found[side][rows["row"].to_numpy()]
         for side in sorted(_BARE)
-        for (lang,), rows in bare.with_row_index("row").drop_nulls(side).group_by("lang")
+        for (kind, lang), rows in bare.with_row_index("row").drop_nulls(side).group_by("kind", "lang")
     }
 
 
