@@ -77,8 +77,8 @@ def methods(
     yield "hub, one bank", "its other half", "nothing", hub
     yield "head", "its other half", "nothing", {"head_texts": (corpus.own,)}
     yield "head", "other data", "nothing", {"head_texts": corpus.other}
-    yield "head", "both", "nothing", {"head_texts": (corpus.own, *corpus.other)}
     if corpus.title == "XQuAD":
+        yield "head", "both", "nothing", {"head_texts": (corpus.own, *corpus.other)}
         few = (
             f"xquad:{some(asked.xquad, folder / 'xquad', SEEN)}#train",
             f"bitext:{without(asked.ntrex, folder / 'ntrex')}",
