@@ -3,7 +3,10 @@
 from functools import partial
 
 from prefect import flow
+from prefect.states import State
 
+from clir_core.audit.result import AuditSummary
+from clir_core.audit.spec import AuditSpec
 from clir_core.jobs.workers import ray_workers
 from clir_core.registry.nightly import NightlySpec, NightlySummary
 from flows.audit import audit
@@ -19,10 +22,15 @@ def nightly(spec: NightlySpec = NightlySpec()) -> NightlySummary:  # noqa: B008 
     judged = []
     with ray_workers(spec.runtime, say):
         for one in due:
-            # a function: in a text, Prefect would fill in what the checkpoint's name has in braces
-            state = audit.with_options(flow_run_name=partial(str, f"audit {one.name}"))(one.audit, return_state=True)
-            judged.append(steps.judge(spec, watch, one, asked, steps.failure(state)))
+            found = steps.judge(spec, watch, one, asked, steps.failure(_audited(f"audit {one.name}", one.audit)))
+            tried = [_audited(f"try a correction of {one.name}", each) for each in steps.tried(watch, one, found)]
+            judged.append(steps.offered(watch, found, [*map(steps.ended, tried)]) if tried else found)
     return steps.publish(spec, watch, asked, discovered, judged, known)
+
+
+def _audited(name: str, asked: AuditSpec) -> State[AuditSummary]:
+    # a function: in a text, Prefect would fill in what the checkpoint's name has in braces
+    return audit.with_options(flow_run_name=partial(str, name))(asked, return_state=True)
 
 
 if __name__ == "__main__":

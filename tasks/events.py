@@ -24,7 +24,7 @@ def announce(entry: Entry, news: Audited | Decided | None) -> None:
         tell("promoted", entry, news)
 
 
-def tell(kind: Kind, entry: Entry, fact: Audited | Decided) -> None:
+def tell(kind: Kind, entry: Entry, fact: Audited | Decided, **further: str) -> None:
     """Emit an event of a checkpoint, with what an automation's template needs in its payload."""
     emit_event(
         event=f"clir.checkpoint.{kind}",
@@ -40,6 +40,7 @@ def tell(kind: Kind, entry: Entry, fact: Audited | Decided) -> None:
             "checkpoint": entry.checkpoint,
             "reason": fact.reason,
             **_of_audit(fact),
+            **further,
         },
     )
 

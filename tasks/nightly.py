@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -9,6 +10,8 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import State
 
+from clir_core.audit.result import AuditSummary
+from clir_core.audit.spec import AuditSpec
 from clir_core.errors import ClirError
 from clir_core.registry.discovery import Discovered
 from clir_core.registry.facts import Entry
@@ -16,7 +19,7 @@ from clir_core.registry.history import of_family
 from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary, as_markdown
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList
-from clir_core.runs import nightly
+from clir_core.runs import nightly, offer
 from clir_core.spec import slug
 from tasks.events import tell, who
 from tasks.step import step
@@ -62,10 +65,33 @@ def judge(spec: NightlySpec, watch: WatchList, due: Due, asked: str, failed: str
     """Hold a finished audit against its baseline's, register what that says, and emit the events."""
     entry, fact, is_news = nightly.judge(spec, watch, due, asked, failed, who())
     if is_news and (fact.outcome == "regressed" or fact.outcome == "improved"):
-        tell(fact.outcome, entry, fact)
+        tell(fact.outcome, entry, fact, finetune=offer.training(watch, entry))
     level = logging.ERROR if fact.outcome == "failed" else logging.INFO
     get_run_logger().log(level, "%s: %s. %s", entry.name, fact.outcome, fact.reason or fact.verdict)
     return nightly.judged(entry, fact)
+
+
+def tried(watch: WatchList, due: Due, judged: Judged) -> tuple[AuditSpec, ...]:
+    """The audits that tell what a correction would make of a checkpoint that regressed."""
+    return offer.tried(watch, due, judged.family) if judged.outcome == "regressed" else ()
+
+
+def ended(state: State[AuditSummary]) -> Path | str:
+    """Where the result of an audit is, or why there is none."""
+    return failure(state) or state.result().out
+
+
+@step("offer")
+def offered(watch: WatchList, judged: Judged, tried: Sequence[Path | str]) -> Judged:
+    """The same, with what a correction would make of it: `tried` are its audits, before and after."""
+    correction = next(str(one.offer.correction) for one in watch.families if one.name == judged.family)
+    outs = [one for one in tried if isinstance(one, Path)]
+    if len(outs) == len(tried):
+        said = offer.told(watch, correction, *outs)
+    else:
+        said = f"Correction {correction} could not be tried: {'; '.join(str(one) for one in tried if one not in outs)}"
+    get_run_logger().info("%s: %s", judged.name, said)
+    return judged.model_copy(update={"offer": said})
 
 
 @step("publish")

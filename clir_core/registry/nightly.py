@@ -44,6 +44,7 @@ class Judged(Spec):
     outcome: Outcome
     reason: Told = Field(description="Of the outcome, in sentences; of a failure, its message")
     out: Path | None = Field(None, description="The audit's directory; null where it failed")
+    offer: Told = Field("", description="What a correction would make of it at once, where it regressed")
 
 
 class NightlySummary(Spec):
@@ -133,4 +134,5 @@ ORDER: tuple[Outcome, ...] = ("failed", "regressed", "improved", "unchanged", "m
 
 def _section(judged: Judged) -> list[str]:
     report = [f"\nReport: {as_code(str(judged.out / layout.REPORT))}"] if judged.out else []
-    return [f"### {in_markdown(judged.name)}: {judged.outcome}", in_markdown(judged.reason), *report]
+    offer = [f"\n{in_markdown(judged.offer)}"] if judged.offer else []
+    return [f"### {in_markdown(judged.name)}: {judged.outcome}", in_markdown(judged.reason), *offer, *report]

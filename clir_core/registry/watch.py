@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from clir_core.audit.spec import AuditSpec
+from clir_core.correct.spec import Corrects
 from clir_core.errors import SpecError
 from clir_core.measure.gate_spec import GateSpec
 from clir_core.model.served import ModelRef
@@ -17,6 +18,7 @@ from clir_core.workspace.storage import explained
 KINDS = ("directory", "hub", "aligned", "reference")
 # what a nightly run says itself
 _NOT_ASKED = ("model", "workspace", "runtime", "out")
+_NOT_TRAINED = ("base", "workspace", "runtime", "out")
 
 
 class DirectorySource(Spec):
@@ -83,6 +85,21 @@ class Family(Spec):
         None, description="Reference of the model that all are held against until one of them is promoted"
     )
     sources: tuple[Source, ...] = Field(min_length=1)
+    offer: Corrects = Field(
+        Corrects(), description="A correction that is audited beside each checkpoint that regressed: it trains nothing"
+    )
+    finetune: dict[str, Any] = Field(
+        {},
+        description="The family's own data, such as train, evaluation, head_texts: what a regressed checkpoint is "
+        "trained with by itself. Fields of `clir align` but base, workspace, runtime and out; empty means the demo's",
+    )
+
+    @field_validator("finetune")
+    @classmethod
+    def _leaves_to_the_run(cls, finetune: dict[str, Any]) -> dict[str, Any]:
+        if own := [name for name in _NOT_TRAINED if name in finetune]:
+            raise ValueError(f"{', '.join(own)}: the run that trains says so itself; leave it out")
+        return finetune
 
 
 class WatchList(Spec):

@@ -14,6 +14,7 @@ from clir_core.registry.facts import DTYPE, Audited, Entry, Found
 from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary, due_audits
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList, read_watch_list
+from clir_core.runs import offer
 from clir_core.runs.record import found, known_as
 from clir_core.sources import read_corpus
 from clir_core.workspace import layout
@@ -33,6 +34,7 @@ def read_night(spec: NightlySpec) -> tuple[WatchList, Corpus]:
     watch = read_watch_list(spec.watch)
     gate.check(watch.gate)
     gate.check_asked(watch.gate, watch.audit)
+    offer.check(watch)
     corpus = read_corpus(watch.audit.corpus, watch.audit.languages, watch.audit)
     cluster_queries(corpus, watch.audit.cluster)
     return watch, corpus

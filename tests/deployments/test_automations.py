@@ -1,5 +1,6 @@
 """What happens by itself, on a real server: a regression is told and trained, a crashed run starts again, twice."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ def regress(service: Service, ref: str, family: str) -> None:
             "family": family,
             "reason": REASON,
             "baseline": None,
+            "finetune": json.dumps({"base": ref, "train": "demo#fit", "head_texts": ["demo#fit"]}),
         },
     }
     service.ask("POST", "/events", [event])
@@ -78,6 +80,8 @@ def test_a_regression_is_told_and_trained(service: Service) -> None:
         regress(service, "/models/three", "other")
         until(lambda: "/models/three" in trained())
         assert trained() == ["/models/one", "/models/three"]
+        runs = service.ask("POST", "/flow_runs/filter", {"deployments": {"id": {"any_": [finetune]}}})
+        assert all(run["parameters"]["spec"]["head_texts"] == ["demo#fit"] for run in runs)  # its family's own data
         assert service.notified.get(timeout=60)["ref"] == "/models/three"
         for run in service.ask("POST", "/flow_runs/filter", {"deployments": {"id": {"any_": [finetune]}}}):
             service.ask("DELETE", f"/flow_runs/{run['id']}")

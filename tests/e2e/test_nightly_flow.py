@@ -234,3 +234,21 @@ def test_the_registry_is_told_from_the_shell(first, service, clir):
     assert wrong.returncode == 1 and "no checkpoint is called 'nobody'; there are tiny" in wrong.stderr
     watched = json.loads(clir("watch", "--watch", service.watch, *place, "--format", "json").stdout)
     assert {one["label"] for one in watched["seen"]} >= {"good", "copy"}
+
+
+def test_a_correction_is_offered_for_one_that_regressed(first, service, monkeypatch):
+    from clir_core.measure import gate
+
+    listed = yaml.safe_load(service.watch.read_text("utf-8"))
+    listed["families"][0]["offer"] = {"correction": "mean+hub", "correction_fit": "demo#train"}
+    service.watch.write_text(yaml.safe_dump(listed), "utf-8")
+    service.drop("worse", 11)
+    # so few questions show no loss
+    monkeypatch.setattr(gate, "outcome", lambda *_: "regressed")
+    state, lines = service.night()
+    (worse,) = (one for one in state.result().judged if one.name == "worse")
+    assert worse.outcome == "regressed"
+    assert worse.offer.startswith("Offered at once, without training: correction mean+hub. ")
+    assert f"worse: {worse.offer}" in lines
+    # nothing of the checkpoint is embedded a second time but what the correction is fitted on
+    assert service.outcomes()["worse"][:2] == ["measured", "regressed"]

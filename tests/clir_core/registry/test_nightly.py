@@ -107,7 +107,8 @@ def test_the_summary_begins_with_what_went_wrong() -> None:
         return Judged.model_validate(fields)
 
     waiting, lost = Problem(place="/m/new", reason="no weights"), Problem(place="e5, hf:o/n", reason="no network")
-    found = [judged("a", "unchanged"), judged("b", "regressed", "a | b\nc"), judged("c", "failed", "no space")]
+    offered = judged("b", "regressed", "a | b\nc").model_copy(update={"offer": "A *correction* mends it."})
+    found = [judged("a", "unchanged"), offered, judged("c", "failed", "no space")]
     summary = NightlySummary(judged=tuple(found), known=4, waiting=(waiting,), problems=(lost,))
     page = as_markdown(summary)
     assert page.splitlines()[0] == (
@@ -116,6 +117,7 @@ def test_the_summary_begins_with_what_went_wrong() -> None:
     rows = [line.split(" | ")[1] for line in page.splitlines() if line.startswith("| e5")]
     assert rows == ["c", "b", "a"]
     assert "### b: regressed\na \\| b c\n" in page
+    assert "\nA \\*correction\\* mends it." in page
     assert "- `/m/new`: no weights" in page and "- `e5, hf:o/n`: no network" in page
     assert summary.failed == ("c: no space", "e5, hf:o/n: no network")
 
