@@ -173,8 +173,8 @@ def signed(found: Sequence[float]) -> str:
 def shown(found: Sequence[Row]) -> str:
     """The table."""
     header = (
-        "method", "fitted on", "a query needs", "seconds", "complete@10", "in all pools", "worst", "gain [95 %]", "mono acc@1 [95 %]",
-        "most lost",
+        "method", "fitted on", "a query needs", "seconds", "complete@10", "in all pools", "worst", "gain [95 %]",
+        "mono acc@1 [95 %]", "most lost",
     )  # fmt: skip
     cells = [
         (one.method, one.fitted, one.needs, f"{one.seconds:.0f}", share(one.complete), share(one.with_seen), one.worst,
