@@ -1,7 +1,7 @@
 """What an audit is asked and what it answers: AuditSpec in, AuditResult out. Both are JSON."""
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -11,13 +11,18 @@ from clir_core.corpus.reading import ReadingSpec
 from clir_core.correct.spec import Corrects
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.model.served import ModelRef
+from clir_core.rank.index_spec import Serves
 from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.spec import WORKSPACE, Place, Spec, sha256_of
 
 BLOCK_TEXTS = 512
 DEFAULT_CLUSTER = "passage"
+NWAY: ScenarioName = "nway"  # as its file says, which is not light
 # fields that earlier specs had not: where nothing was asked they are no part of an identity
-_LATER = {"correction_bank", "correction_k", "correction_weight", "correction_languages", "seen", "pools"}
+_LATER = {
+    "correction_bank", "correction_k", "correction_weight", "correction_languages", "seen", "pools",
+    "index", "index_partitions", "index_effort",
+}  # fmt: skip
 
 
 class RuntimeSpec(Spec):
@@ -87,7 +92,11 @@ class _Pools(_Texts):
     )
 
 
-class _Measures(Corrects, _Pools):
+class _Searched(Serves, _Pools):
+    pass
+
+
+class _Measures(Corrects, _Searched):
     seen: Annotated[tuple[str, ...], AfterValidator(_distinct)] = Field(
         (),
         description="Corpora, or triples:FILE, that the checkpoint was trained on; what a correction is fitted on is "
@@ -151,3 +160,11 @@ class AuditSpec(EmbedSpec, _Measures):
     def asked(self, corpus: str) -> str:
         """Hex sha256 over what is asked of any model, on the corpus of this fingerprint."""
         return sha256_of([self.model_copy(update={"model": BUNDLED}).identity(), corpus])
+
+    @model_validator(mode="after")
+    def _searches_pools_of_all_languages(self) -> Self:
+        if self.index and NWAY not in self.scenarios:
+            raise ValueError(
+                f"an index is held against the pools {NWAY}, which are not asked for; add {NWAY} to scenarios"
+            )
+        return self

@@ -13,6 +13,7 @@ from clir_core.audit.data_counts import count_facts
 from clir_core.audit.data_facts import Cuts
 from clir_core.audit.exposure import Exposure
 from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, MetricRow, Provenance, TableRead
+from clir_core.audit.served import Served
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.clusters import cluster_queries
@@ -74,6 +75,9 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     measured = runner.once("compute metrics", lambda: measure(spec, measures, ranks, corpus, clusters))
     origin = made_of(spec, checkpoint, fit, embedded)
     made = result(spec, corpus, checkpoint.name, ranked, measured, origin, runner.timings)
+    if spec.index:
+        served = runner.once("search index", lambda: search(asked, clusters, runner))
+        made = made.model_copy(update={"served": served})
     if found.exposure:
         beside = with_seen(asked, found, checkpoint, clusters, workers, runner)
         made = exposed(made, found.exposure, beside)
@@ -102,6 +106,10 @@ def resolved(spec: EmbedSpec, dtype: str) -> Checkpoint:
     if not isinstance(spec, AuditSpec):
         raise SpecError(
             f"{spec.model} has {UNSTORED[found.kind]}, so there are no vectors to embed ahead; audit it as it is"
+        )
+    if spec.index:
+        raise SpecError(
+            f"index {spec.index} holds one vector a text, and {spec.model} has {UNSTORED[found.kind]}; leave it out"
         )
     if spec.correction:
         raise SpecError(
@@ -177,6 +185,13 @@ def measure(
         return measure_ranks(ranks, queries, spec.cutoffs, scratch / layout.QUERIES, corpus.pivot)
 
     return once(directory, Measured, compute)
+
+
+def search(asked: Ranking, clusters: pl.DataFrame, runner: Runner) -> tuple[Served, bool]:
+    """What an approximate index returns, found or done before."""
+    from clir_core.runs.served import serve  # LanceDB: seconds to import
+
+    return serve(asked, clusters, runner.bars(lambda _: f"searching {asked.spec.index}"))
 
 
 def with_seen(

@@ -40,13 +40,14 @@ def rank_once(asked: Ranking, bars: Bars, count: CountRows = in_this_process) ->
 
     def compute(scratch: Path) -> Ranked:
         plan = make_plan(corpus, corpus.languages, spec.scenarios, max(spec.cutoffs), spec.seed)
-        correction = _fitted(spec, fit, embedded, unit) if fit else None
+        correction = fitted(spec, fit, embedded, unit) if fit else None
         return rank_corpus(plan, corpus, embedded, scratch, bars("rank"), correction, count)
 
     return once(directory, Ranked, compute)
 
 
-def _fitted(spec: AuditSpec, fit: Corpus, embedded: Embedded, unit: bool) -> Correction:
+def fitted(spec: AuditSpec, fit: Corpus, embedded: Embedded, unit: bool) -> Correction:
+    """The audit's correction, fitted on the vectors that are stored."""
     documents, queries = (open_read(read) if read else None for read in (embedded.fit, embedded.bank))
     return fit_correction(spec, fit, documents, queries, unit)
 

@@ -1,0 +1,126 @@
+"""An approximate index beside the exact ranking: what it returns, and what it takes to ask for one."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from clir_core.audit.result import AuditResult
+from clir_core.audit.served import ServedRow
+from clir_core.audit.spec import AuditSpec
+from clir_core.errors import SpecError
+from clir_core.measure.figures import cutoff
+from clir_core.rank.index_spec import CANDIDATES, Serves
+from clir_core.rank.served import ServedIndex
+from clir_core.runs.audit import Finished, audit
+from clir_core.runs.here import Here
+from clir_core.runs.runner import Runner
+
+
+def run(tiny_model: Path, workspace: Path, **asked: Any) -> Finished:
+    spec = {"model": str(tiny_model), "corpus": "demo", "languages": ["de", "zh"], "workspace": workspace, **asked}
+    return audit(AuditSpec.model_validate(spec), Here(), Runner())
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def found(tiny_model: Path, workspace: Path) -> Finished:
+    return run(tiny_model, workspace, index="ivf_flat", index_partitions=12, index_effort=[1, 12], cutoffs=[5, 10])
+
+
+def rows(result: AuditResult, metric: str, effort: int) -> dict[tuple[str, str], ServedRow]:
+    assert result.served
+    return {
+        (row.query_lang, row.lang): row for row in result.served.rows if (row.metric, row.effort) == (metric, effort)
+    }
+
+
+def test_an_index_that_looks_everywhere_returns_the_exact_result(found: Finished) -> None:
+    """But for scores that float32 cannot tell apart, of which the tiny model has some."""
+    assert found.result.served
+    assert (found.result.served.documents, found.result.served.partitions) == (3 * 72, 12)
+    for k in (5, 10):
+        for row in rows(found.result, f"index_recall@{k}", 12).values():
+            assert row.value > 0.97 and row.low <= row.value <= row.high and row.exact == 1
+        for row in rows(found.result, f"gold_recall@{k}", 12).values():
+            assert row.value == pytest.approx(row.exact, abs=0.03)
+
+
+def test_a_part_of_it_returns_a_part_of_every_language(found: Finished) -> None:
+    part, whole = (rows(found.result, "index_recall@10", effort) for effort in (1, 12))
+    assert part.keys() == whole.keys() and len(part) > 3
+    assert all(part[pair].value <= whole[pair].value for pair in part)
+    assert min(row.value for row in part.values()) < 0.9
+
+
+def test_golds_are_found_as_often_as_exact_lists_hold_them(found: Finished) -> None:
+    top = pl.read_parquet(found.out / "topk.parquet").filter(pl.col("scenario") == "nway", pl.col("relation") == "gold")
+    asked = pl.read_parquet(found.out / "ranks.parquet").filter(pl.col("scenario") == "nway")
+    for (query_lang, lang), row in rows(found.result, "gold_recall@10", 12).items():
+        of_pair = asked.filter(pl.col("query_lang") == query_lang, pl.col("gold_lang") == lang)
+        listed = top.filter(pl.col("query_lang") == query_lang, pl.col("doc_lang") == lang)
+        assert row.n == of_pair["query_id"].n_unique()
+        assert row.exact == pytest.approx(len(listed) / len(of_pair))
+
+
+def test_it_is_in_the_report_and_not_searched_again(found: Finished, tiny_model: Path, workspace: Path) -> None:
+    page = (found.out / "report.html").read_text("utf-8")
+    assert "What an index returns" in page and "12 probed" in page and "ivf_flat, 216 documents, 12 partitions" in page
+    again = run(tiny_model, workspace, index="ivf_flat", index_partitions=12, index_effort=[1, 12], cutoffs=[5, 10])
+    assert again.out == found.out and again.result.served == found.result.served
+    # nothing of the index stays, and an audit without one is what it was
+    assert not list((workspace / "steps").glob("served-*/tmp*"))
+    plain = run(tiny_model, workspace, cutoffs=[5, 10])
+    assert plain.result.served is None and plain.result.metrics == found.result.metrics
+    assert "What an index returns" not in (plain.out / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "asked", [{"index": "hnsw_sq"}, {"index": "ivf_sq", "correction": "mean+hub", "correction_fit": "demo"}]
+)
+def test_other_indexes_and_corrected_vectors(asked: dict[str, Any], tiny_model: Path, workspace: Path) -> None:
+    corpus = {"corpus": "demo#test", "correction_fit": "demo#train"} if "correction" in asked else {}
+    made = run(tiny_model, workspace, **{**asked, **corpus}).result
+    assert made.served and {row.effort for row in made.served.rows} == set(made.spec.efforts(cutoff(made)))
+    assert made.served.similarity == ("dot" if "correction" in asked else "cosine")
+    most = max(made.spec.efforts(10))
+    assert np.mean([row.value for row in rows(made, "index_recall@10", most).values()]) > 0.8
+
+
+def test_too_few_documents_for_a_quantiser_are_said(tmp_path: Path) -> None:
+    """LanceDB would search them exactly, and all would seem well."""
+    few_DH = np.random.default_rng(0).normal(size=(100, 16)).astype(np.float32)
+    with pytest.raises(SpecError, match=r"ivf_pq of 100 documents .* cannot be built .*are not in it.*take ivf_flat"):
+        ServedIndex(tmp_path, few_DH, Serves(index="ivf_pq"), True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"index_effort": [4]}, "none is asked for; add `index`"),
+        ({"index": "hnsw_sq", "index_partitions": 4}, "is one graph"),
+        ({"index": "ivf_pq", "scenarios": ["mono"]}, "add nway to scenarios"),
+        ({"index": "faiss"}, "Input should be 'ivf_flat'"),
+    ],
+)
+def test_what_no_index_can_answer_is_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        AuditSpec.model_validate(fields)
+
+
+def test_a_model_without_vectors_has_none_to_index(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="index ivf_flat holds one vector a text, and bm25 has"):
+        audit(AuditSpec(model="bm25", corpus="demo", index="ivf_flat", workspace=tmp_path), Here(), Runner())
+
+
+def test_the_usual_efforts_and_an_identity_of_before() -> None:
+    assert AuditSpec(index="hnsw_sq").efforts(10) == tuple(10 * times for times in CANDIDATES)
+    assert AuditSpec(index="ivf_pq").efforts(10) == (1, 4, 16)
+    assert AuditSpec(index="ivf_pq").identity() != AuditSpec().identity()
