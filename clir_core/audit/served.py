@@ -1,8 +1,14 @@
 """What an approximate index returned: figures of it, in results and reports."""
 
+from collections.abc import Iterator
+from statistics import fmean
+
 from pydantic import Field
 
+from clir_core.corpus.lang import language_name
 from clir_core.spec import Spec
+
+RETURNED, FOUND = "index_recall@{}", "gold_recall@{}"
 
 
 class ServedRow(Spec):
@@ -30,3 +36,25 @@ class Served(Spec):
     partitions: int
     similarity: str
     rows: tuple[ServedRow, ...]
+
+
+def how_hard(effort: int, is_graph: bool) -> str:
+    """The effort of a search, in words."""
+    return f"ef {effort:,}" if is_graph else f"{effort:,} probed"
+
+
+def sentences(served: Served, k: int, pivot: str, is_graph: bool) -> Iterator[str]:
+    """What the index returns of the exact first k, a sentence an effort: of one's own language, and of the pivot."""
+    rows = [row for row in served.rows if row.metric == RETURNED.format(k)]
+    for effort in sorted({row.effort for row in rows}):
+        mine = [row for row in rows if row.effort == effort and row.query_lang != pivot]
+        own = [row.value for row in mine if row.lang == row.query_lang]
+        across = {row.query_lang: row.value for row in mine if row.lang == pivot}
+        if own and across:
+            least = min(across, key=lambda lang: (across[lang], lang))
+            yield (
+                f"Index, {how_hard(effort, is_graph)}: of the exact first {k} it returns {fmean(own):.0%} of the "
+                f"documents in the query's own language and {fmean(across.values()):.0%} of those in "
+                f"{language_name(pivot)}, on average over languages; least for {language_name(least)} queries, "
+                f"{across[least]:.0%}."
+            )

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from clir_core.audit.served import ServedRow
+from clir_core.audit.served import FOUND, RETURNED, ServedRow
 from clir_core.measure.interval import clustered_means
 
-RETURNED, FOUND = "index_recall@{}", "gold_recall@{}"
 _KEYS = ["query_lang", "lang"]
 
 

@@ -10,24 +10,22 @@ import polars as pl
 
 from clir_core.audit.claims import claims
 from clir_core.audit.data_counts import count_facts
-from clir_core.audit.data_facts import Cuts
 from clir_core.audit.exposure import Exposure
-from clir_core.audit.result import AuditResult, Embedded, Fitted, Measured, MetricRow, Provenance, TableRead
-from clir_core.audit.served import Served
+from clir_core.audit.result import AuditResult, Embedded, Measured, MetricRow, Provenance
+from clir_core.audit.served import Served, sentences
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.corpus.tables import QUERIES, Corpus
-from clir_core.correct.data import bank_reference, fit_reference
 from clir_core.errors import SpecError
+from clir_core.measure.figures import cutoff
 from clir_core.measure.pieces import measure_ranks
 from clir_core.model.baseline import UNSTORED
-from clir_core.model.canary import Canary
 from clir_core.model.checkpoint import Checkpoint, check_unchanged, resolve
-from clir_core.model.reading import Reading, reading_of
 from clir_core.model.run_file import check_run
 from clir_core.rank.ranked import Ranked
 from clir_core.registry.facts import DTYPE, Audited, Entry
+from clir_core.runs.made import Made, made_of
 from clir_core.runs.places import measures_directory, output_directory, ranks_directory
 from clir_core.runs.read import Read, counted, read
 from clir_core.runs.record import as_registered, record_audit
@@ -76,8 +74,7 @@ def audit(spec: AuditSpec, workers: Workers, runner: Runner, by: str = "") -> Fi
     origin = made_of(spec, checkpoint, fit, embedded)
     made = result(spec, corpus, checkpoint.name, ranked, measured, origin, runner.timings)
     if spec.index:
-        served = runner.once("search index", lambda: search(asked, clusters, runner))
-        made = made.model_copy(update={"served": served})
+        made = indexed(made, runner.once("search index", lambda: search(asked, clusters, runner)))
     if found.exposure:
         beside = with_seen(asked, found, checkpoint, clusters, workers, runner)
         made = exposed(made, found.exposure, beside)
@@ -194,6 +191,12 @@ def search(asked: Ranking, clusters: pl.DataFrame, runner: Runner) -> tuple[Serv
     return serve(asked, clusters, runner.bars(lambda _: f"searching {asked.spec.index}"))
 
 
+def indexed(made: AuditResult, served: Served) -> AuditResult:
+    """A result with what an index returns."""
+    told = sentences(served, cutoff(made), made.spec.pivot, made.spec.is_graph)
+    return made.model_copy(update={"served": served, "verdict": (*made.verdict, *told)})
+
+
 def with_seen(
     asked: Ranking, found: Read, checkpoint: Checkpoint, clusters: pl.DataFrame, workers: Workers, runner: Runner
 ) -> tuple[MetricRow, ...]:
@@ -213,54 +216,6 @@ def with_seen(
 def exposed(made: AuditResult, found: Exposure | None, metrics: tuple[MetricRow, ...]) -> AuditResult:
     """A result with what was seen, and the figures in pools that hold it."""
     return made.model_copy(update={"exposure": found, "metrics_with_seen": metrics})
-
-
-class Made(NamedTuple):
-    """What made the figures: identity of the vectors, digest of the checkpoint, how it was read and its canary, stored
-    tables, if any, cut texts."""
-
-    model: str
-    checkpoint: str = ""
-    reading: Reading | None = None
-    canary: Canary | None = None
-    documents: TableRead | None = None
-    queries: TableRead | None = None
-    fitted: Fitted | None = None
-    cut: Cuts = Cuts()
-
-
-def made_of(spec: AuditSpec, checkpoint: Checkpoint, fit: Corpus | None, embedded: Embedded) -> Made:
-    """Of a checkpoint."""
-    fitted = None
-    if fit and (embedded.fit or embedded.bank):
-        fitted = Fitted(
-            corpus=str(fit_reference(spec, spec.corpus)),
-            bank=bank_reference(spec, spec.corpus),
-            corpus_fingerprint=fit.fingerprint(),
-            documents_table=embedded.fit,
-            queries_table=embedded.bank,
-        )
-    proof = embedded.proof
-    reading = proof.reading if proof else None
-    if reading:
-        # by whatever name this audit calls them; the vectors are those of the proof
-        told = {
-            "prompts_from": checkpoint.prompts_from,
-            "notes": (*checkpoint.notes, *embedded.suspicions, *embedded.notes),
-        }
-        reading = reading.model_copy(update=told)
-    if checkpoint.kind in UNSTORED:
-        reading = reading_of(checkpoint)
-    return Made(
-        model=checkpoint.vectors,
-        checkpoint=checkpoint.digest,
-        reading=reading,
-        canary=proof.canary if proof else None,
-        documents=embedded.documents,
-        queries=embedded.queries,
-        fitted=fitted,
-        cut=embedded.cut,
-    )
 
 
 def result(

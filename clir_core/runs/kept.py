@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from clir_core.audit.result import Embedded, Measured
+from clir_core.audit.served import Served
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.model.device import dtype_of, has_gpu_here
 from clir_core.rank.ranked import Ranked
 from clir_core.registry.registry import Registry
 from clir_core.runs import audit
-from clir_core.runs.places import measures_directory, output_directory, ranks_directory
+from clir_core.runs.made import made_of
+from clir_core.runs.places import measures_directory, output_directory, ranks_directory, served_directory
 from clir_core.runs.read import read
 from clir_core.workspace import layout
 from clir_core.workspace.steps import read_result
@@ -29,7 +31,7 @@ def finished(spec: AuditSpec) -> Path | None:
     measured = read_result(measures_directory(spec, ranks, clusters) / layout.RESULT, Measured)
     if not (ranked and embedded and measured):
         return None
-    origin = audit.made_of(spec, checkpoint, fit, embedded)
+    origin = made_of(spec, checkpoint, fit, embedded)
     made = audit.result(spec, corpus, checkpoint.name, ranked, measured, origin, {})
     beside: Measured | None = Measured(metrics=())
     if found.whole is not corpus:
@@ -37,6 +39,11 @@ def finished(spec: AuditSpec) -> Path | None:
         beside = read_result(measures_directory(spec, with_seen, clusters) / layout.RESULT, Measured)
     if beside is None:
         return None
+    if spec.index:
+        served = read_result(served_directory(spec, ranks, clusters) / layout.RESULT, Served)
+        if served is None:
+            return None
+        made = audit.indexed(made, served)
     made = audit.exposed(made, found.exposure, beside.metrics)
     out = output_directory(made, checkpoint)
     entry = Registry(spec.workspace).get(checkpoint.digest)

@@ -22,8 +22,8 @@ from clir_core.model.prompts import own_prompts
 from clir_core.model.reading import Reading
 from clir_core.rank.plan import Plan
 from clir_core.rank.ranked import Ranked
-from clir_core.runs.audit import Made
 from clir_core.runs.audited import Audit
+from clir_core.runs.made import Made
 from clir_core.runs.vectors import AnyCorpus, audit_arrays, audit_ranked, checked, corpus_of, spec_of
 from clir_core.scenarios import SCENARIOS, ScenarioName
 

@@ -54,6 +54,21 @@ def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> 
     )
 
 
+def served_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> Path:
+    """Where it is kept what an index returned of these ranks."""
+    return step_directory(
+        spec.workspace,
+        "served",
+        ranks=ranks.name,
+        index=spec.index,
+        partitions=spec.index_partitions,
+        efforts=spec.efforts(max(spec.cutoffs)),
+        cutoffs=spec.cutoffs,
+        intervals=INTERVALS,
+        clusters=clusters.to_dict(as_series=False),
+    )
+
+
 def output_directory(made: AuditResult, checkpoint: Checkpoint) -> Path:
     """Where the result's files go."""
     spec = made.spec

@@ -13,27 +13,18 @@ from clir_core.correct.correction import Correction
 from clir_core.measure.served import served_rows
 from clir_core.rank.served import ServedIndex
 from clir_core.rank.store import VectorTable
+from clir_core.runs.places import served_directory
 from clir_core.runs.rank import document_vectors, fitted, open_read
 from clir_core.runs.workers import Ranking
 from clir_core.scenarios.nway import NAME as NWAY
 from clir_core.workspace import layout
 from clir_core.workspace.progress import Bars
-from clir_core.workspace.steps import once, step_directory
+from clir_core.workspace.steps import once
 
 
 def serve(asked: Ranking, clusters: pl.DataFrame, bars: Bars) -> tuple[Served, bool]:
     """What an index of all documents returns of the exact lists of the pools of all languages, or was found before."""
-    spec = asked.spec
-    directory = step_directory(
-        spec.workspace,
-        "served",
-        ranks=asked.directory.name,
-        index=spec.index,
-        partitions=spec.index_partitions,
-        efforts=spec.efforts(max(spec.cutoffs)),
-        cutoffs=spec.cutoffs,
-        clusters=clusters.to_dict(as_series=False),
-    )
+    directory = served_directory(asked.spec, asked.directory, clusters)
     return once(directory, Served, lambda scratch: _served(asked, clusters, bars, scratch))
 
 

@@ -24,8 +24,9 @@ from clir_core.model.given import IDS, VECTORS, listed, stacked, unit, unusable
 from clir_core.rank.plan import Plan, make_plan
 from clir_core.rank.ranked import Ranked
 from clir_core.rank.ranking import in_threads, rank_plan
-from clir_core.runs.audit import Made, measure, result
+from clir_core.runs.audit import measure, result
 from clir_core.runs.audited import Audit
+from clir_core.runs.made import Made
 from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.sources import frames, read_corpus
 from clir_core.sources.choice import choose_languages

@@ -18,10 +18,10 @@ sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1] / "studies")]
 from tables import put, table  # noqa: E402
 
 from clir_core.audit.result import AuditResult  # noqa: E402
+from clir_core.audit.served import RETURNED  # noqa: E402
 from clir_core.audit.spec import AuditSpec  # noqa: E402
 from clir_core.correct.data import fit_reference  # noqa: E402
 from clir_core.correct.spec import Corrects  # noqa: E402
-from clir_core.measure.served import RETURNED  # noqa: E402
 from clir_core.model.checkpoint import BUNDLED  # noqa: E402
 from clir_core.runs.audit import audit  # noqa: E402
 from clir_core.runs.here import Here  # noqa: E402

@@ -17,6 +17,7 @@ from clir_core.rank.index_spec import CANDIDATES, Serves
 from clir_core.rank.served import ServedIndex
 from clir_core.runs.audit import Finished, audit
 from clir_core.runs.here import Here
+from clir_core.runs.kept import finished
 from clir_core.runs.runner import Runner
 
 
@@ -75,6 +76,9 @@ def test_it_is_in_the_report_and_not_searched_again(found: Finished, tiny_model:
     assert "What an index returns" in page and "12 probed" in page and "ivf_flat, 216 documents, 12 partitions" in page
     again = run(tiny_model, workspace, index="ivf_flat", index_partitions=12, index_effort=[1, 12], cutoffs=[5, 10])
     assert again.out == found.out and again.result.served == found.result.served
+    assert finished(again.result.spec) == found.out
+    told = [sentence for sentence in found.result.verdict if sentence.startswith("Index, ")]
+    assert len(told) == 2 and told[0].startswith("Index, 1 probed: of the exact first 10 it returns ")
     # nothing of the index stays, and an audit without one is what it was
     assert not list((workspace / "steps").glob("served-*/tmp*"))
     plain = run(tiny_model, workspace, cutoffs=[5, 10])
