@@ -236,12 +236,14 @@ def test_the_registry_is_told_from_the_shell(first, service, clir):
     assert {one["label"] for one in watched["seen"]} >= {"good", "copy"}
 
 
+@pytest.mark.slow
 def test_a_correction_is_offered_for_one_that_regressed(first, service, monkeypatch):
     from clir_core.measure import gate
 
     listed = yaml.safe_load(service.watch.read_text("utf-8"))
     listed["families"][0]["offer"] = {"correction": "mean+hub", "correction_fit": "demo#train"}
     service.watch.write_text(yaml.safe_dump(listed), "utf-8")
+    shutil.rmtree(service.incoming / "broken", ignore_errors=True)
     service.drop("worse", 11)
     # so few questions show no loss
     monkeypatch.setattr(gate, "outcome", lambda *_: "regressed")
