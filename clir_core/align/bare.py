@@ -10,9 +10,8 @@ import numpy as np
 import polars as pl
 
 from clir_core.align.spec import AlignSpec
-from clir_core.corpus.same_text import digest
 from clir_core.corpus.tables import Corpus
-from clir_core.corpus.texts import documents_of, queries_of
+from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.errors import AlignError
 from clir_core.sources import read_corpus
 
@@ -29,13 +28,13 @@ COLUMNS = {"group_id": pl.String, "lang": pl.String, "kind": pl.String, "p_x": p
 def bare_texts(spec: AlignSpec) -> pl.DataFrame:
     """Texts of the corpora that the head is fitted to, in all of their languages; no rows where it has none.
 
-    Of each language and kind the MOST with the smallest digests: whichever order they are read in. AlignError where no
+    Of each language and kind the MOST with the smallest hashes: whichever order they are read in. AlignError where no
     language has FEWEST.
     """
     found = [
         frame
         for at, reference in enumerate(dict.fromkeys(spec.head_texts))
-        for frame in _of_corpus(f"corpus {at + 1}", read_corpus(reference, reading=spec, training=True))
+        for frame in _of_corpus(f"corpus {at + 1}", read_corpus(reference, reading=spec, training=True, texts=True))
     ]
     if not found:
         return pl.DataFrame(schema=COLUMNS)
@@ -53,7 +52,7 @@ def without_groups(texts: pl.DataFrame, groups: Iterable[str]) -> pl.DataFrame:
 
 
 def _of_corpus(name: str, corpus: Corpus) -> Iterator[pl.DataFrame]:
-    passages, queries = _sampled(documents_of(corpus)), _sampled(queries_of(corpus))
+    passages, queries = _sampled(document_texts(corpus)), _sampled(query_texts(corpus))
     yield _rows(passages, f"{name}, passages", "p_x")
     yield _rows(queries, f"{name}, queries", "q_x")
     opened = passages.with_columns(text=pl.col("text").map_elements(opening, pl.String))
@@ -70,13 +69,12 @@ def opening(text: str) -> str:
 
 
 def _sampled(texts: pl.DataFrame) -> pl.DataFrame:
-    own = texts.select("group_id", "lang", "text").unique(["lang", "text"], maintain_order=True)
-    own = own.with_columns(digest=pl.col("text").map_elements(digest, pl.String)).sort("lang", "digest")
+    own = texts.unique(["lang", "text"], maintain_order=True).sort("lang", "text_hash")
     return own.group_by("lang", maintain_order=True).head(MOST).filter(pl.len().over("lang") >= FEWEST)
 
 
 def _in_a_row(sentences: pl.DataFrame) -> pl.DataFrame:
-    """Sentences joined by fours, in the order of their digests; of the first one's group."""
+    """Sentences joined by fours, in the order of their hashes; of the first one's group."""
     row = pl.int_range(pl.len()).over("lang") // IN_A_ROW
     joined = sentences.group_by("lang", row.alias("row"), maintain_order=True)
     return joined.agg(pl.col("group_id").first(), pl.col("text").str.join("\n"))

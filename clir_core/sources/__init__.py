@@ -25,17 +25,23 @@ _READERS: Mapping[str, Callable[[Path, Asked], RawCorpus]] = {
 
 
 def read_corpus(
-    reference: str, languages: Sequence[str] = (), reading: ReadingSpec = AS_IT_IS, *, training: bool = False
+    reference: str,
+    languages: Sequence[str] = (),
+    reading: ReadingSpec = AS_IT_IS,
+    *,
+    training: bool = False,
+    texts: bool = False,
 ) -> Corpus:
     """The corpus behind a reference (one of KINDS), in its pivot and these languages; in all where none is given.
 
     At the end of a reference `#NAME` is a part of it: `#train`, `#fit`, `#dev` or `#test` of demo and xquad, the qrels
-    of that name elsewhere. `training` says that it is to be trained on: never by qrels that audits ask. Raises
-    CorpusError with all that is wrong with it, SpecError for a split that it does not have.
+    of that name elsewhere. `training` says that it is to be trained on: never by qrels that audits ask; `texts` that
+    its texts are wanted: a bitext of many languages then needs no judgement of each for each. Raises CorpusError with all
+    that is wrong with it, SpecError for a split that it does not have.
     """
     whole, split = splits.parse(reference)
     of_parts = splits.has_parts(whole)
-    asked = Asked(languages, None if of_parts else split, training, reading)
+    asked = Asked(languages, None if of_parts else split, training, reading, texts)
     raw = _read(whole, asked)
     if asked.split:
         raw = replace(raw, name=f"{raw.name}-{asked.split}")

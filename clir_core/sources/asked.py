@@ -12,12 +12,16 @@ USUAL = (*_HELD_OUT, "train")  # in the order in which an audit takes them
 
 @dataclass(frozen=True)
 class Asked:
-    """Languages beside the pivot, none meaning all; the part of the qrels, if one is named; whether to train on it."""
+    """Languages beside the pivot, none meaning all; the part of the qrels, if one is named; whether to train on it.
+
+    `texts` says that its texts are wanted: what asks and answers within other languages than the pivot may be left out.
+    """
 
     languages: Sequence[str] = ()
     split: str | None = None
     training: bool = False
     reading: ReadingSpec = AS_IT_IS
+    texts: bool = False
 
 
 def choose_split(there: Mapping[str, Sequence[str]], asked: Asked, place: str) -> str:

@@ -56,22 +56,24 @@ def read(directory: Path, asked: Asked) -> RawCorpus:
         problems.append(f"the files have not as many lines as one another ({told}); take them from one release")
     if problems:
         raise CorpusError(f"bitext {directory} cannot be read, problems: {len(problems)}", problems)
-    raw = tables(directory.resolve().name, {lang: (str(chosen[lang]), lines) for lang, (lines, _) in texts.items()})
+    named = {lang: (str(chosen[lang]), lines) for lang, (lines, _) in texts.items()}
+    raw = tables(directory.resolve().name, named, asked.reading.pivot if asked.texts else None)
     names = [str(path.relative_to(directory)) for path in chosen.values()]
     more = [f"and {len(names) - _NAMED:,} more"] if len(names) > _NAMED else []
     others = sorted({file.part or "those of no part" for file in found} - {part}) if part else []
     return replace(raw, notes=(split_note([*names[:_NAMED], *more], others, "Lines"),))
 
 
-def tables(name: str, texts: Mapping[str, tuple[str, Mapping[int, str]]]) -> RawCorpus:
-    """Of each language the file and its lines by their numbers, from 1."""
+def tables(name: str, texts: Mapping[str, tuple[str, Mapping[int, str]]], pivot: str | None = None) -> RawCorpus:
+    """Of each language the file and its lines by their numbers, from 1. With a pivot, only pairs with it are judged."""
     rows = RawRows()
     for lang, (file, lines) in texts.items():
+        judged = texts if pivot is None or lang == pivot else {pivot: texts[pivot]}
         for number, text in lines.items():
             key, group = f"{lang}/{number}", str(number)
             rows.documents.add(file, number, doc_id=key, group_id=group, lang=lang, text=text)
             rows.queries.add(file, number, query_id=key, group_id=group, lang=lang, text=text)
-            for other, (_, translations) in texts.items():
+            for other, (_, translations) in judged.items():
                 if other != lang and number in translations:
                     rows.qrels.add(file, number, query_id=key, doc_id=f"{other}/{number}", grade=1)
     return rows.corpus(name)

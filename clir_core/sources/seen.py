@@ -33,7 +33,7 @@ def read_seen(seen: Seen, reading: ReadingSpec) -> pl.DataFrame:
     kind, _, place = seen.reference.partition(":")
     if kind == TRIPLES:
         return _passages(place)
-    corpus = read_corpus(seen.reference, reading=reading, training=seen.how == "trained")
+    corpus = read_corpus(seen.reference, reading=reading, training=seen.how == "trained", texts=True)
     texts = documents_of(corpus).select("group_id", "text")
     return texts if seen.how == "documents" else texts.filter(pl.col("group_id").is_in(answering(corpus)))
 

@@ -104,3 +104,12 @@ def test_other_parts_of_a_name_are_parts_where_they_are_asked_for(tmp_path):
     with pytest.raises(CorpusError, match="are both in en; keep one"):
         read_corpus(reference)
     assert read_corpus(f"{reference}#wmt20").documents["text"].to_pylist() == ["Sonne", "sun"]
+
+
+def test_for_its_texts_each_language_is_judged_with_the_pivot_alone(tmp_path: Path) -> None:
+    for lang in ("en", "de", "fr"):
+        (tmp_path / f"lines.{lang}").write_text(f"{lang} one.\n{lang} two.\n", "utf-8")
+    whole, texts = (read_corpus(f"bitext:{tmp_path}", texts=texts) for texts in (False, True))
+    assert texts.documents.equals(whole.documents) and texts.queries.equals(whole.queries)
+    pairs = {tuple(sorted((row["query_id"][:2], row["doc_id"][:2]))) for row in texts.qrels.to_pylist()}
+    assert pairs == {("de", "en"), ("en", "fr")} and len(texts.qrels) == 8 and len(whole.qrels) == 12
