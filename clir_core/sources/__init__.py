@@ -36,8 +36,8 @@ def read_corpus(
 
     At the end of a reference `#NAME` is a part of it: `#train`, `#fit`, `#dev` or `#test` of demo and xquad, the qrels
     of that name elsewhere. `training` says that it is to be trained on: never by qrels that audits ask; `texts` that
-    its texts are wanted: a bitext of many languages then needs no judgement of each for each. Raises CorpusError with all
-    that is wrong with it, SpecError for a split that it does not have.
+    its texts are wanted: a bitext of many languages then needs no judgement of each for each. Raises CorpusError with
+    all that is wrong with it, SpecError for a split that it does not have.
     """
     whole, split = splits.parse(reference)
     of_parts = splits.has_parts(whole)

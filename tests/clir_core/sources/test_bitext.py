@@ -106,7 +106,7 @@ def test_other_parts_of_a_name_are_parts_where_they_are_asked_for(tmp_path):
     assert read_corpus(f"{reference}#wmt20").documents["text"].to_pylist() == ["Sonne", "sun"]
 
 
-def test_for_its_texts_each_language_is_judged_with_the_pivot_alone(tmp_path: Path) -> None:
+def test_for_its_texts_each_language_is_judged_with_the_pivot_alone(tmp_path) -> None:
     for lang in ("en", "de", "fr"):
         (tmp_path / f"lines.{lang}").write_text(f"{lang} one.\n{lang} two.\n", "utf-8")
     whole, texts = (read_corpus(f"bitext:{tmp_path}", texts=texts) for texts in (False, True))
