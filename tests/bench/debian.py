@@ -186,14 +186,16 @@ def write(pages: dict[str, Pages], names: list[str], out: Path) -> None:
 
 
 def halves(kind: str, languages: str, out: Path, packages: Path) -> None:
-    """Write both halves, once."""
-    if (out / "b").exists():
+    """Write both halves, once, whole or not at all."""
+    if out.exists():
         return
+    scratch = out.with_name(f".{out.name}-unfinished")
     pages = {lang: KINDS[kind](lang, packages) for lang in ["en", *languages.split(",")]}
     names = parallel(pages)
     for half, taken in (("a", names[::2]), ("b", names[1::2])):
-        write(pages, taken, out / half)
+        write(pages, taken, scratch / half)
         print(f"parquet:{out / half}: {len(taken)} pages in {', '.join(pages)}")
+    scratch.rename(out)
 
 
 def main() -> None:

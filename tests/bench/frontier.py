@@ -62,7 +62,7 @@ class Row(NamedTuple):
     needs: str
     seconds: float
     complete: float
-    with_seen: float  # the same in pools that hold the other half, too
+    with_seen: float | None  # the same in pools that hold the other half, too, where one corpus has both
     worst: str
     gain: tuple[float, float, float]
     mono: tuple[float, float, float]
@@ -101,7 +101,8 @@ def without(langs: Sequence[str], ntrex: Path, folder: Path) -> Path:
     """NTREX's files of the languages that are not left out, one each: Spanish has two."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in sorted(ntrex.glob("newstest2019-*.txt")):
-        if file.name.split(".")[-2] not in langs and "ref-2" not in file.name:
+        lang, _, _ = file.name.split(".")[-2].partition("-")  # Mexican Spanish is Spanish
+        if lang not in langs and "ref-2" not in file.name:
             link(folder / file.name, file)
     return folder
 
@@ -116,14 +117,16 @@ def rows(corpus: Corpus, folder: Path, asked: argparse.Namespace) -> Iterator[Ro
     """A row a method."""
     plain: Finished | None = None
     for method, fitted, needs, fields in methods(corpus, folder, asked):
-        begun = time.monotonic()
-        model = head(corpus, fields, asked) if "head_texts" in fields else asked.model
-        seconds = time.monotonic() - begun
-        own = {} if "head_texts" in fields else fields
+        begun, is_head = time.monotonic(), "head_texts" in fields
+        model = head(corpus, fields, asked) if is_head else asked.model
+        fitted_after = time.monotonic() - begun
         spec = {"model": model, "corpus": corpus.asked, "scenarios": ("mono", "multi"), "workspace": asked.workspace}
+        own = {} if is_head else fields
         found = audit(AuditSpec.model_validate({**spec, "seen": (corpus.own,), **own}), Here(), Runner())
         plain = plain or found
-        yield row(corpus, method, fitted, needs, seconds or time.monotonic() - begun, plain, found)
+        seconds = fitted_after if is_head else time.monotonic() - begun
+        yield row(corpus, method, fitted, needs, seconds, plain, found)
+        print(corpus.title, method, fitted, f"{seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 def head(corpus: Corpus, fields: Mapping[str, object], asked: argparse.Namespace) -> str:
@@ -145,7 +148,7 @@ def row(corpus: Corpus, method: str, fitted: str, needs: str, seconds: float, pl
     lost = min((one for one in decision.mono if one.metric == "acc@1"), key=lambda one: one.difference)
     return Row(
         corpus.title, method, fitted, needs, seconds,
-        mean(found.result.metrics), mean(found.result.metrics_with_seen),
+        mean(found.result.metrics), mean(found.result.metrics_with_seen) if found.result.metrics_with_seen else None,
         f"{share(worst.after)} {worst.lang}, asked in {worst.query_lang}",
         (decision.gain.difference, decision.gain.low, decision.gain.high),
         (acc.difference, acc.low, acc.high),
@@ -177,7 +180,7 @@ def shown(found: Sequence[Row]) -> str:
         "mono acc@1 [95 %]", "most lost",
     )  # fmt: skip
     cells = [
-        (one.method, one.fitted, one.needs, f"{one.seconds:.0f}", share(one.complete), share(one.with_seen), one.worst,
+        (one.method, one.fitted, one.needs, f"{one.seconds:.0f}", share(one.complete), "" if one.with_seen is None else share(one.with_seen), one.worst,
          signed(one.gain), signed(one.mono), one.lost)
         for one in found
     ]  # fmt: skip
@@ -226,10 +229,9 @@ def corpora(asked: argparse.Namespace, folder: Path) -> Iterator[Corpus]:
             yield Corpus("XQuAD", f"{xquad}#test", f"{xquad}#train", (texts,))
         else:
             title, languages = HELP[name]
-            debian.halves(name, languages, folder / name, asked.packages)
-            yield Corpus(
-                title, f"parquet:{folder / name / 'a'}", f"parquet:{folder / name / 'b'}", (f"{xquad}#train", texts)
-            )
+            place = folder / f"{name}-{languages.replace(',', '-')}"
+            debian.halves(name, languages, place, asked.packages)
+            yield Corpus(title, f"parquet:{place / 'b'}", f"parquet:{place / 'a'}", (f"{xquad}#train", texts))
 
 
 def main() -> None:

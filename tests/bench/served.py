@@ -28,7 +28,7 @@ from clir_core.runs.here import Here  # noqa: E402
 from clir_core.runs.runner import Runner  # noqa: E402
 
 K = 10
-COLOURS = ("#555555", "#b35c00", "#8a3b12", "#1b6e53", "#3b5ba5")
+COLOURS = ("#555555", "#b35c00", "#8a3b12", "#1b6e53", "#3b5ba5", "#7a4fa3", "#a03050", "#000000")
 CORRECTIONS = {"none": None, "mean": "mean", "mean + hub": "mean+hub"}
 
 
