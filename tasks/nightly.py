@@ -86,10 +86,12 @@ def offered(watch: WatchList, judged: Judged, tried: Sequence[Path | str]) -> Ju
     """The same, with what a correction would make of it: `tried` are its audits, before and after."""
     correction = next(str(one.offer.correction) for one in watch.families if one.name == judged.family)
     outs = [one for one in tried if isinstance(one, Path)]
-    if len(outs) == len(tried):
-        said = offer.told(watch, correction, *outs)
-    else:
-        said = f"Correction {correction} could not be tried: {'; '.join(str(one) for one in tried if one not in outs)}"
+    why = "; ".join(one for one in tried if isinstance(one, str))
+    try:
+        said = "" if why else offer.told(watch, correction, *outs)
+    except ClirError as error:  # a night ends for no offer
+        why = str(error)
+    said = f"Correction {correction} could not be tried: {why}" if why else said
     get_run_logger().info("%s: %s", judged.name, said)
     return judged.model_copy(update={"offer": said})
 

@@ -9,6 +9,7 @@ from clir_core.corpus.lang import language_name
 from clir_core.spec import Spec
 
 RETURNED, FOUND = "index_recall@{}", "gold_recall@{}"
+FEWEST = 10  # queries, of fewer no sentence speaks
 
 
 class ServedRow(Spec):
@@ -49,12 +50,13 @@ def sentences(served: Served, k: int, pivot: str, is_graph: bool) -> Iterator[st
     for effort in sorted({row.effort for row in rows}):
         mine = [row for row in rows if row.effort == effort and row.query_lang != pivot]
         own = [row.value for row in mine if row.lang == row.query_lang]
-        across = {row.query_lang: row.value for row in mine if row.lang == pivot}
-        if own and across:
-            least = min(across, key=lambda lang: (across[lang], lang))
+        across = [row for row in mine if row.lang == pivot]
+        told = [row for row in across if row.n >= FEWEST]
+        if own and told:
+            least = min(told, key=lambda row: (row.value, row.query_lang))
             yield (
                 f"Index, {how_hard(effort, is_graph)}: of the exact first {k} it returns {fmean(own):.0%} of the "
-                f"documents in the query's own language and {fmean(across.values()):.0%} of those in "
-                f"{language_name(pivot)}, on average over languages; least for {language_name(least)} queries, "
-                f"{across[least]:.0%}."
+                f"documents in the query's own language and {fmean(row.value for row in across):.0%} of those "
+                f"in {language_name(pivot)}, on average over languages; least for {language_name(least.query_lang)} "
+                f"queries, {least.value:.0%} (95 % interval {least.low:.0%} to {least.high:.0%}; {least.n:,} have any)."
             )

@@ -22,6 +22,7 @@ _CONFIGS = {
     "hnsw_pq": kinds.HnswPq,
 }
 _TABLE = "documents"
+_SUB_VECTOR = 16  # dimensions of a product quantiser's part
 
 
 class ServedIndex:
@@ -32,13 +33,19 @@ class ServedIndex:
 
         SpecError where there are too few documents for such an index.
         """
-        self._spec, self.similarity = spec, "cosine" if unit else "dot"
-        vectors = pa.FixedSizeListArray.from_arrays(
-            pa.array(np.ascontiguousarray(documents_DH, np.float32).reshape(-1)), documents_DH.shape[1]
+        self._is_graph, self.similarity = spec.is_graph, "cosine" if unit else "dot"
+        self._padded = _SUB_VECTOR if str(spec.index).endswith("pq") else 1
+        n = len(documents_DH)
+        self.partitions = 1 if spec.is_graph else min(spec.index_partitions or max(1, isqrt(n)), n)
+        vectors_DH = self._whole(documents_DH)
+        flat = pa.array(np.ascontiguousarray(vectors_DH, np.float32).reshape(-1))
+        vectors = pa.FixedSizeListArray.from_arrays(flat, vectors_DH.shape[1])
+        rows = pa.table({"row": np.arange(n, dtype=np.int64), "vector": vectors})
+        # with its usual 256 vectors a partition LanceDB trains fewer partitions than it is asked for, and only warns
+        sampled = max(1, min(256, n // self.partitions))
+        config = _CONFIGS[str(spec.index)](
+            distance_type=self.similarity, num_partitions=self.partitions, sample_rate=sampled
         )
-        rows = pa.table({"row": np.arange(len(documents_DH), dtype=np.int64), "vector": vectors})
-        self.partitions = 1 if spec.is_graph else spec.index_partitions or max(1, isqrt(len(documents_DH)))
-        config = _CONFIGS[str(spec.index)](distance_type=self.similarity, num_partitions=self.partitions)
         with explained(folder):
             self._table = connect(str(folder)).create_table(_TABLE, rows)
         try:
@@ -48,7 +55,7 @@ class ServedIndex:
             told = first_line(error)
         if told:
             raise SpecError(
-                f"{spec.index} of {len(documents_DH):,} documents with {self.partitions} partitions cannot be built "
+                f"{spec.index} of {n:,} documents with {self.partitions} partitions cannot be built "
                 f"({told}); take ivf_flat, fewer index_partitions, or a larger corpus"
             )
 
@@ -59,9 +66,17 @@ class ServedIndex:
         left = stats.num_unindexed_rows if stats else len(self._table)
         return f"{left:,} documents are not in it" if left else ""
 
+    def effort(self, asked: int, k: int) -> int:
+        """How hard it can be searched for k documents: a graph keeps k candidates, a file has so many partitions."""
+        return max(asked, k) if self._is_graph else min(asked, self.partitions)
+
     def search(self, queries_QH: np.ndarray, effort: int, k: int) -> Iterator[np.ndarray]:
         """For each query the numbers of at most k documents, best first."""
-        for query_H in queries_QH:
+        for query_H in self._whole(queries_QH):
             asked = self._table.search(query_H.astype(np.float32)).distance_type(self.similarity).limit(k)
-            asked = asked.ef(max(effort, k)) if self._spec.is_graph else asked.nprobes(min(effort, self.partitions))
+            asked = asked.ef(effort) if self._is_graph else asked.nprobes(effort)
             yield asked.select(["row", "_distance"]).to_arrow()["row"].to_numpy()
+
+    def _whole(self, vectors_NH: np.ndarray) -> np.ndarray:
+        """With zeros behind, which change no score: vectors of an odd length would get one code each."""
+        return np.pad(vectors_NH, ((0, 0), (0, -vectors_NH.shape[1] % self._padded)))

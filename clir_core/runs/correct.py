@@ -9,8 +9,8 @@ from clir_core.correct.query_side import QuerySide, query_side
 from clir_core.correct.table_spec import CorrectSpec
 from clir_core.errors import VectorsError
 from clir_core.model.checkpoint import EncodingSpec, resolve
-from clir_core.model.vector_tables import GivenVectors
-from clir_core.model.vectors_ref import SCHEME, name_of, parse
+from clir_core.model.vector_tables import GivenVectors, state_of
+from clir_core.model.vectors_ref import SCHEME, name_of, parse, tables_of
 from clir_core.registry.facts import DTYPE
 from clir_core.registry.registry import Registry
 from clir_core.runs.audit import Finished, audit
@@ -71,19 +71,23 @@ def _audited_last(workspace: Path) -> str:
     found = [
         (entry.audits[-1].at, entry.found.ref)
         for entry in Registry(workspace).entries()
-        # a corrected table is none to correct
-        if entry.audits
-        and entry.found.ref.startswith(SCHEME)
-        and str(layout.corrections(workspace)) not in entry.found.ref
+        if entry.audits and entry.found.ref.startswith(SCHEME) and not _is_corrected(entry.found.ref)
     ]
     if not found:
         raise VectorsError(f"no table of vectors was audited in {workspace}; name one: --vectors vectors:DIR")
     return max(found)[1]
 
 
+def _is_corrected(ref: str) -> bool:
+    place = parse(ref).place
+    return "://" not in place and (Path(place) / QUERY_SIDE).exists()
+
+
 def _kept(spec: CorrectSpec, ref: str, left_out: set[str]) -> Path:
     table = resolve(ref, EncodingSpec(), layout.models(spec.workspace), DTYPE)
-    said = sha256_of([spec.identity(), table.vectors, sorted(left_out)])[:8]
+    # languages and payload are no part of what a Lance table's vectors are known by
+    states = [state_of(one) for one in dict.fromkeys(tables_of(ref).values()) if one.uri]
+    said = sha256_of([spec.identity(), table.vectors, states, sorted(left_out)])[:8]
     return layout.corrections(spec.workspace).resolve() / f"{slug(name_of(ref))}-{slug(str(spec.correction))}-{said}"
 
 

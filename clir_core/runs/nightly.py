@@ -15,8 +15,8 @@ from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary,
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import WatchList, read_watch_list
 from clir_core.runs import offer
+from clir_core.runs.read import read
 from clir_core.runs.record import found, known_as
-from clir_core.sources import read_corpus
 from clir_core.workspace import layout
 from clir_core.workspace.private import close
 
@@ -35,7 +35,7 @@ def read_night(spec: NightlySpec) -> tuple[WatchList, Corpus]:
     gate.check(watch.gate)
     gate.check_asked(watch.gate, watch.audit)
     offer.check(watch)
-    corpus = read_corpus(watch.audit.corpus, watch.audit.languages, watch.audit)
+    corpus = read(watch.audit).corpus  # without what was seen, as its audits register what they asked
     cluster_queries(corpus, watch.audit.cluster)
     return watch, corpus
 

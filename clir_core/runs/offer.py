@@ -49,7 +49,7 @@ def tried(watch: WatchList, due: Due, family: str) -> tuple[AuditSpec, ...]:
     corrected = found.offer.model_dump(include={*Corrects.model_fields}, exclude_defaults=True)
     return (
         AuditSpec.model_validate({**fields, "seen": tuple(seen)}),
-        AuditSpec.model_validate({**fields, **corrected}),
+        AuditSpec.model_validate({**fields, **corrected, "seen": tuple(seen)}),  # else its pools could be others
     )
 
 

@@ -104,7 +104,11 @@ class Watch(Spec):
 
     def cli_cmd(self) -> None:
         """Print it."""
-        found = discover(read_watch_list(self.watch), self.workspace)
+        from clir_core.runs.offer import check  # what trains and corrects: a second to import
+
+        watch = read_watch_list(self.watch)
+        check(watch)
+        found = discover(watch, self.workspace)
         if self.format == "json":
             _print_json(found.model_dump(mode="json"))
             return

@@ -180,7 +180,8 @@ def shown(found: Sequence[Row]) -> str:
         "mono acc@1 [95 %]", "most lost",
     )  # fmt: skip
     cells = [
-        (one.method, one.fitted, one.needs, f"{one.seconds:.0f}", share(one.complete), "" if one.with_seen is None else share(one.with_seen), one.worst,
+        (one.method, one.fitted, one.needs, f"{one.seconds:.0f}", share(one.complete),
+         "" if one.with_seen is None else share(one.with_seen), one.worst,
          signed(one.gain), signed(one.mono), one.lost)
         for one in found
     ]  # fmt: skip

@@ -72,7 +72,7 @@ def test_a_correction_is_tried_in_the_pools_of_the_audit_that_it_is_held_against
     assert tried(watch_list(), due, "e5") == ()
     plain, corrected = tried(watch, due, "e5")
     assert plain.correction is None and plain.seen == ("demo#train",)
-    assert corrected == AuditSpec.model_validate({**asked.model_dump(), **OFFER})
+    assert corrected == AuditSpec.model_validate({**asked.model_dump(), **OFFER, "seen": ("demo#train",)})
     before, after = (run(spec) for spec in (plain, corrected))
     assert [pool.sizes for pool in before.result.pools] == [pool.sizes for pool in after.result.pools]
     said = told(watch, "mean+hub", before.out, after.out)

@@ -12,7 +12,10 @@ from clir_core.registry.facts_file import NAME, FactsFile
 from clir_core.registry.nightly import Due, Judged, NightlySpec, NightlySummary
 from clir_core.registry.registry import Registry
 from clir_core.registry.watch import Family, WatchList
+from clir_core.runs.audit import audit
+from clir_core.runs.here import Here
 from clir_core.runs.nightly import BASELINE, check_night, find_due, judge, judged_before, read_night, register
+from clir_core.runs.runner import Runner
 
 ASKED = "q" * 64
 FAMILY = {"name": "e5", "sources": [{"kind": "aligned"}]}
@@ -93,6 +96,17 @@ def test_a_night_whose_clusters_the_corpus_lacks_is_refused(tmp_path: Path) -> N
     watch.write_text(text.replace("UNIT", "article"), "utf-8")
     with pytest.raises(SpecError, match="cluster 'article': the queries of corpus demo have no such column"):
         read_night(NightlySpec(watch=watch, workspace=tmp_path))
+
+
+def test_a_night_asks_what_its_audits_register(tiny_model: Path, tmp_path: Path) -> None:
+    """Also where passages that were seen leave the pools, which is another corpus than the whole."""
+    watch = tmp_path / "watch.yaml"
+    said = "audit: {corpus: 'demo#test', seen: ['demo#fit', 'demo#dev'], languages: [de]}"
+    watch.write_text(f"version: 1\n{said}\nfamilies: [{{name: e5, sources: [{{kind: aligned}}]}}]\n", "utf-8")
+    found, corpus = read_night(NightlySpec(watch=watch, workspace=tmp_path))
+    asked = found.audit.model_copy(update={"model": str(tiny_model), "workspace": tmp_path})
+    made = audit(asked, Here(), Runner())
+    assert made.entry.audit(found.audit.asked(corpus.fingerprint()))
 
 
 def test_a_night_reads_every_fact_once(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
