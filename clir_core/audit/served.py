@@ -49,14 +49,19 @@ def sentences(served: Served, k: int, pivot: str, is_graph: bool) -> Iterator[st
     rows = [row for row in served.rows if row.metric == RETURNED.format(k)]
     for effort in sorted({row.effort for row in rows}):
         mine = [row for row in rows if row.effort == effort and row.query_lang != pivot]
-        own = [row.value for row in mine if row.lang == row.query_lang]
+        own = [row for row in mine if row.lang == row.query_lang]
         across = [row for row in mine if row.lang == pivot]
         told = [row for row in across if row.n >= FEWEST]
         if own and told:
             least = min(told, key=lambda row: (row.value, row.query_lang))
+            own_share, share = _percent(fmean(row.value for row in own)), _percent(fmean(row.value for row in across))
             yield (
-                f"Index, {how_hard(effort, is_graph)}: of the exact first {k} it returns {fmean(own):.0%} of the "
-                f"documents in the query's own language and {fmean(row.value for row in across):.0%} of those "
-                f"in {language_name(pivot)}, on average over languages; least for {language_name(least.query_lang)} "
-                f"queries, {least.value:.0%} (95 % interval {least.low:.0%} to {least.high:.0%}; {least.n:,} have any)."
+                f"Index, {how_hard(effort, is_graph)}: of the exact first {k} it returns {own_share} of the documents "
+                f"in the query's own language and {share} of those in {language_name(pivot)}, on average over languages; "
+                f"least for {language_name(least.query_lang)} queries, {_percent(least.value)} (95 % interval "
+                f"{_percent(least.low)} to {_percent(least.high)}; {least.n:,} have any)."
             )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
