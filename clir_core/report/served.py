@@ -51,4 +51,4 @@ def served_section(result: AuditResult) -> ServedSection | None:
 
 
 def _cell(row: ServedRow | None) -> str:
-    return _NOTHING if row is None else f"{row.value:.3f}"
+    return _NOTHING if row is None else f"{row.value:.3f}, n {row.n:,}"
