@@ -58,8 +58,8 @@ def sentences(served: Served, k: int, pivot: str, is_graph: bool) -> Iterator[st
             yield (
                 f"Index, {how_hard(effort, is_graph)}: of the exact first {k} it returns {own_share} of the documents "
                 f"in the query's own language and {share} of those in {language_name(pivot)}, on average over "
-                f"languages; least for {language_name(least.query_lang)} queries, {_percent(least.value)} (95 % interval "
-                f"{_percent(least.low)} to {_percent(least.high)}; {least.n:,} have any)."
+                f"languages; least for {language_name(least.query_lang)} queries, {_percent(least.value)} (95 % "
+                f"interval {_percent(least.low)} to {_percent(least.high)}; {least.n:,} have any)."
             )
 
 
