@@ -237,7 +237,9 @@ def test_a_full_disk_under_the_vectors(fails, small_disk):
     says(fails(workspace=disk / "workspace"), disk, *FULL)
 
 
-@pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    "part", [0.0, pytest.param(0.3, marks=pytest.mark.slow), pytest.param(0.6, marks=pytest.mark.slow), 0.9]
+)
 def test_a_full_disk_under_the_ranks_and_metrics(fails, good, small_disk, part):
     """The vectors are there, and stay; what comes after them has room in part."""
     disk = small_disk(4096)
@@ -249,7 +251,9 @@ def test_a_full_disk_under_the_ranks_and_metrics(fails, good, small_disk, part):
     assert vectors_of(vectors) == before
 
 
-@pytest.mark.parametrize("part", [0.0, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    "part", [0.0, pytest.param(0.3, marks=pytest.mark.slow), pytest.param(0.6, marks=pytest.mark.slow), 0.9]
+)
 def test_a_full_disk_under_the_result(fails, good, small_disk, part):
     disk = small_disk(4096)
     shutil.copytree(good.out, disk / "out")

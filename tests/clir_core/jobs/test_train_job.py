@@ -233,6 +233,7 @@ def calm(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkpoi
     return resolve(str(directory), EncodingSpec(), Path("/dev/null"), "float32")
 
 
+@pytest.mark.slow
 def test_an_error_of_a_worker_arrives_as_it_was(
     ray_cluster: None, checkpoint: Checkpoint, triples: pa.Table, tmp_path: Path
 ) -> None:

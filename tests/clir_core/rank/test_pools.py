@@ -68,7 +68,7 @@ def _skipped_key(one: Skipped) -> tuple[str, str, str | None]:
 
 
 @given(cases())
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_ranks_and_top_lists_equal_a_full_sort_of_every_pool(case: Case) -> None:
     check(case)
 
@@ -85,7 +85,7 @@ def with_own_documents(case: Case) -> Case:
 
 
 @given(cases().map(with_own_documents))
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_a_querys_own_document_is_in_none_of_its_pools(case: Case) -> None:
     """Nor are its translations, but what is relevant stays; the brute force takes them out before it ranks."""
     measured = check(case)
@@ -98,7 +98,7 @@ def test_a_querys_own_document_is_in_none_of_its_pools(case: Case) -> None:
 
 
 @given(cases())
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 def test_a_golds_rank_is_its_position_where_the_whole_pool_is_listed(case: Case) -> None:
     """Few values, so that most scores tie: with unrelated documents, with translations and with other golds."""
     measured = measure(replace(case, cutoff=len(case.docs)))

@@ -88,6 +88,7 @@ def test_it_trains_proves_and_registers_without_prefect_or_ray(
     assert again.timings["train"] == 0 < runner.timings["train"]
 
 
+@pytest.mark.slow
 def test_an_adapter_of_a_decoder_is_found_by_the_nightly_wherever_it_is_put(spec: AlignSpec, tmp_path: Path) -> None:
     """Small Qwen3 with left padding: trained, exported, audited, moved, found, audited again to the same figures."""
     base = made("qwen3, left", tmp_path / "made")

@@ -59,7 +59,9 @@ def remounted(disk: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "size", [pytest.param(size, marks=pytest.mark.slow) if at % 2 else size for at, size in enumerate(SIZES)]
+)
 def test_an_audit_on_a_disk_of_this_size(
     size: int, spec: AuditSpec, figures: tuple[MetricRow, ...], small_disk: Callable[[int], Path]
 ) -> None:
@@ -75,7 +77,7 @@ def test_an_audit_on_a_disk_of_this_size(
     assert Registry(asked.workspace).get(again.entry.checkpoint) == again.entry
 
 
-@pytest.mark.parametrize("step", [*range(0, 7)])
+@pytest.mark.parametrize("step", [0, 3, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 2, 4, 5)), 6])
 def test_an_audit_on_a_disk_that_becomes_read_only(
     step: int, spec: AuditSpec, figures: tuple[MetricRow, ...], small_disk: Callable[[int], Path]
 ) -> None:

@@ -98,12 +98,14 @@ def killed_at(call: int, function: Callable[..., object], after: bool) -> Callab
     ("module", "name", "call", "after"),
     [
         (run_module, "add", 1, True),  # the base is evaluated, nothing is trained
-        (run_module, "add", 5, False),  # a step is done and not written down
+        # a step is done and not written down
+        pytest.param(run_module, "add", 5, False, marks=pytest.mark.slow),
         (run_module, "add", 5, True),
         (run_module, "write_folder", 2, True),  # a better checkpoint is written, its evaluation is not
-        (state, "write_folder", 3, False),  # steps are done and no state is written
+        # steps are done and no state is written
+        pytest.param(state, "write_folder", 3, False, marks=pytest.mark.slow),
         (state, "write_folder", 3, True),
-        (state, "write_folder", 8, True),  # the last one
+        pytest.param(state, "write_folder", 8, True, marks=pytest.mark.slow),  # the last one
     ],
 )
 def test_a_run_that_is_cut_off_ends_the_same(
