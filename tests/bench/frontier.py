@@ -30,7 +30,7 @@ from clir_core.measure import gate  # noqa: E402
 from clir_core.measure.compare import compare_audits  # noqa: E402
 from clir_core.measure.gate_spec import GateSpec  # noqa: E402
 from clir_core.model.checkpoint import BUNDLED  # noqa: E402
-from clir_core.runs.align import align  # noqa: E402
+from clir_core.runs.align import Aligned, align  # noqa: E402
 from clir_core.runs.audit import Finished, audit  # noqa: E402
 from clir_core.runs.here import Here  # noqa: E402
 from clir_core.runs.runner import Runner  # noqa: E402
@@ -117,26 +117,25 @@ def rows(corpus: Corpus, folder: Path, asked: argparse.Namespace) -> Iterator[Ro
     """A row a method."""
     plain: Finished | None = None
     for method, fitted, needs, fields in methods(corpus, folder, asked):
-        begun, is_head = time.monotonic(), "head_texts" in fields
-        model = head(corpus, fields, asked) if is_head else asked.model
-        fitted_after = time.monotonic() - begun
-        spec = {"model": model, "corpus": corpus.asked, "scenarios": ("mono", "multi"), "workspace": asked.workspace}
-        own = {} if is_head else fields
-        found = audit(AuditSpec.model_validate({**spec, "seen": (corpus.own,), **own}), Here(), Runner())
+        made = head(corpus, fields, asked) if "head_texts" in fields else None
+        spec = {"model": made.entry.found.ref if made else asked.model, "corpus": corpus.asked}
+        spec |= {"scenarios": ("mono", "multi"), "workspace": asked.workspace, "seen": (corpus.own,)}
+        begun = time.monotonic()
+        found = audit(AuditSpec.model_validate({**spec, **({} if made else fields)}), Here(), Runner())
         plain = plain or found
-        seconds = fitted_after if is_head else time.monotonic() - begun
+        # of a head that was fitted before, what it took then
+        seconds = made.result.trained.seconds_around if made else time.monotonic() - begun
         yield row(corpus, method, fitted, needs, seconds, plain, found)
         print(corpus.title, method, fitted, f"{seconds:.0f} s", file=sys.stderr, flush=True)
 
 
-def head(corpus: Corpus, fields: Mapping[str, object], asked: argparse.Namespace) -> str:
+def head(corpus: Corpus, fields: Mapping[str, object], asked: argparse.Namespace) -> Aligned:
     """The checkpoint with a head fitted to bare texts, and nothing else trained."""
     spec = AlignSpec.model_validate(
         {"base": asked.model, "loss": "none", "held_out": 0.0, "train": f"xquad:{asked.xquad}#train"}
         | {"evaluation": corpus.asked, "workspace": asked.workspace, **fields}
     )
-    done = align(spec, Here(), Runner(), lambda _, each: audit(each, Here(), Runner()).out)
-    return str(done.entry.found.ref)
+    return align(spec, Here(), Runner(), lambda _, each: audit(each, Here(), Runner()).out)
 
 
 def row(corpus: Corpus, method: str, fitted: str, needs: str, seconds: float, plain: Finished, found: Finished) -> Row:
