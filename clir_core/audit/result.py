@@ -9,7 +9,7 @@ from clir_core.audit.claim import Claim
 from clir_core.audit.data_facts import Cuts, DataFacts
 from clir_core.audit.exposure import Exposure
 from clir_core.audit.figure import Figure
-from clir_core.audit.served import Served
+from clir_core.audit.index import Searched
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.tables import Skipped
 from clir_core.model.canary import Canary
@@ -114,7 +114,9 @@ class AuditResult(Spec):
     metrics_with_seen: tuple[MetricRow, ...] = Field(
         (), description="In pools with those of them that answer nothing, which flatter; `metrics` are without them"
     )
-    served: Served | None = Field(None, description="What an approximate index returns; null where none was asked for")
+    searched: Searched | None = Field(
+        None, description="What an approximate index returns; null where none was asked for"
+    )
     skipped: tuple[Skipped, ...]
     facts: DataFacts | None = Field(None, description="Of the corpus and its pools; null in older results")
 

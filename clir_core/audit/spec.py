@@ -11,7 +11,7 @@ from clir_core.corpus.reading import ReadingSpec
 from clir_core.correct.spec import Corrects
 from clir_core.model.checkpoint import BUNDLED, EncodingSpec
 from clir_core.model.served import ModelRef
-from clir_core.rank.index_spec import Serves
+from clir_core.rank.index_spec import Indexes
 from clir_core.scenarios import SCENARIOS, ScenarioName
 from clir_core.spec import WORKSPACE, Place, Spec, sha256_of
 
@@ -92,7 +92,7 @@ class _Pools(_Texts):
     )
 
 
-class _Searched(Serves, _Pools):
+class _Searched(Indexes, _Pools):
     pass
 
 

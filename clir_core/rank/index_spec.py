@@ -16,7 +16,7 @@ def _rising(values: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(values)))
 
 
-class Serves(Spec):
+class Indexes(Spec):
     """An index as it is served, and how hard it is searched."""
 
     index: IndexName | None = Field(

@@ -23,8 +23,8 @@ from clir_core.report.charts import dose_response
 from clir_core.report.data_facts import data_section
 from clir_core.report.heatmap import heat_map
 from clir_core.report.inclination import inclination
+from clir_core.report.index import index_section
 from clir_core.report.reading import reading_rows
-from clir_core.report.served import served_section
 from clir_core.report.table import summary
 from clir_core.report.worst import failure, worst_queries
 from clir_core.scenarios import every_scenario, multi, share
@@ -58,7 +58,7 @@ def render_report(
         chart=dose_response(result),
         worst=worst_queries(ranks, topk, corpus),
         data=data_section(result.facts),
-        served=served_section(result),
+        index=index_section(result),
         tabled=_tabled(result),
         dose_scenario=share.NAME,
         worst_scenario=multi.NAME,

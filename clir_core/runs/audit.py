@@ -11,8 +11,8 @@ import polars as pl
 from clir_core.audit.claims import claims
 from clir_core.audit.data_counts import count_facts
 from clir_core.audit.exposure import Exposure
+from clir_core.audit.index import Searched, sentences
 from clir_core.audit.result import AuditResult, Embedded, Measured, MetricRow, Provenance
-from clir_core.audit.served import Served, sentences
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.audit.verdict import verdict
 from clir_core.corpus.clusters import cluster_queries
@@ -184,17 +184,17 @@ def measure(
     return once(directory, Measured, compute)
 
 
-def search(asked: Ranking, clusters: pl.DataFrame, runner: Runner) -> tuple[Served, bool]:
+def search(asked: Ranking, clusters: pl.DataFrame, runner: Runner) -> tuple[Searched, bool]:
     """What an approximate index returns, found or done before."""
-    from clir_core.runs.served import serve  # LanceDB: seconds to import
+    from clir_core.runs.index import search_index  # LanceDB: seconds to import
 
-    return serve(asked, clusters, runner.bars(lambda _: f"searching {asked.spec.index}"))
+    return search_index(asked, clusters, runner.bars(lambda _: f"searching {asked.spec.index}"))
 
 
-def indexed(made: AuditResult, served: Served) -> AuditResult:
+def indexed(made: AuditResult, searched: Searched) -> AuditResult:
     """A result with what an index returns."""
-    told = sentences(served, cutoff(made), made.spec.pivot, made.spec.is_graph)
-    return made.model_copy(update={"served": served, "verdict": (*made.verdict, *told)})
+    told = sentences(searched, cutoff(made), made.spec.pivot, made.spec.is_graph)
+    return made.model_copy(update={"searched": searched, "verdict": (*made.verdict, *told)})
 
 
 def with_seen(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from clir_core.audit.index import Searched
 from clir_core.audit.result import Embedded, Measured
-from clir_core.audit.served import Served
 from clir_core.audit.spec import AuditSpec
 from clir_core.corpus.clusters import cluster_queries
 from clir_core.model.device import dtype_of, has_gpu_here
@@ -11,7 +11,7 @@ from clir_core.rank.ranked import Ranked
 from clir_core.registry.registry import Registry
 from clir_core.runs import audit
 from clir_core.runs.made import made_of
-from clir_core.runs.places import measures_directory, output_directory, ranks_directory, served_directory
+from clir_core.runs.places import index_directory, measures_directory, output_directory, ranks_directory
 from clir_core.runs.read import read
 from clir_core.workspace import layout
 from clir_core.workspace.steps import read_result
@@ -40,10 +40,10 @@ def finished(spec: AuditSpec) -> Path | None:
     if beside is None:
         return None
     if spec.index:
-        served = read_result(served_directory(spec, ranks, clusters) / layout.RESULT, Served)
-        if served is None:
+        searched = read_result(index_directory(spec, ranks, clusters) / layout.RESULT, Searched)
+        if searched is None:
             return None
-        made = audit.indexed(made, served)
+        made = audit.indexed(made, searched)
     made = audit.exposed(made, found.exposure, beside.metrics)
     out = output_directory(made, checkpoint)
     entry = Registry(spec.workspace).get(checkpoint.digest)

@@ -54,11 +54,11 @@ def measures_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> 
     )
 
 
-def served_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> Path:
+def index_directory(spec: AuditSpec, ranks: Path, clusters: pl.DataFrame) -> Path:
     """Where it is kept what an index returned of these ranks."""
     return step_directory(
         spec.workspace,
-        "served",
+        "index",
         ranks=ranks.name,
         index=spec.index,
         partitions=spec.index_partitions,

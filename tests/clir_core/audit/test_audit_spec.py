@@ -5,7 +5,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from clir_core.audit.spec import AuditSpec, EmbedSpec
 from clir_core.correct.spec import Corrects
-from clir_core.rank.index_spec import Serves
+from clir_core.rank.index_spec import Indexes
 
 CORRECTED = AuditSpec(
     corpus="xquad:/x#test",
@@ -62,7 +62,7 @@ def test_forms_ask_what_is_audited_first_and_where_it_goes_last() -> None:
         "runtime",
         "workspace",
     ]
-    middle = ["scenarios", "cutoffs", *Serves.model_fields, *Corrects.model_fields, "seen", "pools", "seed", "cluster"]
+    middle = ["scenarios", "cutoffs", *Indexes.model_fields, *Corrects.model_fields, "seen", "pools", "seed", "cluster"]
     middle += ["min_inclination", "min_retrieval"]
     first, last = ["model", "corpus", "languages"], [*reading, "encoding", "runtime", "workspace", "out"]
     assert list(AuditSpec.model_fields) == [*first, *middle, *last]

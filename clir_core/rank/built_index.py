@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from clir_core.errors import SpecError, first_line
-from clir_core.rank.index_spec import Serves
+from clir_core.rank.index_spec import Indexes
 from clir_core.workspace.lance import connect
 from clir_core.workspace.storage import explained
 
@@ -25,10 +25,10 @@ _TABLE = "documents"
 _SUB_VECTOR = 16  # dimensions of a product quantiser's part
 
 
-class ServedIndex:
+class BuiltIndex:
     """Documents by their numbers, in an index."""
 
-    def __init__(self, folder: Path, documents_DH: np.ndarray, spec: Serves, unit: bool) -> None:
+    def __init__(self, folder: Path, documents_DH: np.ndarray, spec: Indexes, unit: bool) -> None:
         """Build it in a folder; by cosine where vectors are of length 1, else by dot product.
 
         SpecError where there are too few documents for such an index.

@@ -12,7 +12,7 @@ RETURNED, FOUND = "index_recall@{}", "gold_recall@{}"
 FEWEST = 10  # queries, of fewer no sentence speaks
 
 
-class ServedRow(Spec):
+class IndexRow(Spec):
     """One figure of one index at one effort, the mean over queries with its 95 % interval over clusters of them."""
 
     effort: int = Field(description="Partitions looked into (nprobes), or candidates kept in a graph (ef)")
@@ -30,13 +30,13 @@ class ServedRow(Spec):
     exact: float = Field(description="The same by exact search; 1 for index_recall@k")
 
 
-class Served(Spec):
+class Searched(Spec):
     """An index of the pools of all languages, and what it returns of their exact result."""
 
     documents: int
     partitions: int
     similarity: str
-    rows: tuple[ServedRow, ...]
+    rows: tuple[IndexRow, ...]
 
 
 def how_hard(effort: int, is_graph: bool) -> str:
@@ -44,9 +44,9 @@ def how_hard(effort: int, is_graph: bool) -> str:
     return f"ef {effort:,}" if is_graph else f"{effort:,} probed"
 
 
-def sentences(served: Served, k: int, pivot: str, is_graph: bool) -> Iterator[str]:
+def sentences(searched: Searched, k: int, pivot: str, is_graph: bool) -> Iterator[str]:
     """What the index returns of the exact first k, a sentence an effort: of one's own language, and of the pivot."""
-    rows = [row for row in served.rows if row.metric == RETURNED.format(k)]
+    rows = [row for row in searched.rows if row.metric == RETURNED.format(k)]
     for effort in sorted({row.effort for row in rows}):
         mine = [row for row in rows if row.effort == effort and row.query_lang != pivot]
         own = [row for row in mine if row.lang == row.query_lang]

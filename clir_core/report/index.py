@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from clir_core.audit.index import RETURNED, IndexRow, how_hard
 from clir_core.audit.result import AuditResult
-from clir_core.audit.served import RETURNED, ServedRow, how_hard
 from clir_core.corpus.lang import language_name
 from clir_core.measure.figures import cutoff
 
@@ -11,7 +11,7 @@ _NOTHING = "—"
 
 
 @dataclass(frozen=True)
-class ServedSection:
+class IndexSection:
     """Heads of the columns, and a row an effort and language."""
 
     title: str
@@ -19,14 +19,14 @@ class ServedSection:
     rows: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-def served_section(result: AuditResult) -> ServedSection | None:
+def index_section(result: AuditResult) -> IndexSection | None:
     """What the section shows; None where no index was asked for."""
-    if not result.served:
+    if not result.searched:
         return None
     k, pivot = cutoff(result), result.spec.pivot
     others = [lang for lang in result.languages if lang != pivot]
     rows = {
-        (row.effort, row.query_lang, row.lang): row for row in result.served.rows if row.metric == RETURNED.format(k)
+        (row.effort, row.query_lang, row.lang): row for row in result.searched.rows if row.metric == RETURNED.format(k)
     }
     efforts = sorted({effort for effort, *_ in rows})
     english = language_name(pivot)
@@ -42,13 +42,13 @@ def served_section(result: AuditResult) -> ServedSection | None:
         for effort in efforts
         for lang in others
     )
-    return ServedSection(
-        title=f"{result.spec.index}, {result.served.documents:,} documents"
-        + (f", {result.served.partitions:,} partitions" if not result.spec.is_graph else ""),
+    return IndexSection(
+        title=f"{result.spec.index}, {result.searched.documents:,} documents"
+        + (f", {result.searched.partitions:,} partitions" if not result.spec.is_graph else ""),
         heads=("X for X", f"{english} for X", f"X for {english}", f"{english} for {english}"),
         rows=cells,
     )
 
 
-def _cell(row: ServedRow | None) -> str:
+def _cell(row: IndexRow | None) -> str:
     return _NOTHING if row is None else f"{row.value:.3f}, n {row.n:,}"

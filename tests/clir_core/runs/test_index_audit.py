@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from clir_core.audit.index import IndexRow
 from clir_core.audit.result import AuditResult
-from clir_core.audit.served import ServedRow
 from clir_core.audit.spec import AuditSpec
 from clir_core.errors import SpecError
-from clir_core.rank.index_spec import CANDIDATES, Serves
-from clir_core.rank.served import ServedIndex
+from clir_core.rank.built_index import BuiltIndex
+from clir_core.rank.index_spec import CANDIDATES, Indexes
 from clir_core.runs.audit import Finished, audit
 from clir_core.runs.here import Here
 from clir_core.runs.kept import finished
@@ -27,7 +27,7 @@ def run(tiny_model: Path, workspace: Path, **asked: Any) -> Finished:
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("served")
+    return tmp_path_factory.mktemp("index")
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +35,17 @@ def found(tiny_model: Path, workspace: Path) -> Finished:
     return run(tiny_model, workspace, index="ivf_flat", index_partitions=12, index_effort=[1, 12], cutoffs=[5, 10])
 
 
-def rows(result: AuditResult, metric: str, effort: int) -> dict[tuple[str, str], ServedRow]:
-    assert result.served
+def rows(result: AuditResult, metric: str, effort: int) -> dict[tuple[str, str], IndexRow]:
+    assert result.searched
     return {
-        (row.query_lang, row.lang): row for row in result.served.rows if (row.metric, row.effort) == (metric, effort)
+        (row.query_lang, row.lang): row for row in result.searched.rows if (row.metric, row.effort) == (metric, effort)
     }
 
 
 def test_an_index_that_looks_everywhere_returns_the_exact_result(found: Finished) -> None:
     """But for scores that float32 cannot tell apart, of which the tiny model has some."""
-    assert found.result.served
-    assert (found.result.served.documents, found.result.served.partitions) == (3 * 72, 12)
+    assert found.result.searched
+    assert (found.result.searched.documents, found.result.searched.partitions) == (3 * 72, 12)
     for k in (5, 10):
         for row in rows(found.result, f"index_recall@{k}", 12).values():
             assert row.value > 0.97 and row.low <= row.value <= row.high and row.exact == 1
@@ -74,14 +74,14 @@ def test_it_is_in_the_report_and_not_searched_again(found: Finished, tiny_model:
     page = (found.out / "report.html").read_text("utf-8")
     assert "What an index returns" in page and "12 probed" in page and "ivf_flat, 216 documents, 12 partitions" in page
     again = run(tiny_model, workspace, index="ivf_flat", index_partitions=12, index_effort=[1, 12], cutoffs=[5, 10])
-    assert again.out == found.out and again.result.served == found.result.served
+    assert again.out == found.out and again.result.searched == found.result.searched
     assert finished(again.result.spec) == found.out
     told = [sentence for sentence in found.result.verdict if sentence.startswith("Index, ")]
     assert len(told) == 2 and told[0].startswith("Index, 1 probed: of the exact first 10 it returns ")
     # nothing of the index stays, and an audit without one is what it was
-    assert not list((workspace / "steps").glob("served-*/tmp*"))
+    assert not list((workspace / "steps").glob("index-*/.unfinished*"))
     plain = run(tiny_model, workspace, cutoffs=[5, 10])
-    assert plain.result.served is None and plain.result.metrics == found.result.metrics
+    assert plain.result.searched is None and plain.result.metrics == found.result.metrics
     assert "What an index returns" not in (plain.out / "report.html").read_text("utf-8")
 
 
@@ -92,8 +92,8 @@ def test_other_indexes_and_corrected_vectors(asked: dict[str, Any], tiny_model: 
     corpus = {"corpus": "demo#test", "correction_fit": "demo#train"} if "correction" in asked else {}
     made = run(tiny_model, workspace, **{**asked, **corpus}).result
     efforts = {1, 4, 8} if "correction" in asked else {20, 80, 320}  # no more than there are partitions
-    assert made.served and {row.effort for row in made.served.rows} == efforts
-    assert made.served.similarity == ("dot" if "correction" in asked else "cosine")
+    assert made.searched and {row.effort for row in made.searched.rows} == efforts
+    assert made.searched.similarity == ("dot" if "correction" in asked else "cosine")
     assert np.mean([row.value for row in rows(made, "index_recall@10", max(efforts)).values()]) > 0.8
 
 
@@ -101,24 +101,24 @@ def test_too_few_documents_for_a_quantiser_are_said(tmp_path: Path) -> None:
     """LanceDB would search them exactly, and all would seem well."""
     few_DH = np.random.default_rng(0).normal(size=(100, 16)).astype(np.float32)
     with pytest.raises(SpecError, match=r"ivf_pq of 100 documents .* cannot be built .*are not in it.*take ivf_flat"):
-        ServedIndex(tmp_path, few_DH, Serves(index="ivf_pq"), True)
+        BuiltIndex(tmp_path, few_DH, Indexes(index="ivf_pq"), True)
 
 
 def test_an_index_has_the_partitions_that_it_is_said_to_have(tmp_path: Path) -> None:
     """LanceDB trains fewer where each would see fewer than 256 vectors, and says so in its log alone."""
     vectors_DH = np.random.default_rng(0).normal(size=(960, 32)).astype(np.float32)
     for index in ("ivf_flat", "ivf_pq", "ivf_sq"):
-        built = ServedIndex(tmp_path / index, vectors_DH, Serves.model_validate({"index": index}), False)
+        built = BuiltIndex(tmp_path / index, vectors_DH, Indexes.model_validate({"index": index}), False)
         reached = [len(found) for found in built.search(vectors_DH[:50], 1, 960)]
         assert built.partitions == 30 and np.mean(reached) < 3 * 960 / 30
-    few = ServedIndex(tmp_path / "few", vectors_DH[:20], Serves(index="ivf_flat", index_partitions=500), False)
+    few = BuiltIndex(tmp_path / "few", vectors_DH[:20], Indexes(index="ivf_flat", index_partitions=500), False)
     assert few.partitions == 20 and (few.effort(16, 10), few.effort(64, 10)) == (16, 20)
 
 
 def test_vectors_of_an_odd_length_are_quantised_as_well_as_others(tmp_path: Path) -> None:
     """A hub correction appends a coordinate a language; of 32 + 5 dimensions LanceDB would make one code."""
     whole_DH = np.random.default_rng(0).normal(size=(600, 37)).astype(np.float32)
-    index = ServedIndex(tmp_path, whole_DH, Serves(index="hnsw_pq"), False)
+    index = BuiltIndex(tmp_path, whole_DH, Indexes(index="hnsw_pq"), False)
     exact = np.argsort(-whole_DH[:50] @ whole_DH.T, axis=1)[:, :10]
     found = [*index.search(whole_DH[:50], index.effort(200, 10), 10)]
     assert np.mean([len({*one} & {*of_exact}) / 10 for one, of_exact in zip(found, exact, strict=True)]) > 0.35

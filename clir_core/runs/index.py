@@ -7,16 +7,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import polars as pl
 
+from clir_core.audit.index import Searched
 from clir_core.audit.result import TableRead
-from clir_core.audit.served import Served
 from clir_core.corpus.own import own_documents
 from clir_core.corpus.tables import Corpus
 from clir_core.corpus.texts import document_texts, query_texts
 from clir_core.correct.correction import Correction
 from clir_core.errors import SpecError
-from clir_core.measure.served import served_rows
-from clir_core.rank.served import ServedIndex
-from clir_core.runs.places import served_directory
+from clir_core.measure.index import index_rows
+from clir_core.rank.built_index import BuiltIndex
+from clir_core.runs.places import index_directory
 from clir_core.runs.rank import document_vectors, fitted, open_read
 from clir_core.runs.workers import Ranking
 from clir_core.scenarios.nway import NAME as NWAY
@@ -26,13 +26,13 @@ from clir_core.workspace.progress import Bars
 from clir_core.workspace.steps import once
 
 
-def serve(asked: Ranking, clusters: pl.DataFrame, bars: Bars) -> tuple[Served, bool]:
+def search_index(asked: Ranking, clusters: pl.DataFrame, bars: Bars) -> tuple[Searched, bool]:
     """What an index of all documents returns of the exact lists of the pools of all languages, or was found before."""
-    directory = served_directory(asked.spec, asked.directory, clusters)
-    return once(directory, Served, lambda scratch: _served(asked, clusters, bars, scratch))
+    directory = index_directory(asked.spec, asked.directory, clusters)
+    return once(directory, Searched, lambda scratch: _searched(asked, clusters, bars, scratch))
 
 
-def _served(asked: Ranking, clusters: pl.DataFrame, bars: Bars, scratch: Path) -> Served:
+def _searched(asked: Ranking, clusters: pl.DataFrame, bars: Bars, scratch: Path) -> Searched:
     spec, corpus = asked.spec, asked.corpus
     exact = _of_all_languages(asked.directory / layout.TOP).select(
         "query_lang", "query_id", "doc_id", "position", lang="doc_lang"
@@ -57,7 +57,7 @@ def _served(asked: Ranking, clusters: pl.DataFrame, bars: Bars, scratch: Path) -
     for begun in scratch.glob(f"{UNFINISHED}*"):
         rmtree(begun)
     with TemporaryDirectory(dir=scratch, prefix=UNFINISHED) as folder:
-        index = ServedIndex(Path(folder), vectors_DH, spec, asked.unit and not spec.has_hub)
+        index = BuiltIndex(Path(folder), vectors_DH, spec, asked.unit and not spec.has_hub)
         efforts, found = sorted({index.effort(effort, most + more) for effort in spec.efforts(most)}), {}
         for at, effort in enumerate(efforts):
             progress(at, len(efforts))
@@ -67,8 +67,8 @@ def _served(asked: Ranking, clusters: pl.DataFrame, bars: Bars, scratch: Path) -
             returned = pl.concat(parts).join(left_out, on=["query_id", "doc_id"], how="anti", maintain_order="left")
             found[effort] = returned.with_columns(position=pl.int_range(1, pl.len() + 1).over("query_id"))
         progress(len(efforts), len(efforts))
-    rows = served_rows(exact, found, golds, clusters, spec.cutoffs)
-    return Served(documents=len(documents), partitions=index.partitions, similarity=index.similarity, rows=rows)
+    rows = index_rows(exact, found, golds, clusters, spec.cutoffs)
+    return Searched(documents=len(documents), partitions=index.partitions, similarity=index.similarity, rows=rows)
 
 
 def _documents(read: TableRead, documents: pl.DataFrame, correction: Correction | None) -> np.ndarray:
@@ -103,7 +103,7 @@ def _of_all_languages(file: Path) -> pl.DataFrame:
 
 
 def _returned(
-    index: ServedIndex, ids: pl.Series, vectors_QH: np.ndarray, documents: pl.Series, effort: int, k: int
+    index: BuiltIndex, ids: pl.Series, vectors_QH: np.ndarray, documents: pl.Series, effort: int, k: int
 ) -> pl.DataFrame:
     """query_id and doc_id, best first."""
     lists = [*index.search(vectors_QH, effort, k)]

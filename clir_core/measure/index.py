@@ -5,26 +5,26 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from clir_core.audit.served import FOUND, RETURNED, ServedRow
+from clir_core.audit.index import FOUND, RETURNED, IndexRow
 from clir_core.measure.interval import clustered_means
 
 _KEYS = ["query_lang", "lang"]
 
 
-def served_rows(
+def index_rows(
     exact: pl.DataFrame,
     found: Mapping[int, pl.DataFrame],
     golds: pl.DataFrame,
     clusters: pl.DataFrame,
     cutoffs: Sequence[int],
-) -> tuple[ServedRow, ...]:
+) -> tuple[IndexRow, ...]:
     """Figures of every effort, pair of languages and cutoff.
 
     `exact` (query_lang, query_id, lang, doc_id, position) are exact lists, positions from 1; `found` is by effort
     what the index returns (query_id, doc_id, position); `golds` have query_lang, query_id, lang, doc_id; `clusters`
     query_id and cluster.
     """
-    rows: list[ServedRow] = []
+    rows: list[IndexRow] = []
     for effort, returned in sorted(found.items()):
         for k in cutoffs:
             index = returned.filter(pl.col("position") <= k).select("query_id", "doc_id", is_there=True)
@@ -43,13 +43,13 @@ def _shares(wanted: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
     return both.group_by(*_KEYS, "query_id", maintain_order=True).agg(share=share).sort(*_KEYS, "query_id")
 
 
-def _rows(effort: int, metric: str, shares: pl.DataFrame, clusters: pl.DataFrame) -> list[ServedRow]:
+def _rows(effort: int, metric: str, shares: pl.DataFrame, clusters: pl.DataFrame) -> list[IndexRow]:
     rows = []
     for (query_lang, lang), of_pair in shares.join(clusters, on="query_id").group_by(_KEYS, maintain_order=True):
         means = clustered_means(of_pair["share"].to_numpy()[:, None], of_pair["cluster"].to_numpy(), 0.0, 1.0)
         low_M, high_M = means.interval()
         rows.append(
-            ServedRow(
+            IndexRow(
                 effort=effort,
                 query_lang=str(query_lang),
                 lang=str(lang),

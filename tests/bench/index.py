@@ -1,8 +1,8 @@
 """What approximate indexes return of the exact result, of a checkpoint as it is, corrected, and with heads.
 
-python tests/bench/served.py --corpus xquad:DIR#test [--fit REFERENCE] [--heads NAME=CHECKPOINT ...]
+python tests/bench/index.py --corpus xquad:DIR#test [--fit REFERENCE] [--heads NAME=CHECKPOINT ...]
     [--languages zh,...] [--indexes ivf_flat,ivf_pq,hnsw_sq] [--model REF] [--workspace .clir]
-    [--docs docs/served.md --picture docs/served.svg]
+    [--docs docs/search_index.md --picture docs/search_index.svg]
 """
 
 import argparse
@@ -17,8 +17,8 @@ sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1] / "studies")]
 
 from tables import put, table  # noqa: E402
 
+from clir_core.audit.index import RETURNED  # noqa: E402
 from clir_core.audit.result import AuditResult  # noqa: E402
-from clir_core.audit.served import RETURNED  # noqa: E402
 from clir_core.audit.spec import AuditSpec  # noqa: E402
 from clir_core.correct.data import fit_reference  # noqa: E402
 from clir_core.correct.spec import Corrects  # noqa: E402
@@ -73,12 +73,12 @@ def rows(asked: argparse.Namespace) -> Iterator[Row]:
 
 
 def _of(name: str, index: str, result: AuditResult) -> Iterator[Row]:
-    assert result.served
+    assert result.searched
     pivot = result.spec.pivot
     others = [lang for lang in result.languages if lang != pivot]
     found = {
         (row.effort, row.query_lang, row.lang): row.value
-        for row in result.served.rows
+        for row in result.searched.rows
         if row.metric == RETURNED.format(K)
     }
     for effort in sorted({effort for effort, *_ in found}):
@@ -141,7 +141,7 @@ def main() -> None:
     asked = parser.parse_args()
     found = list(rows(asked))
     if asked.docs:
-        put("served", shown(found), asked.docs)
+        put("index", shown(found), asked.docs)
     else:
         print(shown(found))
     if asked.picture:
