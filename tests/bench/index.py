@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1] / "studies")]
 
 from tables import put, table  # noqa: E402
 
-from clir_core.audit.index import RETURNED  # noqa: E402
+from clir_core.audit.index import FEWEST, RETURNED  # noqa: E402
 from clir_core.audit.result import AuditResult  # noqa: E402
 from clir_core.audit.spec import AuditSpec  # noqa: E402
 from clir_core.correct.data import fit_reference  # noqa: E402
@@ -77,17 +77,20 @@ def _of(name: str, index: str, result: AuditResult) -> Iterator[Row]:
     pivot = result.spec.pivot
     others = [lang for lang in result.languages if lang != pivot]
     found = {
-        (row.effort, row.query_lang, row.lang): row.value
-        for row in result.searched.rows
-        if row.metric == RETURNED.format(K)
+        (row.effort, row.query_lang, row.lang): row for row in result.searched.rows if row.metric == RETURNED.format(K)
     }
     for effort in sorted({effort for effort, *_ in found}):
-        english = [(found[effort, lang, pivot], lang) for lang in others if (effort, lang, pivot) in found]
-        own = [found[effort, lang, lang] for lang in others if (effort, lang, lang) in found]
-        of_english = [found[effort, pivot, lang] for lang in others if (effort, pivot, lang) in found]
-        yield Row(
-            name, index, effort, fmean(own), fmean(value for value, _ in english), *min(english), fmean(of_english)
+        own, english, of_english = (
+            [row for lang in others if (row := found.get((effort, asked(lang), of(lang))))]
+            for asked, of in (
+                (lambda lang: lang, lambda lang: lang),
+                (lambda lang: lang, lambda _: pivot),
+                (lambda _: pivot, lambda lang: lang),
+            )
         )
+        least = min((row.value, row.query_lang) for row in english if row.n >= FEWEST)
+        means = (fmean(row.value for row in rows) for rows in (own, english))
+        yield Row(name, index, effort, *means, *least, fmean(row.value for row in of_english))
 
 
 def shown(found: Sequence[Row]) -> str:
