@@ -74,7 +74,7 @@ inclined: $(READY)  ## audit a real checkpoint that leans to English, and the bu
 test-postgres: $(READY)  ## the service's tests against a PostgreSQL server, which apt-get install postgresql provides
 	CLIR_TEST_POSTGRES=1 $(BIN)/python -m pytest tests/deployments
 
-faults: $(READY)  ## kill every process of a real service, in every phase; the table in docs/faults.md, about an hour
+faults: $(READY)  ## kill every process of a real service, in every phase; the tables in docs/faults.md; some hours
 	$(BIN)/python tests/faults/run.py --docs docs/faults.md
 
 check: $(READY)  ## lint and types

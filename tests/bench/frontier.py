@@ -37,6 +37,7 @@ from clir_core.runs.runner import Runner  # noqa: E402
 
 # of XQuAD's languages, those that a head may see where the others are left out; NTREX's codes of the others
 SEEN = ("en", "zh", "ar", "th", "de")
+SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)  # that the picture names
 LEFT_OUT = ("vie", "ell", "spa", "hin", "ron", "rus", "tur")
 HELP = {
     "gnome": ("GNOME's help", "de,fr,pl,hu,id,ko,ru,ca"),
@@ -195,7 +196,7 @@ def draw(found: Sequence[Row], picture: Path) -> None:
     from matplotlib import pyplot
 
     titles = list(dict.fromkeys(one.corpus for one in found))
-    figure, axes = pyplot.subplots(1, len(titles), figsize=(4.6 * len(titles), 4.2), squeeze=False)
+    figure, axes = pyplot.subplots(1, len(titles), figsize=(4.6 * len(titles), 5.6), squeeze=False)
     for panel, title in zip(axes[0], titles, strict=True):
         mine = [one for one in found if one.corpus == title]
         for at, one in enumerate(mine):
@@ -203,21 +204,25 @@ def draw(found: Sequence[Row], picture: Path) -> None:
             colour = "#1b6e53" if one.method.startswith("head") else "#555555" if one.method == "none" else "#b35c00"
             low, high = (abs(bound - one.mono[0]) for bound in one.mono[1:])
             panel.errorbar(
-                one.mono[0], one.complete, xerr=[[low], [high]], fmt="o", color=colour, mfc=colour if free else "white",
-                elinewidth=0.8, markersize=6,
+                one.mono[0], 1 - one.complete, xerr=[[low], [high]] if one.fitted else None, fmt="o", color=colour,
+                mfc=colour if free else "white", elinewidth=0.8, markersize=6,
             )  # fmt: skip
-            panel.annotate(str(at + 1), (one.mono[0], one.complete), (5, 4), textcoords="offset points", fontsize=9)
+            panel.annotate(str(at + 1), (one.mono[0], 1 - one.complete), (5, 4), textcoords="offset points", fontsize=9)
         panel.axvline(0, color="#bbbbbb", linewidth=0.8, zorder=0)
         panel.set_title(title, fontsize=11)
         panel.set_xlabel("monolingual acc@1, change (95 %)")
-        panel.set_ylim(0, 1)
+        # what is missed, on a scale that tells .97 from .98
+        panel.set_yscale("log")
+        panel.set_ylim(1, 0.01)
+        panel.set_yticks([1 - share for share in SHARES], [f"{share:g}" for share in SHARES])
+        panel.minorticks_off()
         told = "\n".join(
             f"{at + 1}  {one.method}{': ' if one.fitted else ''}{one.fitted}" for at, one in enumerate(mine)
         )
-        panel.text(0.02, 0.02, told, transform=panel.transAxes, fontsize=7, va="bottom")
+        panel.text(0, -0.16, told, transform=panel.transAxes, fontsize=8, va="top")
     axes[0][0].set_ylabel("complete@10, mean over languages and query sides")
     figure.tight_layout()
-    figure.savefig(picture, metadata={"Date": None})
+    figure.savefig(picture, metadata={"Date": None}, bbox_inches="tight")
 
 
 def corpora(asked: argparse.Namespace, folder: Path) -> Iterator[Corpus]:
