@@ -165,11 +165,11 @@ def test_packed_files_arrays_and_tables(corpus, tmp_path, form):
             with pa.output_stream(str(tmp_path / f"{name}.jsonl.zst"), compression="zstd") as out:
                 out.write(text.encode())
         elif form.endswith("gz"):
-            (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+            (tmp_path / f"{name}.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
         else:
             (tmp_path / f"{name}.json").write_text(text, "utf-8")
     qrels = tmp_path / "qrels" / "test.tsv"
-    (tmp_path / "qrels" / "test.tsv.gz").write_bytes(gzip.compress(qrels.read_bytes()))
+    (tmp_path / "qrels" / "test.tsv.gz").write_bytes(gzip.compress(qrels.read_bytes(), mtime=0))
     qrels.unlink()
     found = read_corpus(f"beir:{tmp_path}")
     assert found.fingerprint() == expected.fingerprint()
@@ -219,13 +219,13 @@ def test_a_header_that_only_the_user_knows_is_no_row(corpus, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("corpus.jsonl", gzip.compress(b"{}"), r"is packed by gzip; call it corpus\.jsonl\.gz"),
-        ("corpus.jsonl.zst", gzip.compress(b"{}"), r"is packed by gzip; call it corpus\.jsonl\.gz"),
+        ("corpus.jsonl", gzip.compress(b"{}", mtime=0), r"is packed by gzip; call it corpus\.jsonl\.gz"),
+        ("corpus.jsonl.zst", gzip.compress(b"{}", mtime=0), r"is packed by gzip; call it corpus\.jsonl\.gz"),
         ("corpus.jsonl.gz", b'{"_id": "e"}', r"is not packed by gzip, as its name says; call it corpus\.jsonl,"),
         ("corpus.jsonl", b"PK\x03\x04rest", "is packed by zip; unpack it"),
         ("corpus.jsonl", '{"_id": "e"}'.encode("utf-16"), "is UTF-16, or no text at all; save it as UTF-8"),
         ("corpus.tsv", "e\tmoon".encode("utf-16-le"), "is UTF-16, or no text at all; save it as UTF-8"),
-        ("corpus.csv.gz", gzip.compress("e,moon".encode("utf-16")), "is UTF-16, or no text at all; save it as UTF-8"),
+        ("corpus.csv.gz", gzip.compress("e,moon".encode("utf-16"), mtime=0), "is UTF-16, or no text at all; save it as UTF-8"),
         ("corpus.csv", "_id,text\ne,Größe".encode("latin-1"), "not UTF-8; save the file as UTF-8"),
         (
             "corpus.jsonl.gz",
@@ -265,7 +265,7 @@ def test_files_as_miracl_and_mmarco_publish_them(tmp_path):
 
 def test_two_files_of_one_table_and_damaged_ones_are_named(corpus, tmp_path):
     corpus()
-    whole = gzip.compress(b"x" * 5000)
+    whole = gzip.compress(b"x" * 5000, mtime=0)
     (tmp_path / "corpus.jsonl.gz").write_bytes(whole)
     with pytest.raises(CorpusError, match=r"corpus\.jsonl and corpus\.jsonl\.gz are both there; keep one"):
         read_corpus(f"beir:{tmp_path}")
