@@ -225,7 +225,11 @@ def test_a_header_that_only_the_user_knows_is_no_row(corpus, tmp_path):
         ("corpus.jsonl", b"PK\x03\x04rest", "is packed by zip; unpack it"),
         ("corpus.jsonl", '{"_id": "e"}'.encode("utf-16"), "is UTF-16, or no text at all; save it as UTF-8"),
         ("corpus.tsv", "e\tmoon".encode("utf-16-le"), "is UTF-16, or no text at all; save it as UTF-8"),
-        ("corpus.csv.gz", gzip.compress("e,moon".encode("utf-16"), mtime=0), "is UTF-16, or no text at all; save it as UTF-8"),
+        (
+            "corpus.csv.gz",
+            gzip.compress("e,moon".encode("utf-16"), mtime=0),
+            "is UTF-16, or no text at all; save it as UTF-8",
+        ),
         ("corpus.csv", "_id,text\ne,Größe".encode("latin-1"), "not UTF-8; save the file as UTF-8"),
         (
             "corpus.jsonl.gz",
